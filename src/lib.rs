@@ -1,0 +1,6 @@
+//! A small event loop for TCP, UDP and Unix sockets.
+
+mod machines;
+mod values;
+
+pub use values::{Address, Id, Local, Peer, ServiceId, TimerId, UnixName};

@@ -1,0 +1,1 @@
+//! Floor 1: state machines that own no socket and read no clock.

@@ -1,0 +1,78 @@
+//! Names for things that come and go: a slot, and a generation that no other user of the slot has.
+
+use std::fmt;
+
+/// Names a source: a listener, a stream, a datagram socket.
+///
+/// A slot is used again after its source has gone; the generation isn't. So an `Id` kept for too
+/// long finds nothing, and never another source: every method that takes one treats an old one
+/// as a source that has closed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Id {
+    slot: u32,
+    generation: u32,
+}
+
+impl Id {
+    /// Names no source, now or ever.
+    pub(crate) const NONE: Id = Id { slot: u32::MAX, generation: u32::MAX };
+
+    pub(crate) fn new(slot: usize, generation: u32) -> Id {
+        let slot = u32::try_from(slot).expect("fewer than 2^32 sources");
+        Id { slot, generation }
+    }
+
+    pub(crate) fn slot(self) -> usize {
+        self.slot as usize
+    }
+
+    pub(crate) fn generation(self) -> u32 {
+        self.generation
+    }
+
+    /// Both halves in one number: what the poller carries for us. Needs 64 bits.
+    pub(crate) fn to_bits(self) -> usize {
+        (self.generation as usize) << 32 | self.slot as usize
+    }
+
+    pub(crate) fn from_bits(bits: usize) -> Id {
+        Id { slot: bits as u32, generation: (bits >> 32) as u32 }
+    }
+}
+
+/// `7.42`: the slot and the generation, as the log shows it.
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.slot, self.generation)
+    }
+}
+
+impl fmt::Debug for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Names a service within its reactor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ServiceId(pub(crate) u32);
+
+/// Names a timer. One that has fired for the last time, or was cancelled, names nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TimerId {
+    pub(crate) slot: u32,
+    pub(crate) generation: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_survives_the_poller() {
+        for id in [Id::new(0, 0), Id::new(7, u32::MAX - 1), Id::NONE] {
+            assert_eq!(Id::from_bits(id.to_bits()), id);
+        }
+        assert_eq!(Id::new(7, 42).to_string(), "7.42");
+    }
+}

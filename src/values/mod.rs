@@ -1,0 +1,7 @@
+//! Floor 0: plain values. They know `std` and nothing else of this crate.
+
+mod key;
+mod peer;
+
+pub use key::{Id, ServiceId, TimerId};
+pub use peer::{Address, Local, Peer, UnixName};
