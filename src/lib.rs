@@ -3,4 +3,4 @@
 mod machines;
 mod values;
 
-pub use values::{Address, Id, Local, Peer, ServiceId, TimerId, UnixName};
+pub use values::{Address, Endpoint, EndpointError, Id, Local, Peer, ServiceId, TimerId, UnixName};

@@ -1,7 +1,9 @@
 //! Floor 0: plain values. They know `std` and nothing else of this crate.
 
+mod endpoint;
 mod key;
 mod peer;
 
+pub use endpoint::{Endpoint, EndpointError};
 pub use key::{Id, ServiceId, TimerId};
 pub use peer::{Address, Local, Peer, UnixName};

@@ -1,0 +1,330 @@
+//! Where to listen or connect, as people write it.
+
+use std::fmt;
+use std::io;
+use std::net::{Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::str::FromStr;
+
+use super::peer::UnixName;
+
+/// Somewhere to listen on or to connect to.
+///
+/// | written | means |
+/// |---|---|
+/// | `tcp://127.0.0.1:8888`, `tcp://localhost:0` | TCP; port 0 lets the kernel choose |
+/// | `udp://[::1]:8889`, `udp://[fe80::1%eth0]:8889` | UDP; IPv6 addresses stand in brackets |
+/// | `unix:///run/echo.sock`, `unix://here.sock`, `unix:/run/echo.sock` | Unix stream socket |
+/// | `unixgram:///run/echo.sock` | Unix datagram socket |
+/// | `unix://@echo` | an abstract name, Linux only; a file of that name is `unix://./@echo` |
+///
+/// [`Display`](fmt::Display) gives the canonical form, which parses to an equal value.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Endpoint {
+    /// A TCP port.
+    Tcp {
+        /// A name or an address; an IPv6 address without its brackets.
+        host: String,
+        /// 0: any free one.
+        port: u16,
+    },
+    /// A UDP port.
+    Udp {
+        /// A name or an address; an IPv6 address without its brackets.
+        host: String,
+        /// 0: any free one.
+        port: u16,
+    },
+    /// A Unix stream socket.
+    Unix(UnixName),
+    /// A Unix datagram socket.
+    UnixDatagram(UnixName),
+}
+
+impl Endpoint {
+    /// Whether messages keep their borders here, and may get lost.
+    pub fn is_datagram(&self) -> bool {
+        matches!(self, Endpoint::Udp { .. } | Endpoint::UnixDatagram(_))
+    }
+
+    /// The internet addresses behind the host, at least one, in the order to try them.
+    ///
+    /// A name is looked up by the system's resolver, which **blocks**, for seconds if it has to:
+    /// do that before the loop runs. A literal address never blocks.
+    ///
+    /// # Errors
+    ///
+    /// Those of the resolver; [`NotFound`](io::ErrorKind::NotFound) if the name has no address;
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) for a Unix socket, which has none to look up.
+    pub fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
+        let (Endpoint::Tcp { host, port } | Endpoint::Udp { host, port }) = self else {
+            let why = "a unix socket has no internet address";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        };
+        let addresses: Vec<_> = (host.as_str(), *port).to_socket_addrs()?.collect();
+        if addresses.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
+        }
+        Ok(addresses)
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (scheme, host, port) = match self {
+            Endpoint::Tcp { host, port } => ("tcp", host, port),
+            Endpoint::Udp { host, port } => ("udp", host, port),
+            Endpoint::Unix(name) => return write_unix(f, "unix", name),
+            Endpoint::UnixDatagram(name) => return write_unix(f, "unixgram", name),
+        };
+        match host.contains(':') {
+            true => write!(f, "{scheme}://[{host}]:{port}"),
+            false => write!(f, "{scheme}://{host}:{port}"),
+        }
+    }
+}
+
+/// Unlike [`UnixName`]'s own `Display` this escapes nothing, so that it can be parsed again.
+fn write_unix(f: &mut fmt::Formatter<'_>, scheme: &str, name: &UnixName) -> fmt::Result {
+    match name.as_bytes() {
+        [0, rest @ ..] => write!(f, "{scheme}://@{}", String::from_utf8_lossy(rest)),
+        path => write!(f, "{scheme}://{}", String::from_utf8_lossy(path)),
+    }
+}
+
+/// Why a text names no [`Endpoint`], and what would.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndpointError {
+    text: String,
+    why: String,
+}
+
+impl fmt::Display for EndpointError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.text, self.why)
+    }
+}
+
+impl std::error::Error for EndpointError {}
+
+impl FromStr for Endpoint {
+    type Err = EndpointError;
+
+    fn from_str(text: &str) -> Result<Endpoint, EndpointError> {
+        parse(text).map_err(|why| EndpointError { text: text.to_owned(), why })
+    }
+}
+
+fn parse(text: &str) -> Result<Endpoint, String> {
+    let no_scheme = "no scheme, expected something like tcp://127.0.0.1:8888 or unix:///run/x.sock";
+    let (scheme, rest) = text.split_once(':').ok_or(no_scheme)?;
+    let rest = match rest.strip_prefix("//") {
+        Some(rest) => rest,
+        // Only paths may leave out the slashes. Without them, the scheme of `localhost:80` is none.
+        None if matches!(scheme, "unix" | "unixgram") => rest,
+        None => return Err(no_scheme.to_owned()),
+    };
+    match scheme {
+        "tcp" => parse_host_and_port(rest).map(|(host, port)| Endpoint::Tcp { host, port }),
+        "udp" => parse_host_and_port(rest).map(|(host, port)| Endpoint::Udp { host, port }),
+        "unix" => parse_unix(rest).map(Endpoint::Unix),
+        "unixgram" => parse_unix(rest).map(Endpoint::UnixDatagram),
+        other => Err(format!("unknown scheme {other:?}, expected tcp, udp, unix or unixgram")),
+    }
+}
+
+fn parse_host_and_port(text: &str) -> Result<(String, u16), String> {
+    if text.parse::<Ipv6Addr>().is_ok() {
+        return Err(format!("an IPv6 address needs brackets and a port, as in [{text}]:8888"));
+    }
+    let (host, port) = match text.strip_prefix('[') {
+        Some(rest) => {
+            let (host, port) = rest.split_once(']').ok_or("missing ] after the IPv6 address")?;
+            (parse_ipv6(host)?, port.strip_prefix(':'))
+        }
+        None => match text.rsplit_once(':') {
+            Some((host, port)) => (parse_host(host)?, Some(port)),
+            None => (parse_host(text)?, None),
+        },
+    };
+    let port = port.filter(|port| !port.is_empty());
+    Ok((host, parse_port(port.ok_or("missing port, expected host:port")?)?))
+}
+
+/// An address, perhaps with a zone: `fe80::1%eth0` (RFC 4007 section 11).
+fn parse_ipv6(text: &str) -> Result<String, String> {
+    let (address, zone) = match text.split_once('%') {
+        Some((address, zone)) => (address, Some(zone)),
+        None => (text, None),
+    };
+    let not_ipv6 = || format!("[{text}] is not an IPv6 address in brackets, as in [::1]");
+    let address = address.parse::<Ipv6Addr>().map_err(|_| not_ipv6())?;
+    match zone {
+        Some(zone) if is_plain(zone) => Ok(format!("{address}%{zone}")),
+        Some(_) => Err(not_ipv6()),
+        None => Ok(address.to_string()),
+    }
+}
+
+fn parse_host(host: &str) -> Result<String, String> {
+    if host == "*" {
+        return Err("\"*\" is not a host, for every address write 0.0.0.0 or [::]".to_owned());
+    }
+    if host.is_empty() {
+        return Err("empty host, for every address write 0.0.0.0 or [::]".to_owned());
+    }
+    if host.contains(':') {
+        return Err(format!("host {host:?} has a colon, an IPv6 address needs brackets: [::1]"));
+    }
+    if !is_plain(host) {
+        return Err(format!("host {host:?} is neither a name nor an address"));
+    }
+    Ok(host.to_owned())
+}
+
+/// What a host name or the name of an interface may consist of.
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "-._".contains(c))
+}
+
+fn parse_port(port: &str) -> Result<u16, String> {
+    if !port.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(format!("port {port:?} is not a number")); // `u16` itself would take "+80".
+    }
+    port.parse().map_err(|_| format!("port {port} is out of range, expected 0 to 65535"))
+}
+
+fn parse_unix(path: &str) -> Result<UnixName, String> {
+    // One byte less than the kernel's 108: of a path, the last one is its final zero.
+    const MAX: usize = UnixName::MAX - 1;
+
+    if path.contains('\0') {
+        return Err("a socket's path can't contain NUL".to_owned());
+    }
+    if path.is_empty() || path == "@" {
+        return Err("empty path, expected something like unix:///run/x.sock".to_owned());
+    }
+    let (zero, name): (&[u8], _) = match path.strip_prefix('@') {
+        Some(_) if !cfg!(any(target_os = "linux", target_os = "android")) => {
+            return Err("abstract names exist on Linux only, a file is ./@name".to_owned());
+        }
+        Some(name) => (b"\0", name),
+        None => (b"", path),
+    };
+    let bytes = [zero, name.as_bytes()].concat();
+    if bytes.len() > MAX {
+        return Err(format!("path of {} bytes, a socket's has at most {MAX}", bytes.len()));
+    }
+    Ok(UnixName::new(&bytes).expect("checked above"))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parsed(text: &str) -> Endpoint {
+        text.parse().unwrap()
+    }
+
+    #[track_caller]
+    fn refused(text: &str, why: &str) {
+        let error = text.parse::<Endpoint>().unwrap_err().to_string();
+        assert_eq!(error, format!("{text:?}: {why}"));
+    }
+
+    #[test]
+    fn every_kind_has_a_canonical_form() {
+        for (text, canonical) in [
+            ("tcp://127.0.0.1:80", "tcp://127.0.0.1:80"),
+            ("tcp://localhost:0", "tcp://localhost:0"),
+            ("tcp://[0:0::1]:080", "tcp://[::1]:80"),
+            ("udp://[fe80::1%eth0]:65535", "udp://[fe80::1%eth0]:65535"),
+            ("unix:///run/x", "unix:///run/x"),
+            ("unix:/run/x", "unix:///run/x"),
+            ("unix://relative.sock", "unix://relative.sock"),
+            ("unix:relative.sock", "unix://relative.sock"),
+            ("unixgram:///run/a:b://c", "unixgram:///run/a:b://c"),
+            ("unix:/run/a://b", "unix:///run/a://b"),
+            ("unix:////run", "unix:////run"),
+            ("unix://./@file", "unix://./@file"),
+        ] {
+            assert_eq!(parsed(text).to_string(), canonical);
+            assert_eq!(parsed(canonical), parsed(text));
+        }
+        assert_eq!(parsed("tcp://[::1]:80"), Endpoint::Tcp { host: "::1".to_owned(), port: 80 });
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn an_at_sign_begins_an_abstract_name() {
+        let name = UnixName::new("\0écho\\".as_bytes()).unwrap();
+        assert_eq!(parsed("unix://@écho\\"), Endpoint::Unix(name));
+        assert_eq!(parsed("unixgram:@écho\\").to_string(), "unixgram://@écho\\");
+    }
+
+    #[test]
+    fn a_refusal_says_what_would_be_right() {
+        let no_scheme =
+            "no scheme, expected something like tcp://127.0.0.1:8888 or unix:///run/x.sock";
+        refused("", no_scheme);
+        refused("localhost:80", no_scheme);
+        refused("tcp:localhost:80", no_scheme);
+        refused("htp://x", "unknown scheme \"htp\", expected tcp, udp, unix or unixgram");
+        refused("unixx://x", "unknown scheme \"unixx\", expected tcp, udp, unix or unixgram");
+        refused("tcp://x", "missing port, expected host:port");
+        refused("tcp://x:", "missing port, expected host:port");
+        refused("tcp://[::1]", "missing port, expected host:port");
+        refused("tcp://[::1]80", "missing port, expected host:port");
+        refused("tcp://x:65536", "port 65536 is out of range, expected 0 to 65535");
+        refused("tcp://x:+80", "port \"+80\" is not a number");
+        refused("tcp://x:80/", "port \"80/\" is not a number");
+        refused("tcp://:80", "empty host, for every address write 0.0.0.0 or [::]");
+        refused("udp://*:80", "\"*\" is not a host, for every address write 0.0.0.0 or [::]");
+        refused("tcp://::1", "an IPv6 address needs brackets and a port, as in [::1]:8888");
+        refused("tcp://::x:80", "host \"::x\" has a colon, an IPv6 address needs brackets: [::1]");
+        refused("tcp://[::1:80", "missing ] after the IPv6 address");
+        refused("tcp://[1.2.3.4]:80", "[1.2.3.4] is not an IPv6 address in brackets, as in [::1]");
+        refused("tcp://[::1%]:80", "[::1%] is not an IPv6 address in brackets, as in [::1]");
+        refused("tcp://me@x:80", "host \"me@x\" is neither a name nor an address");
+        refused("unix://", "empty path, expected something like unix:///run/x.sock");
+        refused("unix:@", "empty path, expected something like unix:///run/x.sock");
+        refused("unix:a\0b", "a socket's path can't contain NUL");
+    }
+
+    #[test]
+    fn a_unix_path_has_at_most_107_bytes() {
+        let path = "/".repeat(107);
+        assert!(format!("unix://{path}").parse::<Endpoint>().is_ok());
+        refused(&format!("unix://{path}/"), "path of 108 bytes, a socket's has at most 107");
+        if cfg!(target_os = "linux") {
+            // The zero that makes a name abstract is one of them.
+            refused(&format!("unix://@{path}"), "path of 108 bytes, a socket's has at most 107");
+        }
+    }
+
+    #[test]
+    fn only_internet_endpoints_resolve() {
+        let addresses = parsed("udp://[::1]:80").resolve().unwrap();
+        assert_eq!(addresses, ["[::1]:80".parse().unwrap()]);
+        let error = parsed("unix:///run/x").resolve().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn datagrams_are_told_from_streams() {
+        assert!(parsed("udp://x:1").is_datagram() && parsed("unixgram:x").is_datagram());
+        assert!(!parsed("tcp://x:1").is_datagram() && !parsed("unix:x").is_datagram());
+    }
+
+    proptest! {
+        /// No text makes the parser panic, and what it takes it gives back.
+        #[test]
+        fn what_is_shown_parses_again(text in "(tcp|udp|unix|unixgram)?:?(//)?[]\\[:%@a-f0-9./é-]*") {
+            if let Ok(endpoint) = text.parse::<Endpoint>() {
+                prop_assert_eq!(endpoint.to_string().parse::<Endpoint>(), Ok(endpoint));
+            }
+        }
+    }
+}
