@@ -3,4 +3,7 @@
 mod machines;
 mod values;
 
-pub use values::{Address, Endpoint, EndpointError, Id, Local, Peer, ServiceId, TimerId, UnixName};
+pub use values::{
+    Address, Endpoint, EndpointError, Id, Local, Peer, Prefix, PrefixError, ServiceId, TimerId,
+    UnixName,
+};

@@ -3,7 +3,9 @@
 mod endpoint;
 mod key;
 mod peer;
+mod prefix;
 
 pub use endpoint::{Endpoint, EndpointError};
 pub use key::{Id, ServiceId, TimerId};
 pub use peer::{Address, Local, Peer, UnixName};
+pub use prefix::{Prefix, PrefixError};
