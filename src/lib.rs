@@ -4,6 +4,6 @@ mod machines;
 mod values;
 
 pub use values::{
-    Address, Endpoint, EndpointError, Id, Local, Peer, Prefix, PrefixError, ServiceId, TimerId,
-    UnixName,
+    Address, ByteQueue, Endpoint, EndpointError, Id, Local, Peer, Prefix, PrefixError, ServiceId,
+    TimerId, UnixName,
 };

@@ -4,8 +4,10 @@ mod endpoint;
 mod key;
 mod peer;
 mod prefix;
+mod queue;
 
 pub use endpoint::{Endpoint, EndpointError};
 pub use key::{Id, ServiceId, TimerId};
 pub use peer::{Address, Local, Peer, UnixName};
 pub use prefix::{Prefix, PrefixError};
+pub use queue::ByteQueue;
