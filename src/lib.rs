@@ -3,6 +3,7 @@
 mod machines;
 mod values;
 
+pub use machines::Timers;
 pub use values::{
     Address, ByteQueue, Endpoint, EndpointError, Id, Local, Peer, Prefix, PrefixError, ServiceId,
     TimerId, UnixName,
