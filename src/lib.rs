@@ -3,8 +3,8 @@
 mod machines;
 mod values;
 
-pub use machines::Timers;
+pub use machines::{Line, Lines, Timers};
 pub use values::{
     Address, ByteQueue, Endpoint, EndpointError, Id, Local, Peer, Prefix, PrefixError, ServiceId,
-    TimerId, UnixName,
+    TimerId, TooLong, UnixName,
 };

@@ -5,9 +5,11 @@ mod key;
 mod peer;
 mod prefix;
 mod queue;
+mod too_long;
 
 pub use endpoint::{Endpoint, EndpointError};
 pub use key::{Id, ServiceId, TimerId};
 pub use peer::{Address, Local, Peer, UnixName};
 pub use prefix::{Prefix, PrefixError};
 pub use queue::ByteQueue;
+pub use too_long::TooLong;
