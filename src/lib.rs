@@ -3,7 +3,7 @@
 mod machines;
 mod values;
 
-pub use machines::{Line, Lines, Timers};
+pub use machines::{Frame, Frames, Header, Line, Lines, Timers, Width};
 pub use values::{
     Address, ByteQueue, Endpoint, EndpointError, Id, Local, Peer, Prefix, PrefixError, ServiceId,
     TimerId, TooLong, UnixName,

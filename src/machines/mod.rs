@@ -1,7 +1,9 @@
 //! Floor 1: state machines that own no socket and read no clock.
 
+mod frames;
 mod lines;
 mod timers;
 
+pub use frames::{Frame, Frames, Header, Width};
 pub use lines::{Line, Lines};
 pub use timers::Timers;
