@@ -3,7 +3,10 @@
 mod machines;
 mod values;
 
-pub use machines::{Frame, Frames, Header, Line, Lines, Timers, Width};
+pub use machines::{
+    DatagramPolicy, DatagramRefusal, Frame, Frames, Header, Line, Lines, Rate, Timers, TokenBucket,
+    Width,
+};
 pub use values::{
     Address, ByteQueue, Endpoint, EndpointError, Id, Local, Peer, Prefix, PrefixError, ServiceId,
     TimerId, TooLong, UnixName,

@@ -1,9 +1,11 @@
 //! Floor 1: state machines that own no socket and read no clock.
 
+mod admission;
 mod frames;
 mod lines;
 mod timers;
 
+pub use admission::{DatagramPolicy, DatagramRefusal, Rate, TokenBucket};
 pub use frames::{Frame, Frames, Header, Width};
 pub use lines::{Line, Lines};
 pub use timers::Timers;
