@@ -4,10 +4,10 @@ mod machines;
 mod values;
 
 pub use machines::{
-    DatagramPolicy, DatagramRefusal, Frame, Frames, Header, Line, Lines, Rate, Timers, TokenBucket,
-    Width,
+    DatagramPolicy, DatagramRefusal, Frame, Frames, Header, Line, Lines, Timers, TokenBucket, Width,
 };
 pub use values::{
-    Address, ByteQueue, Endpoint, EndpointError, Id, Local, Peer, Prefix, PrefixError, ServiceId,
-    TimerId, TooLong, UnixName,
+    Address, ByteQueue, Cause, Closed, Config, Dropped, Endpoint, EndpointError, Error, Id, Local,
+    Peer, Prefix, PrefixError, Rate, Refused, ServiceId, Statistics, TimerId, TooLong, UnixName,
+    describe,
 };

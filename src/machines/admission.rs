@@ -5,6 +5,8 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use crate::values::Rate;
+
 /// One for each of this many sources; those with the same hash share one. At about 48 bytes each
 /// it is 192 KiB, however many sources are forged. Should all be in use at once, an innocent source
 /// gets its part of a shared bucket, and all sources together 4096 times the rate.
@@ -13,15 +15,6 @@ const BUCKETS: usize = 4096;
 /// Ports below this one belong to services of the system (RFC 6335 section 6): some of them answer
 /// whatever comes, which is how two servers are set upon each other.
 const FIRST_HIGH_PORT: u16 = 1024;
-
-/// How often something may happen. Zero counts as one, in both numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
-    /// In the long run, this often a second.
-    pub per_second: u32,
-    /// After a pause, this often at once.
-    pub burst: u32,
-}
 
 /// Holds `burst` tokens when it is full, and gains `per_second` of them a second.
 ///

@@ -1,11 +1,14 @@
 //! Floor 1: state machines that own no socket and read no clock.
 
 mod admission;
+mod connection;
 mod frames;
 mod lines;
 mod timers;
 
-pub use admission::{DatagramPolicy, DatagramRefusal, Rate, TokenBucket};
+pub use admission::{DatagramPolicy, DatagramRefusal, TokenBucket};
+pub(crate) use connection::Stream;
+pub(crate) use connection::{Connection, Latch, Step};
 pub use frames::{Frame, Frames, Header, Width};
 pub use lines::{Line, Lines};
 pub use timers::Timers;

@@ -1,15 +1,30 @@
 //! Floor 0: plain values. They know `std` and nothing else of this crate.
 
+mod cause;
+mod config;
 mod endpoint;
+mod error;
 mod key;
+mod outcome;
 mod peer;
+mod pool;
 mod prefix;
 mod queue;
+mod rate;
+mod statistics;
 mod too_long;
 
+pub use cause::Cause;
+pub use config::Config;
+pub(crate) use config::{ACCEPT_RETRY, DATAGRAM_BATCH, DIAL_RETRY, LOG_INTERVAL, RESERVE};
 pub use endpoint::{Endpoint, EndpointError};
+pub use error::{Error, describe};
 pub use key::{Id, ServiceId, TimerId};
+pub(crate) use outcome::{Outcome, attempt};
 pub use peer::{Address, Local, Peer, UnixName};
+pub(crate) use pool::Pool;
 pub use prefix::{Prefix, PrefixError};
 pub use queue::ByteQueue;
+pub use rate::Rate;
+pub use statistics::{Closed, Dropped, Refused, Statistics};
 pub use too_long::TooLong;

@@ -1,0 +1,224 @@
+//! A stream and the bytes in flight on it.
+
+mod receive;
+mod send;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, Read, Write};
+
+use state::{Appetite, Input, Output, Refusal};
+pub(crate) use state::{Latch, Step};
+
+use crate::values::{ByteQueue, Cause, Config, Pool};
+
+/// What a connection runs on: bytes in, bytes out, and an end of its own for each direction.
+pub(crate) trait Stream: Read + Write {
+    /// Tells the peer that nothing more will come, shutdown(2) with `SHUT_WR`. `Ok(false)`: the
+    /// stream has no such thing, and only closing it tells.
+    fn shut_write(&mut self) -> io::Result<bool>;
+}
+
+/// What a connection keeps while the kernel or the service doesn't take it. Most have none of this.
+#[derive(Debug, Default)]
+struct Kept {
+    /// Arrived, and not taken by the service.
+    input: ByteQueue,
+    /// Sent by the service, and not taken by the kernel.
+    output: ByteQueue,
+    /// Why it will be gone, where the states don't tell.
+    cause: Option<Cause>,
+}
+
+/// A stream and the bytes in flight on it. Knows nothing of sockets, pollers or the clock.
+///
+/// ```text
+///              ┌──────────────── Connection ────────────────┐
+///   kernel ──▶ │ shared buffer ──▶ service ──▶ straight out │ ──▶ kernel
+///              │       │ not taken              │ refused   │
+///              │   kept.input              kept.output      │
+///              └────────────────────────────────────────────┘
+/// ```
+///
+/// Gone when both directions have ended: input `Over` or `Drained`, output `Shut`.
+#[derive(Debug)]
+pub(crate) struct Connection<S> {
+    stream: S,
+    latch: Latch,
+    input: Input,
+    output: Output,
+    appetite: Appetite,
+    refusal: Refusal,
+    kept: Option<Box<Kept>>,
+}
+
+impl<S: Stream> Connection<S> {
+    pub(crate) fn new(stream: S) -> Connection<S> {
+        Connection {
+            stream,
+            latch: Latch::default(),
+            input: Input::Flowing,
+            output: Output::Open,
+            appetite: Appetite::Hungry,
+            refusal: Refusal::None,
+            kept: None,
+        }
+    }
+
+    pub(crate) fn stream(&self) -> &S {
+        &self.stream
+    }
+
+    /// Remembers what an event says.
+    pub(crate) fn latch(&mut self, ready: Latch) {
+        self.latch.readable |= ready.readable;
+        self.latch.writable |= ready.writable;
+        self.latch.read_on |= ready.read_on;
+    }
+
+    /// Bytes that wait for the kernel to take them.
+    pub(crate) fn queued(&self) -> usize {
+        self.kept.as_ref().map_or(0, |kept| kept.output.len())
+    }
+
+    /// Bytes that wait for the service to take them.
+    fn unread(&self) -> usize {
+        self.kept.as_ref().map_or(0, |kept| kept.input.len())
+    }
+
+    /// Whether what is sent would still reach the peer.
+    pub(crate) fn is_open(&self) -> bool {
+        self.output == Output::Open
+    }
+
+    /// Whether it only waits for its end: the linger deadline counts, not the idle timeout.
+    pub(crate) fn is_closing(&self) -> bool {
+        match self.input {
+            Input::Flowing => false,
+            Input::Over => self.output != Output::Open,
+            Input::Discarding | Input::Drained | Input::Failed => true,
+        }
+    }
+
+    /// Whether our own end has been sent, so that only the peer can move now.
+    pub(crate) fn is_shut(&self) -> bool {
+        self.output == Output::Shut
+    }
+
+    /// Whether it failed since it was last advanced, so that somebody must advance it.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.input == Input::Failed
+    }
+
+    /// Whether the peer hasn't ended, and all that has arrived was shown to the service, and what it
+    /// answered has found room.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.input == Input::Flowing && self.appetite == Appetite::Hungry && !self.latch.readable
+    }
+
+    /// Ends both directions politely: what is kept is sent, then the peer is told, then what it still
+    /// sends is read and thrown away until its own end.
+    pub(crate) fn close(&mut self, cause: Option<Cause>, pool: &mut Pool) {
+        if self.input == Input::Flowing {
+            self.input = Input::Discarding;
+        }
+        if let Some(kept) = &mut self.kept {
+            pool.give_back(kept.input.len());
+            kept.input = ByteQueue::new();
+        }
+        if cause.is_some() && self.input != Input::Failed {
+            self.kept.get_or_insert_default().cause = cause;
+        }
+        self.finish();
+    }
+
+    /// Ends our direction: what is kept is sent, then the peer is told. Its own direction goes on.
+    pub(crate) fn finish(&mut self) {
+        if self.output == Output::Open {
+            self.output = Output::Flushing;
+            self.refilled();
+        }
+    }
+
+    /// After a refusal, there is nothing to wait for any more.
+    fn refilled(&mut self) {
+        self.refusal = Refusal::None;
+        if self.appetite == Appetite::Full {
+            self.appetite = Appetite::Again;
+        }
+    }
+
+    /// The poller says that the stream is broken. Whoever reads or writes will hear it from the
+    /// stream, after the last bytes; this is for a connection that does neither.
+    pub(crate) fn hung_up(&mut self, error: bool, pool: &mut Pool) {
+        let deaf = match self.input {
+            Input::Flowing => error && matches!(self.appetite, Appetite::Paused | Appetite::Full),
+            Input::Over => true,
+            Input::Discarding | Input::Drained | Input::Failed => false,
+        };
+        if deaf && self.queued() == 0 {
+            self.fail(Cause::Failed(io::ErrorKind::ConnectionReset.into()), pool);
+        }
+    }
+
+    /// Ends both directions at once, whatever is kept.
+    pub(crate) fn fail(&mut self, cause: Cause, pool: &mut Pool) {
+        self.drop_kept(pool);
+        self.kept = Some(Box::new(Kept { cause: Some(cause), ..Kept::default() }));
+        self.input = Input::Failed;
+        self.output = Output::Shut;
+    }
+
+    /// Shows the service nothing more before [`resume`](Connection::resume).
+    pub(crate) fn pause(&mut self) {
+        self.appetite = Appetite::Paused;
+    }
+
+    /// Ends a pause; what was not taken is shown again.
+    pub(crate) fn resume(&mut self) {
+        if self.appetite == Appetite::Paused {
+            self.appetite = Appetite::Again;
+        }
+    }
+
+    /// Does one thing that can be done now, without waiting.
+    ///
+    /// `buffer` is shared by all connections, and as long as the input limit and one read together.
+    /// What was kept is put at its front, so that the service sees it with more behind.
+    pub(crate) fn advance(&mut self, buffer: &mut [u8], config: &Config, pool: &mut Pool) -> Step {
+        if self.kept.is_some()
+            && let Err(error) = self.flush(pool)
+        {
+            return self.gone(Cause::Failed(error), pool);
+        }
+        if self.output == Output::Flushing && self.queued() == 0 {
+            self.shut();
+        }
+        if self.refusal != Refusal::None && self.latch.writable && self.queued() == 0 {
+            self.refilled();
+            return Step::Refilled;
+        }
+        match (self.input, self.output) {
+            (Input::Flowing, _) => self.feed(buffer, config, pool),
+            (Input::Discarding, _) => self.discard(buffer, config, pool),
+            (Input::Over, Output::Shut) => self.gone(Cause::Ended, pool),
+            (Input::Drained | Input::Failed, Output::Shut) => self.gone(Cause::Closed, pool),
+            (Input::Over | Input::Drained | Input::Failed, _) => Step::Wait,
+        }
+    }
+
+    /// Gone: for the reason that was stated, or else for this one.
+    fn gone(&mut self, cause: Cause, pool: &mut Pool) -> Step {
+        let stated = self.kept.as_mut().and_then(|kept| kept.cause.take());
+        self.drop_kept(pool);
+        Step::Gone(stated.unwrap_or(cause))
+    }
+
+    /// Gives everything kept back to the pool. Must be called before a connection is dropped.
+    pub(crate) fn drop_kept(&mut self, pool: &mut Pool) {
+        if let Some(kept) = self.kept.take() {
+            pool.give_back(kept.input.len() + kept.output.len());
+        }
+    }
+}

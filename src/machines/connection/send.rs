@@ -1,0 +1,110 @@
+//! The way out: straight to the kernel, and what it refuses is kept.
+
+use std::{io, mem};
+
+use super::state::{Input, Output, Refusal};
+use super::{Connection, Kept, Stream};
+use crate::values::{Cause, Config, Outcome, Pool, RESERVE, attempt};
+
+impl<S: Stream> Connection<S> {
+    /// How many bytes [`send`](Connection::send) takes whatever the kernel says.
+    pub(crate) fn room(&self, config: &Config, pool: &Pool) -> usize {
+        if self.output != Output::Open {
+            return 0;
+        }
+        let queued = self.queued();
+        let room = config.output_limit.saturating_sub(queued).min(pool.free());
+        if queued == 0 { room.max(RESERVE.min(config.output_limit)) } else { room }
+    }
+
+    /// Sends as much as the kernel takes and there is room for; returns how many bytes that was.
+    pub(crate) fn send(&mut self, bytes: &[u8], config: &Config, pool: &mut Pool) -> usize {
+        if self.output != Output::Open {
+            return 0;
+        }
+        let mut taken = 0;
+        if self.latch.writable && self.kept.as_ref().is_none_or(|kept| kept.output.is_empty()) {
+            taken = match self.write(bytes) {
+                Ok(taken) if taken == bytes.len() => return taken,
+                Ok(taken) => taken,
+                Err(error) => {
+                    self.fail(Cause::Failed(error), pool);
+                    return 0;
+                }
+            };
+        }
+        let rest = &bytes[taken..];
+        let keep = rest.len().min(self.room(config, pool));
+        if keep > 0 {
+            self.kept.get_or_insert_default().output.push(&rest[..keep]);
+            pool.take(keep);
+        }
+        if keep < rest.len() {
+            self.refusal = Refusal::Now;
+        }
+        taken + keep
+    }
+
+    /// Sends all of it, or nothing.
+    pub(crate) fn send_all(&mut self, bytes: &[u8], config: &Config, pool: &mut Pool) -> bool {
+        if bytes.len() <= self.room(config, pool) {
+            return self.send(bytes, config, pool) == bytes.len();
+        }
+        if self.output == Output::Open {
+            self.refusal = Refusal::Now;
+        }
+        false
+    }
+
+    /// One write. Returns how many bytes the kernel took.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match attempt(|| self.stream.write(bytes)) {
+            Outcome::Done(taken) => {
+                // Less than all: the kernel's buffer is full, and an event will tell when it has
+                // room again, epoll(7) question 9.
+                self.latch.writable = taken == bytes.len();
+                Ok(taken)
+            }
+            Outcome::Blocked => {
+                self.latch.writable = false;
+                Ok(0)
+            }
+            Outcome::Failed(error) => Err(error),
+        }
+    }
+
+    /// Writes what is kept, as far as the kernel takes it.
+    pub(super) fn flush(&mut self, pool: &mut Pool) -> io::Result<()> {
+        while self.latch.writable && self.queued() > 0 {
+            // The queue is lent out, so that `write` can be the one place that writes.
+            let mut output = mem::take(&mut self.kept.get_or_insert_default().output);
+            let written = self.write(output.as_slice());
+            if let Ok(taken) = written {
+                output.consume(taken);
+                pool.give_back(taken);
+            }
+            self.kept.get_or_insert_default().output = output;
+            written?;
+        }
+        let is_idle =
+            |kept: &Kept| kept.input.is_empty() && kept.output.is_empty() && kept.cause.is_none();
+        if self.kept.as_deref().is_some_and(is_idle) {
+            self.kept = None;
+        }
+        Ok(())
+    }
+
+    /// Everything is out: tells the peer so. When its own end is known, closing alone tells.
+    pub(super) fn shut(&mut self) {
+        self.output = Output::Shut;
+        if matches!(self.input, Input::Over | Input::Drained) {
+            return;
+        }
+        match self.stream.shut_write() {
+            Ok(true) => {}
+            // There is no other direction, or no peer any more: nothing to linger for.
+            Ok(false) | Err(_) if self.input == Input::Discarding => self.input = Input::Drained,
+            Ok(false) | Err(_) => {}
+        }
+    }
+}

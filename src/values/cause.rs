@@ -1,0 +1,51 @@
+//! Why a connection has gone.
+
+use std::{fmt, io};
+
+use super::describe;
+
+/// Why a connection has gone; see [`Service::closed`](crate::Service::closed).
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The peer ended it, and everything was flushed.
+    Ended,
+    /// The service closed it.
+    Closed,
+    /// The service closed it for this reason.
+    Because(&'static str),
+    /// No byte moved for [`Config::idle_timeout`](crate::Config::idle_timeout).
+    Idle,
+    /// Closing took longer than [`Config::linger`](crate::Config::linger); bytes may be lost.
+    Lingered,
+    /// The service wanted more than [`Config::input_limit`](crate::Config::input_limit) before it
+    /// took anything.
+    InputLimit,
+    /// The service's answer doesn't fit into [`Config::output_limit`](crate::Config::output_limit).
+    OutputLimit,
+    /// [`Config::kept_total`](crate::Config::kept_total) is used up, and this connection wanted more.
+    KeptTotal,
+    /// An outgoing connection could not be made.
+    ConnectFailed(io::Error),
+    /// Reset, aborted, timed out: whatever the system said.
+    Failed(io::Error),
+    /// The reactor was stopped.
+    Stopped,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Cause::Ended => f.write_str("ended by the peer"),
+            Cause::Closed => f.write_str("closed by the service"),
+            Cause::Because(reason) => f.write_str(reason),
+            Cause::Idle => f.write_str("idle for too long"),
+            Cause::Lingered => f.write_str("the peer took too long to end"),
+            Cause::InputLimit => f.write_str("a message longer than the input limit"),
+            Cause::OutputLimit => f.write_str("an answer longer than the output limit"),
+            Cause::KeptTotal => f.write_str("out of memory for unfinished messages"),
+            Cause::ConnectFailed(error) | Cause::Failed(error) => f.write_str(&describe(error)),
+            Cause::Stopped => f.write_str("the reactor was stopped"),
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Every number of the library, with its reason and what happens when it is reached.
+
+use std::time::Duration;
+
+use super::{Prefix, Rate};
+
+/// The most bytes that a connection may keep beyond the total of [`Config::kept_total`], so that
+/// healthy connections are served while others use the total up. One page: it holds most messages,
+/// and 20,000 connections of it are 80 MB.
+pub(crate) const RESERVE: usize = 4096;
+
+/// How long a listener waits before it tries again after `accept` found no free descriptor. The
+/// next source that closes wakes it earlier; this is for descriptors that others of the process
+/// hold. Ten tries a second cost nothing, and a client notices no tenth of a second in a backlog.
+pub(crate) const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+
+/// How long an outgoing connection to a Unix socket waits before it tries again when the backlog of
+/// the listener is full: connect(2) says `EAGAIN` there, and no event tells when there is room.
+pub(crate) const DIAL_RETRY: Duration = Duration::from_millis(10);
+
+/// The least time between two log lines about the same kind of trouble.
+pub(crate) const LOG_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The most datagrams that one receive call brings, recvmmsg(2). More saves less than a hundredth.
+pub(crate) const DATAGRAM_BATCH: usize = 32;
+
+/// What a reactor may use, and how it treats its sockets. Made with [`Config::default`] and changed
+/// field by field.
+///
+/// ```
+/// use echoloop::Config;
+/// use std::time::Duration;
+///
+/// let config = Config { idle_timeout: Some(Duration::from_secs(60)), ..Config::default() };
+/// # assert!(config.nodelay);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The most accepted connections at once. Default `None`: what the descriptor limit allows.
+    /// When it is reached, clients wait in the backlog until a connection closes.
+    pub connections: Option<usize>,
+
+    /// The most accepted connections at once from one internet address. Default `None`: no limit.
+    /// One more is closed as soon as it is accepted, and counted.
+    pub connections_per_source: Option<u32>,
+
+    /// How many connections are accepted a second, all listeners together. Default `None`: no
+    /// limit. The others wait in the backlog.
+    pub accept_rate: Option<Rate>,
+
+    /// Bytes kept for sending, each connection. Default 256 KiB: what a kernel's send buffer has
+    /// after a moment of growing, so that a refill is ready whenever that one runs empty. When it is
+    /// reached, a service's `send` takes less, so less is read, so TCP slows the sender down.
+    pub output_limit: usize,
+
+    /// Bytes that have arrived and that the service has not taken, each connection. Default 64 KiB.
+    /// When a service wants to see more than this before it takes anything, the connection is closed.
+    pub input_limit: usize,
+
+    /// Bytes kept by all connections together. Default 256 MiB. When it is reached, a connection that
+    /// keeps nothing is served in steps of 4 KiB, one whose output is kept waits for its reader, and
+    /// one that sends an unfinished message of more than 4 KiB is closed.
+    pub kept_total: usize,
+
+    /// Bytes of a line, its ending not counted, for services that speak in lines. Default 8 KiB.
+    /// A longer line closes the connection.
+    pub line_length: usize,
+
+    /// How long a connection may stay with no byte moving in either direction. Default `None`: for as
+    /// long as it likes. After that it is closed.
+    pub idle_timeout: Option<Duration>,
+
+    /// How long an outgoing connection may take, over all addresses of a host name. Default 10 s.
+    pub connect_timeout: Duration,
+
+    /// How long a closing connection may take to send what is kept, counted from the last byte that
+    /// the peer took, and then once more for the peer's own end. Default 5 s. After that it is closed
+    /// whatever is left.
+    pub linger: Duration,
+
+    /// Connections that one listener accepts in one turn before the next source has its go. Default
+    /// 64: some 300 µs.
+    pub accepts_per_share: usize,
+
+    /// Bytes that one connection may read in one turn. Default 256 KiB: some 50 µs of copying, which is
+    /// the most that a whisper waits for each flood beside it.
+    pub bytes_per_share: usize,
+
+    /// Datagrams that one socket may receive in one turn. Default 256: some 300 µs.
+    pub datagrams_per_share: usize,
+
+    /// The size of the one buffer that all streams are read into. Default 64 KiB; at least 4 KiB.
+    pub read_buffer: usize,
+
+    /// Events that one poll returns at most. Default 1,024, 12 KiB of them. The others come with the
+    /// next poll.
+    pub events: usize,
+
+    /// `SO_RCVBUF`, socket(7), in bytes. Default `None`: the kernel's own, which for TCP grows.
+    pub receive_buffer: Option<usize>,
+
+    /// `SO_SNDBUF`, socket(7), in bytes. Default `None`: the kernel's own, which for TCP grows.
+    pub send_buffer: Option<usize>,
+
+    /// Connections that may wait to be accepted, listen(2). Default 4,096; the kernel cuts it to its
+    /// `net.core.somaxconn`. Clients beyond it try again, and wait a second for that.
+    pub backlog: u32,
+
+    /// `TCP_NODELAY`, tcp(7): small messages leave at once. Default true.
+    pub nodelay: bool,
+
+    /// TCP keep-alive: the silence after which the kernel asks whether the peer is still there.
+    /// Default `None`: never. Peers that don't answer are closed as timed out.
+    pub keep_alive: Option<Duration>,
+
+    /// `SO_REUSEPORT`, socket(7): several sockets share a TCP or UDP port, and the kernel spreads
+    /// the clients over them. Default false.
+    pub reuse_port: bool,
+
+    /// If not empty, only peers within these prefixes are served. Unix sockets are not concerned: the
+    /// permissions of their files are.
+    pub allow: Vec<Prefix>,
+
+    /// Peers within these prefixes are not served, even if `allow` has them.
+    pub deny: Vec<Prefix>,
+
+    /// Whether datagrams from ports below 1024 are served. Default false: services such as chargen and
+    /// other echo servers live there, and a forged datagram could set two upon each other.
+    pub low_ports: bool,
+
+    /// How many datagrams a second are served for one source address that isn't loopback. Default
+    /// 10,000, and as many at once. The others are dropped, and counted. `None`: no limit.
+    pub datagram_rate: Option<Rate>,
+
+    /// Whether the kernel may join and split datagrams (udp(7), `UDP_GRO` and `UDP_SEGMENT`) where it
+    /// can. Default true. What peers see is the same.
+    pub offload: bool,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            connections: None,
+            connections_per_source: None,
+            accept_rate: None,
+            output_limit: 256 * 1024,
+            input_limit: 64 * 1024,
+            kept_total: 256 * 1024 * 1024,
+            line_length: 8 * 1024,
+            idle_timeout: None,
+            connect_timeout: Duration::from_secs(10),
+            linger: Duration::from_secs(5),
+            accepts_per_share: 64,
+            bytes_per_share: 256 * 1024,
+            datagrams_per_share: 256,
+            read_buffer: 64 * 1024,
+            events: 1024,
+            receive_buffer: None,
+            send_buffer: None,
+            backlog: 4096,
+            nodelay: true,
+            keep_alive: None,
+            reuse_port: false,
+            allow: Vec::new(),
+            deny: Vec::new(),
+            low_ports: false,
+            datagram_rate: Some(Rate { per_second: 10_000, burst: 10_000 }),
+            offload: true,
+        }
+    }
+}
+
+impl Config {
+    /// Whether a peer at this address may be served at all.
+    pub(crate) fn admits(&self, ip: std::net::IpAddr) -> bool {
+        (self.allow.is_empty() || self.allow.iter().any(|prefix| prefix.contains(ip)))
+            && !self.deny.iter().any(|prefix| prefix.contains(ip))
+    }
+}

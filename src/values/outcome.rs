@@ -1,0 +1,26 @@
+//! The one place that knows `WouldBlock` and `Interrupted`.
+
+use std::io;
+
+/// What one non-blocking call came to.
+#[derive(Debug)]
+pub(crate) enum Outcome<T> {
+    /// It did something.
+    Done(T),
+    /// It would have had to wait. On an edge-triggered poller an event will tell when not any more.
+    Blocked,
+    /// It can't be done.
+    Failed(io::Error),
+}
+
+/// Makes the call, and makes it again for as long as a signal interrupts it.
+pub(crate) fn attempt<T>(mut call: impl FnMut() -> io::Result<T>) -> Outcome<T> {
+    loop {
+        return match call() {
+            Ok(done) => Outcome::Done(done),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Outcome::Blocked,
+            Err(error) => Outcome::Failed(error),
+        };
+    }
+}

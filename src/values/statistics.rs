@@ -1,0 +1,209 @@
+//! What a reactor has done so far.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::Cause;
+
+/// Counts since the reactor was made. A snapshot: [`Reactor::statistics`](crate::Reactor::statistics).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Statistics {
+    /// Connections accepted and served.
+    pub accepted: u64,
+    /// Outgoing connections that were made.
+    pub connected: u64,
+    /// Connections that were not served, by reason.
+    pub refused: Refused,
+    /// Stream connections that are open now, in whatever state.
+    pub open: u64,
+    /// Stream connections that have gone, by cause. Outgoing ones that never came about are counted
+    /// too, as `connect_failed`.
+    pub closed: Closed,
+    /// Bytes read from streams.
+    pub bytes_in: u64,
+    /// Bytes that streams were given to send: written, or kept for writing.
+    pub bytes_out: u64,
+    /// Times that a service was shown bytes of a stream. For small messages without pipelining, the
+    /// number of messages.
+    pub messages_in: u64,
+    /// Times that a service sent something to a stream.
+    pub messages_out: u64,
+    /// Datagrams received, the dropped ones included.
+    pub datagrams_in: u64,
+    /// Datagrams handed to the kernel.
+    pub datagrams_out: u64,
+    /// Datagrams not served or not sent, by reason.
+    pub dropped: Dropped,
+    /// Bytes kept now by all connections together, incoming and outgoing.
+    pub kept: u64,
+    /// The most bytes that were ever kept.
+    pub kept_most: u64,
+    /// Turns of the loop.
+    pub turns: u64,
+    /// Events that the poll has returned.
+    pub events: u64,
+    /// The longest that a turn took, its waiting not counted.
+    pub longest_turn: Duration,
+}
+
+/// Connections that were accepted and closed at once, or not accepted when their time had come.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Refused {
+    /// By [`Config::allow`](crate::Config::allow) or [`Config::deny`](crate::Config::deny).
+    pub denied: u64,
+    /// By [`Config::connections_per_source`](crate::Config::connections_per_source).
+    pub per_source: u64,
+    /// Times that accepting had to wait for [`Config::connections`](crate::Config::connections).
+    pub connections: u64,
+    /// Times that accepting had to wait for [`Config::accept_rate`](crate::Config::accept_rate).
+    pub accept_rate: u64,
+    /// Times that accepting had to wait for a descriptor or for memory.
+    pub descriptors: u64,
+    /// Connections that had gone before they were accepted, and other errors of accept(2).
+    pub failed: u64,
+}
+
+/// Connections that have gone, by [`Cause`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Closed {
+    /// [`Cause::Ended`].
+    pub ended: u64,
+    /// [`Cause::Closed`].
+    pub by_service: u64,
+    /// [`Cause::Because`].
+    pub because: u64,
+    /// [`Cause::Idle`].
+    pub idle: u64,
+    /// [`Cause::Lingered`].
+    pub lingered: u64,
+    /// [`Cause::InputLimit`], [`Cause::OutputLimit`] and [`Cause::KeptTotal`].
+    pub limits: u64,
+    /// [`Cause::ConnectFailed`].
+    pub connect_failed: u64,
+    /// [`Cause::Failed`].
+    pub failed: u64,
+    /// [`Cause::Stopped`].
+    pub stopped: u64,
+}
+
+impl Closed {
+    pub(crate) fn count(&mut self, cause: &Cause) {
+        *match cause {
+            Cause::Ended => &mut self.ended,
+            Cause::Closed => &mut self.by_service,
+            Cause::Because(_) => &mut self.because,
+            Cause::Idle => &mut self.idle,
+            Cause::Lingered => &mut self.lingered,
+            Cause::InputLimit | Cause::OutputLimit | Cause::KeptTotal => &mut self.limits,
+            Cause::ConnectFailed(_) => &mut self.connect_failed,
+            Cause::Failed(_) => &mut self.failed,
+            Cause::Stopped => &mut self.stopped,
+        } += 1;
+    }
+
+    fn rows(&self) -> [(&'static str, u64); 9] {
+        [
+            ("ended by the peer", self.ended),
+            ("closed by the service", self.by_service),
+            ("closed for a stated reason", self.because),
+            ("idle", self.idle),
+            ("lingered", self.lingered),
+            ("over a limit", self.limits),
+            ("not connected", self.connect_failed),
+            ("failed", self.failed),
+            ("stopped", self.stopped),
+        ]
+    }
+}
+
+impl Refused {
+    fn rows(&self) -> [(&'static str, u64); 6] {
+        [
+            ("denied", self.denied),
+            ("too many from one source", self.per_source),
+            ("waits for the connection limit", self.connections),
+            ("waits for the accept rate", self.accept_rate),
+            ("waits for descriptors", self.descriptors),
+            ("failed", self.failed),
+        ]
+    }
+}
+
+/// Datagrams that were not served, or answers that were not sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Dropped {
+    /// By [`Config::allow`](crate::Config::allow) or [`Config::deny`](crate::Config::deny).
+    pub denied: u64,
+    /// From a source that no answer must go to: port 0, multicast, broadcast, our own address or port,
+    /// a port below 1024.
+    pub forbidden: u64,
+    /// By [`Config::datagram_rate`](crate::Config::datagram_rate).
+    pub rate: u64,
+    /// Longer than 65,535 bytes: cut by the kernel.
+    pub cut: u64,
+    /// Answers longer than what they answer.
+    pub amplified: u64,
+    /// Not sent for lack of room in the send buffer, or in the peer's.
+    pub no_room: u64,
+    /// Not sent for another reason; among others, a sender that isn't there any more.
+    pub failed: u64,
+}
+
+impl Dropped {
+    fn rows(&self) -> [(&'static str, u64); 7] {
+        [
+            ("denied", self.denied),
+            ("from a forbidden source", self.forbidden),
+            ("over the rate", self.rate),
+            ("cut", self.cut),
+            ("longer than asked", self.amplified),
+            ("no room", self.no_room),
+            ("failed", self.failed),
+        ]
+    }
+}
+
+/// Four lines; reasons that never occurred are left out.
+impl fmt::Display for Statistics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "connections: {} accepted", self.accepted)?;
+        if self.connected > 0 {
+            write!(f, ", {} connected", self.connected)?;
+        }
+        write!(f, ", {} open; closed: ", self.open)?;
+        reasons(f, &self.closed.rows())?;
+        f.write_str("; refused: ")?;
+        reasons(f, &self.refused.rows())?;
+        write!(
+            f,
+            "\nstreams: {} bytes in {} messages in, {} bytes in {} messages out, {} bytes kept (most {})",
+            self.bytes_in,
+            self.messages_in,
+            self.bytes_out,
+            self.messages_out,
+            self.kept,
+            self.kept_most
+        )?;
+        write!(f, "\ndatagrams: {} in, {} out; dropped: ", self.datagrams_in, self.datagrams_out)?;
+        reasons(f, &self.dropped.rows())?;
+        write!(
+            f,
+            "\nloop: {} turns, {} events, longest turn {:.1?}",
+            self.turns, self.events, self.longest_turn
+        )
+    }
+}
+
+/// `3 idle, 1 failed`, or `none`.
+fn reasons(f: &mut fmt::Formatter<'_>, rows: &[(&'static str, u64)]) -> fmt::Result {
+    let mut separator = "";
+    for (name, count) in rows.iter().filter(|(_, count)| *count > 0) {
+        write!(f, "{separator}{count} {name}")?;
+        separator = ", ";
+    }
+    if separator.is_empty() { f.write_str("none") } else { Ok(()) }
+}
