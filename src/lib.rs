@@ -1,6 +1,7 @@
 //! A small event loop for TCP, UDP and Unix sockets.
 
 mod machines;
+mod net;
 mod values;
 
 pub use machines::{

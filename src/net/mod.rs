@@ -1,0 +1,3 @@
+//! Floor 3: sockets.
+
+mod packets;

@@ -1,0 +1,46 @@
+//! Datagrams in batches, over any UDP or Unix datagram socket: one system call takes in many
+//! ([`Inbox`]), answers are gathered and leave with one more ([`Outbox`]). Where the kernel can do it, a
+//! run of equal datagrams crosses as one *train* and is cut up by the kernel or by the network card:
+//! udp(7), `UDP_GRO` on the way in, `UDP_SEGMENT` on the way out.
+//!
+//! ```text
+//!            recvmmsg                    push: by offset if inside the arena         sendmmsg
+//!   socket ───────────▶ Inbox's arena ──────────────────────────────────▶ Outbox ───────────▶ socket
+//!                       └─ Message ─ datagrams() ─ service ─ else a copy ──▲
+//! ```
+//!
+//! So an echoed datagram is never copied in user space: it leaves from where it arrived.
+
+mod outbox;
+#[allow(unsafe_code, reason = "batches, trains and packet information are beyond std and mio")]
+mod raw;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use outbox::{Outbox, Sent, send_one};
+pub(crate) use raw::{Inbox, Message, enable_gro, enable_pktinfo, offload_supported};
+
+/// Most messages that one system call receives. At 32 its cost is spread thin enough, and the arena
+/// stays at 2 MiB of address space, of which only what has held datagrams is memory.
+const SLOTS: usize = 32;
+
+/// Bytes of a slot: what the largest datagram and the largest received train have room in (the
+/// length fields of IP and UDP have 16 bits). Longer Unix datagrams are cut, and say so.
+const SLOT: usize = 65_536;
+
+/// From slot to slot. Two cache lines more than the slot, so that the beginnings of all 32, which is
+/// all that small datagrams use, lie in different sets of a first-level cache (64 sets of 64 bytes).
+const STRIDE: usize = SLOT + 128;
+
+/// Most messages, and most pieces of memory, in one system call that sends. At least [`TRAIN`].
+const CHUNK: usize = 64;
+
+/// Most datagrams in a train: `UDP_MAX_SEGMENTS` of Linux before 6.9, 128 since.
+const TRAIN: usize = 64;
+
+/// Most bytes in a train: 65,535 less an IPv6 and a UDP header. IPv4 could take 20 more, which is not
+/// worth a second number.
+const TRAIN_BYTES: usize = 65_487;
+
+/// How much memory for copied payloads an idle outbox keeps.
+const KEPT: usize = 256 * 1024;

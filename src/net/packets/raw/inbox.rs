@@ -1,0 +1,151 @@
+//! Where datagrams arrive.
+
+use std::io;
+use std::iter;
+use std::mem::{self, size_of};
+use std::os::fd::BorrowedFd;
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use libc::mmsghdr;
+use libc::{iovec, msghdr};
+
+use super::envelope::{Control, Envelope, Name};
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+use super::mmsghdr;
+use crate::net::packets::{SLOT, SLOTS, STRIDE};
+use crate::values::Peer;
+
+/// A batch of received messages, each in a slot of its own. One serves all sockets of a reactor.
+///
+/// ```text
+///   headers[i] ──▶ parts[i] ──▶ arena[i * STRIDE ..]     the bytes
+///       └────────▶ envelopes[i]                          the sender, and what the kernel adds
+/// ```
+///
+/// The pointers are set once. After that only what the kernel has overwritten is put right again,
+/// for as many headers as it has used: a batch of one pays for one.
+pub(crate) struct Inbox {
+    headers: Vec<mmsghdr>,
+    /// Never touched again; `headers` point to it.
+    _parts: Vec<iovec>,
+    envelopes: Vec<Envelope>,
+    arena: Vec<u8>,
+    /// How many messages there are.
+    received: usize,
+    /// Whether the headers offer room for control messages.
+    control: bool,
+    /// How many headers have to be told their lengths again.
+    stale: usize,
+}
+
+// SAFETY: the pointers in `headers` and `_parts` lead only to the heap memory of the other fields, which
+// stays where it is when the inbox is moved and is used by nobody else.
+unsafe impl Send for Inbox {}
+
+impl Inbox {
+    /// Reserves addresses for all slots; memory only for what has been received.
+    pub(crate) fn new() -> Inbox {
+        let mut arena = vec![0; SLOTS * STRIDE]; // Zero pages from the kernel, not yet touched.
+        let mut envelopes = vec![Envelope::new(); SLOTS];
+        let slot = |i| iovec {
+            // `wrapping_add`, being safe, stays within the arena as `i` is less than SLOTS.
+            iov_base: arena.as_mut_ptr().wrapping_add(i * STRIDE).cast(),
+            iov_len: SLOT,
+        };
+        let mut parts: Vec<iovec> = (0..SLOTS).map(slot).collect();
+        let (first_envelope, first_part) = (envelopes.as_mut_ptr(), parts.as_mut_ptr());
+        let header = |i| {
+            let envelope = first_envelope.wrapping_add(i);
+            // SAFETY: as a msghdr is integers and raw pointers, zero is a value of theirs; and
+            // `envelope` points to one of `envelopes`.
+            let (mut header, name, control) = unsafe {
+                (mem::zeroed::<msghdr>(), &raw mut (*envelope).name, &raw mut (*envelope).control)
+            };
+            header.msg_name = name.cast();
+            header.msg_control = control.cast();
+            header.msg_iov = first_part.wrapping_add(i);
+            header.msg_iovlen = 1;
+            mmsghdr { msg_hdr: header, msg_len: 0 }
+        };
+        let headers = (0..SLOTS).map(header).collect();
+        let received = 0;
+        Inbox { headers, _parts: parts, envelopes, arena, received, control: false, stale: SLOTS }
+    }
+
+    /// Receives up to `most` messages (at least one, at most 32) with one system call, which does not
+    /// wait. Messages received before are gone. Returns how many; an error is `WouldBlock` if there is
+    /// nothing, or an ICMP error that the kernel had to tell, which says nothing about the socket.
+    ///
+    /// `control` says whether to take control messages: after [`enable_gro`](super::enable_gro) or
+    /// [`enable_pktinfo`](super::enable_pktinfo), and never from a Unix socket, whose peers could send
+    /// us open descriptors in them, until we have no more. Not taken, they are closed by the kernel.
+    pub(crate) fn receive(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        most: usize,
+        control: bool,
+    ) -> io::Result<usize> {
+        self.received = 0;
+        self.freshen(control);
+        let headers = &mut self.headers[..most.clamp(1, SLOTS)];
+        // SAFETY: the headers point into the vectors of this inbox, at places and for lengths that
+        // `new` took from them; none of them has changed its size, and all of them are borrowed by us.
+        self.received = unsafe { super::receive(socket, headers) }?;
+        self.stale = self.received;
+        Ok(self.received)
+    }
+
+    /// The message `i` of those received last.
+    pub(crate) fn message(&self, i: usize) -> Message<'_> {
+        assert!(i < self.received, "message {i} of {}", self.received);
+        let header = &self.headers[i];
+        let bytes = &self.arena[i * STRIDE..][..header.msg_len as usize];
+        let (from, segment) = self.envelopes[i].read(&header.msg_hdr);
+        Message {
+            from,
+            bytes,
+            segment: segment.unwrap_or(bytes.len()),
+            truncated: header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
+        }
+    }
+
+    /// The memory that all messages are in.
+    pub(crate) fn arena(&self) -> &[u8] {
+        &self.arena
+    }
+
+    /// Puts right what the kernel has overwritten.
+    fn freshen(&mut self, control: bool) {
+        if self.control != control {
+            self.control = control;
+            self.stale = SLOTS;
+        }
+        let room = if control { size_of::<Control>() } else { 0 };
+        for header in &mut self.headers[..self.stale] {
+            header.msg_hdr.msg_namelen = size_of::<Name>() as _;
+            header.msg_hdr.msg_controllen = room as _;
+        }
+        self.stale = 0;
+    }
+}
+
+/// A datagram, or a train of them.
+#[derive(Debug)]
+pub(crate) struct Message<'a> {
+    /// Who sent it.
+    pub(crate) from: Peer,
+    /// All of its bytes.
+    pub(crate) bytes: &'a [u8],
+    /// How long each datagram of a train is, except that the last may be shorter.
+    pub(crate) segment: usize,
+    /// Whether the datagram was longer than a slot; the rest of it is lost.
+    pub(crate) truncated: bool,
+}
+
+impl<'a> Message<'a> {
+    /// The datagrams, as they were sent. At least one, which may be empty.
+    pub(crate) fn datagrams(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let (first, rest) = self.bytes.split_at(self.segment.min(self.bytes.len()));
+        iter::once(first).chain(rest.chunks(self.segment.max(1)))
+    }
+}
