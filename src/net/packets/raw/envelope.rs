@@ -9,6 +9,13 @@ use libc::{c_int, msghdr, sockaddr_in, sockaddr_in6, sockaddr_storage, sockaddr_
 
 use crate::values::{Address, Local, Peer, UnixName};
 
+/// The control message that comes with a train.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const SEGMENT_SIZE: (c_int, c_int) = (libc::SOL_UDP, libc::UDP_GRO);
+/// No such message exists.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const SEGMENT_SIZE: (c_int, c_int) = (-1, -1);
+
 /// The outside of a message. When sending, it also says which pieces of memory are inside.
 #[derive(Clone)]
 pub(in crate::net::packets) struct Envelope {
@@ -51,6 +58,7 @@ impl Envelope {
     /// Valid as long as this envelope and `parts` are borrowed.
     pub(super) fn header(&self, parts: &[IoSlice<'_>]) -> msghdr {
         let parts = &parts[self.pieces.clone()];
+        assert!(!parts.is_empty(), "an empty datagram is one empty piece");
         let mut header = empty_header();
         if self.name_length > 0 {
             header.msg_name = (&raw const self.name).cast_mut().cast();
@@ -74,8 +82,7 @@ impl Envelope {
                 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
                 (libc::IPPROTO_IP, libc::IP_PKTINFO) => local = local_v4(data),
                 (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => local = local_v6(data),
-                #[cfg(any(target_os = "linux", target_os = "android"))]
-                (libc::SOL_UDP, libc::UDP_GRO) => {
+                SEGMENT_SIZE => {
                     segment = bytes_at(data, 0).map(|int| c_int::from_ne_bytes(int) as usize);
                 }
                 _ => {}
@@ -334,8 +341,8 @@ mod tests {
             let mut peer = Peer::from(SocketAddr::new(ip, 9));
             peer.local = Some(Local { ip, interface });
             let mut envelope = Envelope::new();
-            envelope.address(Some(&peer), None, 0..0);
-            assert_eq!(envelope.read(&envelope.header(&[])), (peer, None));
+            envelope.address(Some(&peer), None, 0..1);
+            assert_eq!(envelope.read(&envelope.header(&[IoSlice::new(b"")])), (peer, None));
         }
     }
 
@@ -345,7 +352,7 @@ mod tests {
         let mut envelope = Envelope::new();
         let mut peer = Peer::from(SocketAddr::new("::1".parse().unwrap(), 9));
         peer.local = Some(Local { ip: "ff02::1".parse().unwrap(), interface: 3 });
-        envelope.address(Some(&peer), None, 0..0);
-        assert_eq!(envelope.read(&envelope.header(&[])).0.local, None);
+        envelope.address(Some(&peer), None, 0..1);
+        assert_eq!(envelope.read(&envelope.header(&[IoSlice::new(b"")])).0.local, None);
     }
 }
