@@ -50,9 +50,9 @@ struct Parcels {
 /// What has become of the datagrams of one flush.
 #[derive(Debug, Default)]
 pub(crate) struct Sent {
-    /// Datagrams that the kernel has taken, and their payload.
+    /// Datagrams that the kernel has taken.
     pub(crate) datagrams: u64,
-    /// Their bytes, without headers.
+    /// The bytes of their payloads.
     pub(crate) bytes: u64,
     /// Dropped because there was no room, in our send buffer or (Unix) at the receiver.
     pub(crate) refused: u64,
