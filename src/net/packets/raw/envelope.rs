@@ -77,16 +77,14 @@ impl Envelope {
     pub(super) fn read(&self, header: &msghdr) -> (Peer, Option<usize>) {
         let address = self.name.get(header.msg_namelen as usize);
         let (mut local, mut segment) = (None, None);
-        self.control.each(header.msg_controllen as usize, |level, kind, data| {
-            match (level, kind) {
-                #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
-                (libc::IPPROTO_IP, libc::IP_PKTINFO) => local = local_v4(data),
-                (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => local = local_v6(data),
-                SEGMENT_SIZE => {
-                    segment = bytes_at(data, 0).map(|int| c_int::from_ne_bytes(int) as usize);
-                }
-                _ => {}
+        self.control.each(header.msg_controllen as _, |level, kind, data| match (level, kind) {
+            #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+            (libc::IPPROTO_IP, libc::IP_PKTINFO) => local = local_v4(data),
+            (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => local = local_v6(data),
+            SEGMENT_SIZE => {
+                segment = bytes_at(data, 0).map(|int| c_int::from_ne_bytes(int) as usize);
             }
+            _ => {}
         });
         (Peer { address, local }, segment)
     }
@@ -267,7 +265,8 @@ impl Control {
             // SAFETY: both functions return null or a header that is whole within those bytes.
             let (message, data) = unsafe { (&*next, libc::CMSG_DATA(next)) };
             let start = data.addr() - self.bytes.as_ptr().addr();
-            let end = next.addr() - self.bytes.as_ptr().addr() + message.cmsg_len as usize;
+            let length: usize = message.cmsg_len as _; // The header's and the data's.
+            let end = next.addr() - self.bytes.as_ptr().addr() + length;
             if let Some(data) = self.bytes.get(start..end) {
                 see(message.cmsg_level, message.cmsg_type, data);
             }

@@ -224,7 +224,7 @@ fn a_broadcast_is_copied_once() {
     let clients: Vec<UdpSocket> = (0..40).map(|_| udp("127.0.0.1:0")).collect();
     let mut outbox = Outbox::new();
     for client in &clients {
-        outbox.push(Some(&peer(client)), &b"news".to_vec());
+        outbox.push(Some(&peer(client)), String::from("news").as_bytes());
     }
     assert_eq!(outbox.copied(), 4);
     let server = udp("127.0.0.1:0");
