@@ -98,6 +98,7 @@ impl std::error::Error for DatagramRefusal {}
 ///
 /// Directed broadcast addresses (`192.168.1.255`) can't be told by looking: there the kernel
 /// refuses to send, unless `SO_BROADCAST` is set (socket(7)). Don't set it.
+#[derive(Debug)]
 pub struct DatagramPolicy {
     bound: Option<SocketAddr>,
     low_ports: bool,
@@ -153,6 +154,7 @@ impl DatagramPolicy {
 }
 
 /// A bucket for each source, in a table that doesn't grow.
+#[derive(Debug)]
 struct Limiter {
     rate: Rate,
     /// Keyed, so that nobody can choose whom to share a bucket with.

@@ -7,8 +7,8 @@ mod lines;
 mod timers;
 
 pub use admission::{DatagramPolicy, DatagramRefusal, TokenBucket};
-pub(crate) use connection::Stream;
-pub(crate) use connection::{Connection, Latch, Step};
+pub use connection::Half;
+pub(crate) use connection::{Connection, Latch, Step, Stream};
 pub use frames::{Frame, Frames, Header, Width};
 pub use lines::{Line, Lines};
 pub use timers::Timers;

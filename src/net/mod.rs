@@ -1,3 +1,20 @@
-//! Floor 3: sockets.
+//! Floor 2: sockets. The only floor that knows the poller.
 
+mod bind;
+mod context;
+mod core;
+mod dial;
+mod drive;
+mod handle;
+mod listen;
 mod packets;
+mod reactor;
+mod service;
+mod socket;
+mod stop;
+mod table;
+
+pub use context::{Context, Stop};
+pub use handle::Handle;
+pub use reactor::Reactor;
+pub use service::Service;

@@ -1,5 +1,7 @@
 //! Every number of the library, with its reason and what happens when it is reached.
 
+use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::{Prefix, Rate};
@@ -171,8 +173,28 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Whether the numbers make sense.
+    pub(crate) fn check(&self) -> io::Result<()> {
+        let least = [
+            ("read_buffer", self.read_buffer, RESERVE),
+            ("input_limit", self.input_limit, 1),
+            ("output_limit", self.output_limit, 1),
+            ("accepts_per_share", self.accepts_per_share, 1),
+            ("bytes_per_share", self.bytes_per_share, 1),
+            ("datagrams_per_share", self.datagrams_per_share, 1),
+            ("events", self.events, 1),
+        ];
+        for (name, value, least) in least {
+            if value < least {
+                let why = format!("{name} is {value} and must be at least {least}");
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+            }
+        }
+        Ok(())
+    }
+
     /// Whether a peer at this address may be served at all.
-    pub(crate) fn admits(&self, ip: std::net::IpAddr) -> bool {
+    pub(crate) fn admits(&self, ip: IpAddr) -> bool {
         (self.allow.is_empty() || self.allow.iter().any(|prefix| prefix.contains(ip)))
             && !self.deny.iter().any(|prefix| prefix.contains(ip))
     }

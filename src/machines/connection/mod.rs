@@ -53,7 +53,31 @@ pub(crate) struct Connection<S> {
     kept: Option<Box<Kept>>,
 }
 
+/// Which directions a descriptor has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Half {
+    /// Both: a socket, a terminal.
+    Both,
+    /// It can only be read: the output of a child.
+    Read,
+    /// It can only be written: the input of a child. It is gone once it has been
+    /// [finished](crate::Context::finish) and flushed.
+    Write,
+}
+
 impl<S: Stream> Connection<S> {
+    /// A connection that may have one direction only.
+    pub(crate) fn half(stream: S, half: Half) -> Connection<S> {
+        let mut connection = Connection::new(stream);
+        match half {
+            Half::Both => {}
+            Half::Read => connection.output = Output::Shut,
+            Half::Write => connection.input = Input::Over,
+        }
+        connection
+    }
+
+    /// A connection that flows in both directions.
     pub(crate) fn new(stream: S) -> Connection<S> {
         Connection {
             stream,
@@ -85,11 +109,6 @@ impl<S: Stream> Connection<S> {
     /// Bytes that wait for the service to take them.
     fn unread(&self) -> usize {
         self.kept.as_ref().map_or(0, |kept| kept.input.len())
-    }
-
-    /// Whether what is sent would still reach the peer.
-    pub(crate) fn is_open(&self) -> bool {
-        self.output == Output::Open
     }
 
     /// Whether it only waits for its end: the linger deadline counts, not the idle timeout.
@@ -195,7 +214,10 @@ impl<S: Stream> Connection<S> {
         if self.output == Output::Flushing && self.queued() == 0 {
             self.shut();
         }
-        if self.refusal != Refusal::None && self.latch.writable && self.queued() == 0 {
+        if matches!(self.refusal, Refusal::Earlier | Refusal::Now)
+            && self.latch.writable
+            && self.queued() == 0
+        {
             self.refilled();
             return Step::Refilled;
         }

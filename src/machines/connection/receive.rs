@@ -17,19 +17,15 @@ impl<S: Stream> Connection<S> {
         if self.appetite == Appetite::Paused {
             return;
         }
-        let stuck = taken == 0 && self.latch.writable && self.queued() == 0;
-        if self.refusal != Refusal::Now {
-            if rest.len() >= config.input_limit {
-                self.fail(Cause::InputLimit, pool);
-            } else if rest.len() > RESERVE && pool.free() == 0 {
-                self.fail(Cause::KeptTotal, pool);
-            }
-        } else if stuck {
-            // Nothing is in its way, and the answer still doesn't fit.
-            let cause = if pool.free() == 0 { Cause::KeptTotal } else { Cause::OutputLimit };
-            self.fail(cause, pool);
-        } else {
-            self.appetite = Appetite::Full;
+        let lacks_memory = pool.free() == 0;
+        match self.refusal {
+            Refusal::Now => self.appetite = Appetite::Full,
+            Refusal::Hopeless if taken > 0 => self.appetite = Appetite::Again,
+            Refusal::Hopeless if lacks_memory => self.fail(Cause::KeptTotal, pool),
+            Refusal::Hopeless => self.fail(Cause::OutputLimit, pool),
+            _ if rest.len() >= config.input_limit => self.fail(Cause::InputLimit, pool),
+            _ if rest.len() > RESERVE && lacks_memory => self.fail(Cause::KeptTotal, pool),
+            _ => {}
         }
     }
 
@@ -68,9 +64,11 @@ impl<S: Stream> Connection<S> {
     }
 
     fn show(&mut self, bytes: usize, read: usize) -> Step {
-        if self.refusal == Refusal::Now {
-            self.refusal = Refusal::Earlier;
-        }
+        self.refusal = match self.refusal {
+            Refusal::Now => Refusal::Earlier,
+            Refusal::Hopeless => Refusal::None,
+            other => other,
+        };
         Step::Show { bytes, read }
     }
 

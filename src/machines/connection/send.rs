@@ -51,7 +51,8 @@ impl<S: Stream> Connection<S> {
             return self.send(bytes, config, pool) == bytes.len();
         }
         if self.output == Output::Open {
-            self.refusal = Refusal::Now;
+            let in_the_way = !self.latch.writable || self.queued() > 0;
+            self.refusal = if in_the_way { Refusal::Now } else { Refusal::Hopeless };
         }
         false
     }

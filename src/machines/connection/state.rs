@@ -63,6 +63,8 @@ pub(super) enum Refusal {
     Earlier,
     /// Since the service was last shown something.
     Now,
+    /// Since then too, and nothing was in the way: it doesn't fit at all.
+    Hopeless,
 }
 
 /// What [`Connection::advance`] has done, or needs the reactor to do next.

@@ -17,8 +17,8 @@ mod raw;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use outbox::{Outbox, Sent, send_one};
-pub(crate) use raw::{Inbox, Message, enable_gro, enable_pktinfo, offload_supported};
+pub(crate) use outbox::{Outbox, send_one};
+pub(crate) use raw::{Inbox, bind_address_no_port, enable_gro, enable_pktinfo, offload_supported};
 
 /// Most messages that one system call receives. At 32 its cost is spread thin enough, and the arena
 /// stays at 2 MiB of address space, of which only what has held datagrams is memory.
@@ -41,6 +41,12 @@ const TRAIN: usize = 64;
 /// Most bytes in a train: 65,535 less an IPv6 and a UDP header. IPv4 could take 20 more, which is not
 /// worth a second number.
 const TRAIN_BYTES: usize = 65_487;
+
+/// Datagrams that are gathered before they are sent unasked: more gain nothing.
+const FULL: usize = 1024;
+
+/// Bytes that are copied before they are sent unasked: sixteen of the largest datagrams.
+const FULL_BYTES: usize = 1024 * 1024;
 
 /// How much memory for copied payloads an idle outbox keeps.
 const KEPT: usize = 256 * 1024;

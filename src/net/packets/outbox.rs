@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::os::fd::BorrowedFd;
 
 use super::raw::{self, Envelope};
-use super::{CHUNK, KEPT, TRAIN, TRAIN_BYTES, offload_supported};
+use super::{CHUNK, FULL, FULL_BYTES, KEPT, TRAIN, TRAIN_BYTES, offload_supported};
 use crate::values::{Address, Peer};
 
 /// Datagrams to be sent by one socket. Serves all sockets of a reactor, one after the other:
@@ -111,19 +111,21 @@ impl Outbox {
         self.datagrams.push(Datagram { peer: self.peers.len() - 1, payload });
     }
 
-    /// How many datagrams are gathered.
-    pub(crate) fn len(&self) -> usize {
-        self.datagrams.len()
-    }
-
     /// Whether there is nothing to flush.
     pub(crate) fn is_empty(&self) -> bool {
         self.datagrams.is_empty()
     }
 
-    /// How many bytes of payload had to be copied.
-    pub(crate) fn copied(&self) -> usize {
-        self.copies.len()
+    /// Whether it is time to flush, so that what is gathered stays within bounds.
+    pub(crate) fn is_full(&self) -> bool {
+        self.datagrams.len() >= FULL || self.copies.len() >= FULL_BYTES
+    }
+
+    /// Throws away what is gathered, and says how much that was.
+    pub(crate) fn discard(&mut self) -> u64 {
+        let datagrams = self.datagrams.len() as u64;
+        self.clear();
+        datagrams
     }
 
     /// Sends all that is gathered, in order, without waiting; what can't be sent is dropped and counted.

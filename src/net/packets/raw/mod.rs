@@ -17,7 +17,7 @@ use libc::mmsghdr;
 use super::CHUNK;
 
 pub(super) use envelope::Envelope;
-pub(crate) use inbox::{Inbox, Message};
+pub(crate) use inbox::Inbox;
 
 /// What `sendmmsg` and `recvmmsg` take; where they don't exist, the same for our own loops.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -134,6 +134,14 @@ fn checked(mut call: impl FnMut() -> isize) -> io::Result<usize> {
 pub(crate) fn enable_gro(socket: BorrowedFd<'_>) -> io::Result<()> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     return set_option(socket, libc::SOL_UDP, libc::UDP_GRO, 1);
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    return unsupported(socket);
+}
+
+/// Lets bind(2) with port 0 leave the choice of the port to connect(2), ip(7).
+pub(crate) fn bind_address_no_port(socket: BorrowedFd<'_>) -> io::Result<()> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    return set_option(socket, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1);
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     return unsupported(socket);
 }

@@ -1,0 +1,146 @@
+//! Sockets with an address of their own: listeners, datagram sockets, Unix socket files.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use socket2::{SockAddr, Socket, Type};
+
+use super::socket::{internet_socket, unix_address, unix_socket};
+use crate::values::{Config, Endpoint, UnixName};
+
+/// A bound socket, and the file that goes with it if it has one.
+pub(super) struct Bound {
+    pub(super) socket: Socket,
+    pub(super) file: Option<SocketFile>,
+}
+
+/// Binds to the endpoint: to the first of its addresses that can be bound.
+pub(super) fn bind(endpoint: &Endpoint, config: &Config) -> io::Result<Bound> {
+    let kind = if endpoint.is_datagram() { Type::DGRAM } else { Type::STREAM };
+    if let Endpoint::Unix(name) | Endpoint::UnixDatagram(name) = endpoint {
+        return bind_unix(name, kind, config);
+    }
+    let mut failure = io::Error::from(io::ErrorKind::NotFound);
+    for address in endpoint.resolve()? {
+        match bind_internet(address, kind, config) {
+            Ok(socket) => return Ok(Bound { socket, file: None }),
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
+}
+
+fn bind_internet(address: std::net::SocketAddr, kind: Type, config: &Config) -> io::Result<Socket> {
+    let socket = internet_socket(address, kind, config)?;
+    if kind == Type::STREAM {
+        // A server that is started again must not wait for its old connections to time out.
+        socket.set_reuse_address(true)?;
+    }
+    if config.reuse_port {
+        socket.set_reuse_port(true)?;
+    }
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+/// A Unix socket's file that we have made, removed when the socket goes. By then it may be somebody
+/// else's, who has taken the path over: theirs stays.
+#[derive(Debug)]
+pub(super) struct SocketFile {
+    path: PathBuf,
+    identity: (u64, u64),
+}
+
+impl SocketFile {
+    fn of(path: &Path) -> io::Result<SocketFile> {
+        Ok(SocketFile { path: path.to_path_buf(), identity: identity(path)? })
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if identity(&self.path).is_ok_and(|identity| identity == self.identity)
+            && let Err(error) = fs::remove_file(&self.path)
+        {
+            log::warn!("cannot remove {}: {error}", self.path.display());
+        }
+    }
+}
+
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    let metadata = fs::symlink_metadata(path)?;
+    Ok((metadata.dev(), metadata.ino()))
+}
+
+fn bind_unix(name: &UnixName, kind: Type, config: &Config) -> io::Result<Bound> {
+    let socket = unix_socket(kind, config)?;
+    let address = unix_address(name)?;
+    let Some(path) = name.as_path() else {
+        socket.bind(&address)?;
+        return Ok(Bound { socket, file: None });
+    };
+    match socket.bind(&address) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            take_over(path, &address, &socket)?;
+        }
+        other => other?,
+    }
+    Ok(Bound { socket, file: Some(SocketFile::of(path)?) })
+}
+
+/// Binds to a path that exists, if it is the socket of a server that isn't there any more. The
+/// directory is locked meanwhile, so that of two servers that start together only one does.
+fn take_over(path: &Path, address: &SockAddr, socket: &Socket) -> io::Result<()> {
+    let directory = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    let directory = File::open(directory)?;
+    directory.lock()?;
+    if !fs::symlink_metadata(path)?.file_type().is_socket() {
+        let why = "the path exists and is not a socket";
+        return Err(io::Error::new(io::ErrorKind::AddrInUse, why));
+    }
+    if somebody_answers(address) {
+        let why = "another server answers there";
+        return Err(io::Error::new(io::ErrorKind::AddrInUse, why));
+    }
+    log::info!("{}: nobody answers there, taking it over", path.display());
+    fs::remove_file(path)?;
+    socket.bind(address)
+}
+
+/// Only a refusal says that nobody is there. A full backlog is somebody, and so is a socket of the other
+/// kind.
+fn somebody_answers(address: &SockAddr) -> bool {
+    let refused = |kind| {
+        let socket = Socket::new(socket2::Domain::UNIX, kind, None)?;
+        socket.set_nonblocking(true)?;
+        socket.connect(address)
+    };
+    let stream: io::Result<()> = refused(Type::STREAM);
+    let answer = match stream {
+        Err(error) if error.raw_os_error() == Some(libc::EPROTOTYPE) => refused(Type::DGRAM),
+        other => other,
+    };
+    !answer.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+}
+
+/// From here on clients that come anew are not answered, so that none of them is accepted by the
+/// kernel, and then reset with the listener: they try again, and find nobody. Those that are in
+/// the backlog can still be served. Only Linux has this; elsewhere the gap stays open for an instant.
+pub(super) fn stop_admitting(listener: &impl AsFd) {
+    #[cfg(target_os = "linux")]
+    {
+        // One instruction of the classic packet filter: return 0, keep nothing of the packet.
+        let drop_all = [socket2::SockFilter::new(libc::BPF_RET as u16, 0, 0, 0)];
+        if let Err(error) = socket2::SockRef::from(listener).attach_filter(&drop_all) {
+            log::debug!("cannot close the backlog: {error}");
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = listener;
+}

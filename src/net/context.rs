@@ -1,0 +1,381 @@
+//! What a service may touch while it is called.
+
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use super::core::{Core, Due, Going, later};
+use super::service::Service;
+use super::socket::{adopted, local_address};
+use super::table::{Origin, Source, StreamSource};
+use super::{dial, listen};
+use crate::machines::{Connection, Half};
+use crate::values::{
+    Address, Cause, Config, Endpoint, Error, Id, Peer, ServiceId, Statistics, TimerId,
+};
+
+/// How [`Context::stop`] stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Serves what has arrived, the backlog included, then says goodbye to everybody. Takes up to
+    /// [`Config::linger`] beyond the last byte that moves.
+    Gracefully,
+    /// Closes everything as it is.
+    AtOnce,
+}
+
+/// What a service may touch while it is called: the connection it is called for, every other one,
+/// timers, statistics, the loop itself.
+///
+/// Most methods act on the source that [`id`](Context::id) names; [`on`](Context::on) turns to another
+/// one. On a source that has gone they do nothing, which is not an error: it is normal for that to
+/// happen while a service wasn't looking.
+pub struct Context<'a> {
+    pub(super) core: &'a mut Core,
+    pub(super) service: ServiceId,
+    pub(super) id: Id,
+}
+
+/// Sending and closing.
+impl Context<'_> {
+    /// The source that the service is called for.
+    pub fn id(&self) -> Id {
+        self.id
+    }
+
+    /// The same for another source.
+    ///
+    /// ```
+    /// # use echoloop::{Context, Id};
+    /// fn tell_all(cx: &mut Context<'_>, members: &[Id], text: &[u8]) {
+    ///     for &member in members {
+    ///         cx.on(member).send_all(text);
+    ///     }
+    /// }
+    /// ```
+    pub fn on(&mut self, id: Id) -> Context<'_> {
+        Context { core: self.core, service: self.service, id }
+    }
+
+    /// Sends bytes: straight to the kernel, and what it doesn't take is kept up to
+    /// [`Config::output_limit`]. Returns how many bytes were taken, from the front. If that is less than
+    /// all, [`Service::refilled`] tells when to go on.
+    ///
+    /// On a connected datagram socket it sends one datagram, or nothing.
+    #[inline]
+    pub fn send(&mut self, bytes: &[u8]) -> usize {
+        let core = &mut *self.core;
+        let Some(stream) = core.table.stream(self.id) else {
+            return if self.gather(None, bytes) { bytes.len() } else { 0 };
+        };
+        let taken = stream.connection.send(bytes, &core.config, &mut core.pool);
+        let failed = stream.connection.has_failed();
+        core.statistics.bytes_out += taken as u64;
+        core.statistics.messages_out += u64::from(taken > 0);
+        if log::log_enabled!(log::Level::Trace) {
+            log::trace!("{} sent {taken} of {} bytes", self.id, bytes.len());
+        }
+        if failed {
+            core.schedule(self.id);
+        }
+        taken
+    }
+
+    /// Sends all of it or nothing, `false`: then there was no [`room`](Context::room).
+    pub fn send_all(&mut self, bytes: &[u8]) -> bool {
+        let core = &mut *self.core;
+        let Some(stream) = core.table.stream(self.id) else {
+            return self.gather(None, bytes);
+        };
+        let sent = stream.connection.send_all(bytes, &core.config, &mut core.pool);
+        if stream.connection.has_failed() {
+            core.schedule(self.id);
+        }
+        if sent {
+            core.statistics.bytes_out += bytes.len() as u64;
+            core.statistics.messages_out += u64::from(!bytes.is_empty());
+        }
+        sent
+    }
+
+    /// How many bytes [`send`](Context::send) takes in any case, whatever the kernel says. 0 for a
+    /// connection that has gone or is closing.
+    pub fn room(&mut self) -> usize {
+        let core = &mut *self.core;
+        let stream = core.table.stream(self.id);
+        stream.map_or(0, |stream| stream.connection.room(&core.config, &core.pool))
+    }
+
+    /// How many bytes are kept, because the kernel doesn't take them yet.
+    pub fn queued(&mut self) -> usize {
+        self.core.table.stream(self.id).map_or(0, |stream| stream.connection.queued())
+    }
+
+    /// Sends a datagram to anybody, from this datagram socket. `false`: it was dropped, and counted.
+    /// Datagrams are gathered and leave together; what the kernel says of them then is counted too.
+    pub fn send_to(&mut self, to: &Peer, payload: &[u8]) -> bool {
+        self.gather(Some(to), payload)
+    }
+
+    /// Answers the datagram that the service is looking at. `false`: the answer was dropped, and
+    /// counted, since it is longer than what it answers. A sender's address can be forged, and so
+    /// nobody can use us to hit somebody else harder than he could himself.
+    pub fn reply(&mut self, payload: &[u8]) -> bool {
+        let Some((peer, length)) = self.core.asked else { return false };
+        if payload.len() > length {
+            self.core.statistics.dropped.amplified += 1;
+            return false;
+        }
+        let connected = self.core.table.datagram(self.id).is_none_or(|it| it.connected.is_some());
+        self.gather(if connected { None } else { Some(&peer) }, payload)
+    }
+
+    fn gather(&mut self, to: Option<&Peer>, payload: &[u8]) -> bool {
+        let core = &mut *self.core;
+        let Some(datagram) = core.table.datagram(self.id) else { return false };
+        if to.is_none() && datagram.connected.is_none() {
+            return false;
+        }
+        let unnamed =
+            |peer: &Peer| matches!(peer.address, Address::Unix(name) if name.is_unnamed());
+        if to.is_some_and(unnamed) {
+            core.statistics.dropped.failed += 1;
+            return false;
+        }
+        if core.outbox_of != self.id && !core.lent {
+            core.flush_outbox(&[]);
+            core.outbox_of = self.id;
+        }
+        // The outbox gathers for one socket at a time, and may have to wait with sending.
+        if core.outbox_of != self.id || (core.lent && core.outbox.is_full()) {
+            return core.send_now(self.id, to, payload);
+        }
+        core.outbox.push(to, payload);
+        if core.outbox.is_full() && !core.lent {
+            core.flush_outbox(&[]);
+        }
+        true
+    }
+
+    /// Ends the connection politely: sends what is kept, says so to the peer, waits for its own end
+    /// up to [`Config::linger`]. What it still sends is thrown away. A listener stops listening; a
+    /// datagram socket is closed.
+    pub fn close(&mut self) {
+        self.close_with(None);
+    }
+
+    /// The same, for a reason that [`Service::closed`], the log and the statistics will give.
+    pub fn close_because(&mut self, reason: &'static str) {
+        self.close_with(Some(Cause::Because(reason)));
+    }
+
+    fn close_with(&mut self, cause: Option<Cause>) {
+        let core = &mut *self.core;
+        match core.table.get_mut(self.id).map(|entry| &mut entry.source) {
+            Some(Source::Stream(stream)) => {
+                let stopped = core.going == Going::Draining && cause.is_none();
+                let cause = if stopped { Some(Cause::Stopped) } else { cause };
+                stream.connection.close(cause, &mut core.pool);
+                core.schedule(self.id);
+            }
+            Some(Source::Dial(dial)) => {
+                dial.abandoned = true;
+                core.schedule(self.id);
+            }
+            Some(Source::Listener(_) | Source::Datagram(_)) => {
+                core.forget(self.id);
+            }
+            None => {}
+        }
+    }
+
+    /// Ends the connection at once, whatever is kept: the peer sees a reset if anything was unread.
+    pub fn abort(&mut self) {
+        if let Some(stream) = self.core.table.stream(self.id) {
+            stream.connection.fail(Cause::Closed, &mut self.core.pool);
+            self.core.schedule(self.id);
+        } else {
+            self.close();
+        }
+    }
+
+    /// Ends our own direction, a half-close: sends what is kept, then says so to the peer. What it
+    /// sends is still shown.
+    pub fn finish(&mut self) {
+        if let Some(stream) = self.core.table.stream(self.id) {
+            stream.connection.finish();
+            self.core.schedule(self.id);
+        }
+    }
+
+    /// Shows the service nothing more of this connection before [`resume`](Context::resume). Nothing
+    /// is read meanwhile, so the sender is slowed down.
+    pub fn pause(&mut self) {
+        if let Some(stream) = self.core.table.stream(self.id) {
+            stream.connection.pause();
+        }
+    }
+
+    /// Ends a pause. What was not taken is shown again.
+    pub fn resume(&mut self) {
+        if let Some(stream) = self.core.table.stream(self.id) {
+            stream.connection.resume();
+            self.core.schedule(self.id);
+        }
+    }
+}
+
+/// Making sources.
+impl Context<'_> {
+    /// Adds a service, for the sources that will name it.
+    pub fn add(&mut self, service: impl Service) -> ServiceId {
+        self.core.add_service(Box::new(service))
+    }
+
+    /// The same context for another service: what is made through it belongs to that one.
+    pub fn of(&mut self, service: ServiceId) -> Context<'_> {
+        Context { core: self.core, service, id: self.id }
+    }
+
+    /// Listens on an endpoint of any kind; this service serves it. A host name is looked up first,
+    /// which blocks.
+    ///
+    /// # Errors
+    ///
+    /// The address is in use, not ours, not permitted; no descriptor is left; the reactor is stopping.
+    pub fn listen(&mut self, endpoint: &Endpoint) -> Result<Id, Error> {
+        listen::listen(self.core, self.service, endpoint)
+            .map_err(|error| Error::new("listen on", endpoint, error))
+    }
+
+    /// Connects to an endpoint of any kind. [`Service::opened`] tells when the connection is there,
+    /// [`Service::closed`] when it could not be made, never before this has returned. All addresses
+    /// of a host name are tried in turn, within [`Config::connect_timeout`]; looking the name up blocks.
+    ///
+    /// A datagram socket is connected at once, connect(2), and no [`Service::opened`] follows.
+    ///
+    /// # Errors
+    ///
+    /// The name can't be resolved; no descriptor is left; the reactor is stopping. For datagram sockets
+    /// also what connect(2) says.
+    pub fn connect(&mut self, endpoint: &Endpoint) -> Result<Id, Error> {
+        self.connect_from(endpoint, None)
+    }
+
+    /// The same from a certain local address. Port 0 lets the kernel choose, when it knows the peer, so
+    /// that each address has a whole range of ports for each peer.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`connect`](Context::connect).
+    pub fn connect_from(
+        &mut self,
+        endpoint: &Endpoint,
+        local: Option<SocketAddr>,
+    ) -> Result<Id, Error> {
+        dial::connect(self.core, self.service, endpoint, local)
+            .map_err(|error| Error::new("connect to", endpoint, error))
+    }
+
+    /// Takes a descriptor as a stream: a pipe of a child, a terminal, a file. It is made
+    /// non-blocking, which everybody who holds the same open file sees, open(2).
+    ///
+    /// # Errors
+    ///
+    /// No memory for one more in the poller; a descriptor that can't be used like this.
+    pub fn adopt(&mut self, descriptor: impl Into<OwnedFd>, half: Half) -> Result<Id, Error> {
+        let adopt = |core: &mut Core| {
+            let connection = Connection::half(adopted(descriptor.into())?, half);
+            core.insert_stream(self.service, connection, None, Origin::Adopted)
+        };
+        adopt(self.core).map_err(|error| Error::new("adopt", "a descriptor", error))
+    }
+
+    /// Makes an adopted stream one that a stopping reactor doesn't wait for: it is closed, unasked,
+    /// when all others have gone. For whatever tells the reactor to stop.
+    pub fn in_background(&mut self) {
+        if let Some(stream) = self.core.table.stream(self.id)
+            && stream.origin == Origin::Adopted
+        {
+            stream.origin = Origin::Background;
+            self.core.background += 1;
+        }
+    }
+}
+
+/// Time, the loop, and looking around.
+impl Context<'_> {
+    /// The time at which this turn began: read once, and the same for all in it.
+    pub fn now(&self) -> Instant {
+        self.core.now
+    }
+
+    /// Sets a timer for this service: [`Service::timer`] is called once, not before `delay` from the
+    /// beginning of this turn, for the source of this context, even if that has gone by then.
+    pub fn after(&mut self, delay: Duration) -> TimerId {
+        let at = later(self.core.now, delay.max(Duration::from_nanos(1)));
+        self.core.timers.once(at, Due::Service(self.service, self.id))
+    }
+
+    /// The same again and again. When the loop was late, missed ones are left out. At least 1 ms.
+    pub fn every(&mut self, period: Duration) -> TimerId {
+        let period = period.max(Duration::from_millis(1));
+        let first = later(self.core.now, period);
+        self.core.timers.every(first, period, Due::Service(self.service, self.id))
+    }
+
+    /// Cancels a timer. `false`: it has fired, or was cancelled before.
+    pub fn cancel(&mut self, timer: TimerId) -> bool {
+        self.core.timers.cancel(timer).is_some()
+    }
+
+    /// Stops the loop. The second time, or at once, without any ceremony.
+    pub fn stop(&mut self, how: Stop) {
+        self.core.stop(how);
+    }
+
+    /// Whether the reactor has been asked to stop.
+    pub fn is_stopping(&self) -> bool {
+        self.core.going != Going::On
+    }
+
+    /// What the reactor has done so far.
+    pub fn statistics(&self) -> Statistics {
+        self.core.statistics()
+    }
+
+    /// The configuration of the reactor.
+    pub fn config(&self) -> &Config {
+        &self.core.config
+    }
+
+    /// Whether the source is still there.
+    pub fn is_open(&self) -> bool {
+        self.core.table.get(self.id).is_some()
+    }
+
+    /// The other end of a connection, `None` if it has no address. Most Unix sockets have none.
+    pub fn peer(&mut self) -> Option<Address> {
+        match &self.core.table.get(self.id)?.source {
+            Source::Stream(StreamSource { peer, .. }) => peer.map(Address::Ip),
+            Source::Datagram(datagram) => datagram.connected,
+            Source::Listener(_) | Source::Dial(_) => None,
+        }
+    }
+
+    /// The other end's internet address without its port.
+    pub fn peer_ip(&mut self) -> Option<IpAddr> {
+        self.peer()?.ip()
+    }
+
+    /// Our own end of a connection, or what a listener or a datagram socket is bound to.
+    pub fn local(&mut self) -> Option<Address> {
+        let socket = match &self.core.table.get(self.id)?.source {
+            Source::Stream(stream) => stream.connection.stream().as_fd(),
+            Source::Datagram(datagram) => datagram.socket.as_fd(),
+            Source::Listener(listener) => listener.socket.as_fd(),
+            Source::Dial(_) => return None,
+        };
+        local_address(socket).ok()
+    }
+}

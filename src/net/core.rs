@@ -1,0 +1,445 @@
+//! The half of the reactor that services may touch while they are called.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::time::{Duration, Instant};
+use std::{io, mem};
+
+use mio::unix::SourceFd;
+use mio::{Interest, Poll, Token};
+
+use super::context::Stop;
+use super::packets::{Outbox, send_one};
+use super::service::Service;
+use super::socket::StreamSocket;
+use super::table::{Entry, Origin, Phase, Source, StreamSource, Table};
+use crate::machines::{Connection, DatagramRefusal, Latch, Timers, TokenBucket};
+use crate::values::{
+    Address, Config, Id, LOG_INTERVAL, Outcome, Peer, Pool, ServiceId, Statistics, attempt,
+};
+
+/// What a timer is for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Due {
+    /// A service set it, while it was called for this source.
+    Service(ServiceId, Id),
+    /// A connection has been quiet for long, or takes long to close.
+    Deadline(Id),
+    /// A listener may try again.
+    Accept(Id),
+    /// An outgoing connection has taken too long.
+    DialTimeout(Id),
+    /// An outgoing connection may try again.
+    DialRetry(Id),
+}
+
+/// Whether the reactor goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Going {
+    On,
+    /// Asked to stop gracefully, not yet begun.
+    Asked,
+    /// Stopping: no new sources.
+    Draining,
+    /// Asked to stop at once.
+    AtOnce,
+    Stopped,
+}
+
+/// Everything but the services.
+pub(super) struct Core {
+    pub(super) config: Config,
+    pub(super) poll: Poll,
+    pub(super) table: Table,
+    /// Sources that can move, in the order of their turns.
+    pub(super) runnable: VecDeque<Id>,
+    pub(super) timers: Timers<Due>,
+    pub(super) pool: Pool,
+    pub(super) statistics: Statistics,
+    /// The time when this turn began.
+    pub(super) now: Instant,
+    /// When the reactor was made.
+    pub(super) start: Instant,
+    pub(super) going: Going,
+    /// What each connection may still bring in once the reactor is stopping: as much as its receive
+    /// buffer can have held by then.
+    pub(super) allowance: HashMap<Id, usize>,
+    /// Services that were added while others were called.
+    pub(super) arrivals: Vec<Box<dyn Service>>,
+    pub(super) services: u32,
+    /// Listeners that wait for something.
+    pub(super) parked: Vec<Id>,
+    /// Streams that a graceful stop doesn't wait for.
+    pub(super) background: usize,
+    /// Accepted connections now.
+    pub(super) accepted: usize,
+    /// The same by source address, if that is limited.
+    pub(super) by_source: HashMap<IpAddr, u32>,
+    pub(super) accept_bucket: Option<TokenBucket>,
+    pub(super) accept_log: Throttle,
+    pub(super) datagram_log: Throttle,
+    pub(super) outbox: Outbox,
+    /// The datagram socket that the outbox gathers for.
+    pub(super) outbox_of: Id,
+    /// Whether the outbox may hold pieces of the batch that is being received, which stays as it is
+    /// until they have been sent.
+    pub(super) lent: bool,
+    /// The sender and the length of the datagram that a service is looking at.
+    pub(super) asked: Option<(Peer, usize)>,
+}
+
+impl Core {
+    pub(super) fn new(config: Config) -> io::Result<Core> {
+        let now = Instant::now();
+        Ok(Core {
+            poll: Poll::new()?,
+            table: Table::default(),
+            runnable: VecDeque::new(),
+            timers: Timers::new(),
+            pool: Pool::new(config.kept_total),
+            statistics: Statistics::default(),
+            now,
+            start: now,
+            going: Going::On,
+            allowance: HashMap::new(),
+            arrivals: Vec::new(),
+            services: 0,
+            parked: Vec::new(),
+            background: 0,
+            accepted: 0,
+            by_source: HashMap::new(),
+            accept_bucket: config.accept_rate.map(|rate| TokenBucket::new(rate, now)),
+            accept_log: Throttle::default(),
+            datagram_log: Throttle::default(),
+            outbox: Outbox::new(),
+            outbox_of: Id::NONE,
+            lent: false,
+            asked: None,
+            config,
+        })
+    }
+
+    /// Names a service that is on its way to the other half.
+    pub(super) fn add_service(&mut self, service: Box<dyn Service>) -> ServiceId {
+        self.arrivals.push(service);
+        self.services += 1;
+        ServiceId(self.services - 1)
+    }
+
+    /// Milliseconds since the start, modulo 50 days: good for differences.
+    #[inline]
+    pub(super) fn tick(&self) -> u32 {
+        self.now.duration_since(self.start).as_millis() as u32
+    }
+
+    /// Puts the source into the queue of those that can move.
+    #[inline]
+    pub(super) fn schedule(&mut self, id: Id) {
+        if let Some(entry) = self.table.get_mut(id)
+            && !entry.queued
+        {
+            entry.queued = true;
+            self.runnable.push_back(id);
+        }
+    }
+
+    /// Puts a source into the table and its descriptor into the poller: for everything,
+    /// edge-triggered, once and for all. The flag tells whether the poller took it; files it
+    /// doesn't, since they are always ready.
+    pub(super) fn insert(
+        &mut self,
+        service: ServiceId,
+        source: Source,
+        descriptor: RawFd,
+    ) -> io::Result<(Id, bool)> {
+        let id = self.table.insert(service, source);
+        match self.register(descriptor, id) {
+            Ok(polled) => Ok((id, polled)),
+            Err(error) => {
+                self.table.remove(id);
+                Err(error)
+            }
+        }
+    }
+
+    pub(super) fn register(&self, descriptor: RawFd, id: Id) -> io::Result<bool> {
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        // A read stops at an urgent mark; this event tells that there is more behind.
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        let interest = interest | Interest::PRIORITY;
+        let token = Token(id.to_bits());
+        match self.poll.registry().register(&mut SourceFd(&descriptor), token, interest) {
+            Ok(()) => Ok(true),
+            Err(error) if error.raw_os_error() == Some(libc::EPERM) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A stream that works: from the first moment it can be written to.
+    pub(super) fn insert_stream(
+        &mut self,
+        service: ServiceId,
+        connection: Connection<StreamSocket>,
+        peer: Option<SocketAddr>,
+        origin: Origin,
+    ) -> io::Result<Id> {
+        let descriptor = connection.stream().as_fd().as_raw_fd();
+        let stream = self.stream_source(connection, peer, origin);
+        let (id, polled) = self.insert(service, Source::Stream(stream), descriptor)?;
+        if !polled && let Some(stream) = self.table.stream(id) {
+            stream.polled = false;
+            stream.connection.latch(Latch { readable: true, writable: true, read_on: true });
+            self.schedule(id);
+        }
+        self.opened(id);
+        Ok(id)
+    }
+
+    pub(super) fn stream_source(
+        &self,
+        mut connection: Connection<StreamSocket>,
+        peer: Option<SocketAddr>,
+        origin: Origin,
+    ) -> StreamSource {
+        connection.latch(Latch { writable: true, ..Latch::default() });
+        let (active, phase) = (self.tick(), Phase::Serving);
+        StreamSource { connection, peer, active, phase, origin, polled: true, timer: None }
+    }
+
+    /// Counts a stream that has just come about, and watches over its idleness.
+    pub(super) fn opened(&mut self, id: Id) {
+        self.statistics.open += 1;
+        if let Some(limit) = self.config.idle_timeout {
+            self.arm(id, limit);
+        }
+    }
+
+    /// Sets the one deadline of a stream.
+    pub(super) fn arm(&mut self, id: Id, after: Duration) {
+        let at = later(self.now, after);
+        let Some(stream) = self.table.stream(id) else { return };
+        match stream.timer {
+            Some(timer) if self.timers.reset(timer, at) => {}
+            _ => stream.timer = Some(self.timers.once(at, Due::Deadline(id))),
+        }
+    }
+
+    /// Moves a stream to its next phase, in which the linger deadline counts anew.
+    pub(super) fn enter(&mut self, id: Id, phase: Phase) {
+        let tick = self.tick();
+        if let Some(stream) = self.table.stream(id)
+            && stream.phase < phase
+        {
+            stream.phase = phase;
+            stream.active = tick;
+            self.arm(id, self.config.linger);
+        }
+    }
+
+    /// Takes a source out of everything that knows it. Dropping what is returned closes it.
+    pub(super) fn forget(&mut self, id: Id) -> Option<Entry> {
+        let mut entry = self.table.remove(id)?;
+        match &mut entry.source {
+            Source::Stream(stream) => self.forget_stream(id, stream),
+            Source::Dial(dial) => {
+                dial.timeout.map(|timeout| self.timers.cancel(timeout));
+            }
+            Source::Listener(_) | Source::Datagram(_) => {}
+        }
+        // Whoever waits for a descriptor or a place may find one now.
+        for listener in mem::take(&mut self.parked) {
+            self.unpark(listener);
+        }
+        Some(entry)
+    }
+
+    fn forget_stream(&mut self, id: Id, stream: &mut StreamSource) {
+        stream.connection.drop_kept(&mut self.pool);
+        stream.timer.map(|timer| self.timers.cancel(timer));
+        self.statistics.open -= 1;
+        if self.going == Going::Draining {
+            self.allowance.remove(&id);
+        }
+        match stream.origin {
+            Origin::Accepted => {
+                self.accepted -= 1;
+                if self.config.connections_per_source.is_some()
+                    && let Some(peer) = stream.peer
+                {
+                    self.leave(peer.ip());
+                }
+            }
+            Origin::Connected => {}
+            Origin::Adopted => self.deregister(stream.connection.stream()),
+            Origin::Background => {
+                self.background -= 1;
+                self.deregister(stream.connection.stream());
+            }
+        }
+    }
+
+    /// The descriptor may not be ours alone, and then closing it would not end its events.
+    fn deregister(&self, descriptor: &impl AsFd) {
+        let raw = descriptor.as_fd().as_raw_fd();
+        if let Err(error) = self.poll.registry().deregister(&mut SourceFd(&raw)) {
+            log::trace!("was not in the poller: {error}");
+        }
+    }
+
+    /// One connection less from this address.
+    pub(super) fn leave(&mut self, ip: IpAddr) {
+        if let Some(count) = self.by_source.get_mut(&ip) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_source.remove(&ip);
+            }
+        }
+    }
+
+    /// Lets a listener wait: until a source goes, or until the given time.
+    pub(super) fn park(&mut self, id: Id, until: Instant) {
+        let Some(listener) = self.table.listener(id) else { return };
+        if !listener.parked {
+            listener.parked = true;
+            self.parked.push(id);
+            self.timers.once(until, Due::Accept(id));
+        }
+    }
+
+    pub(super) fn unpark(&mut self, id: Id) {
+        if let Some(listener) = self.table.listener(id)
+            && listener.parked
+        {
+            listener.parked = false;
+            self.schedule(id);
+        }
+    }
+
+    /// Whether a received datagram may be shown to a service, which may answer it; counts it.
+    pub(super) fn may_answer(&mut self, id: Id, from: &Peer, cut: bool) -> bool {
+        self.statistics.datagrams_in += 1;
+        let dropped = &mut self.statistics.dropped;
+        if cut {
+            dropped.cut += 1;
+            return false;
+        }
+        let Some(datagram) = self.table.datagram(id) else { return false };
+        let (Address::Ip(address), Some(policy)) = (from.address, &mut datagram.policy) else {
+            return true;
+        };
+        if !self.config.admits(address.ip()) {
+            dropped.denied += 1;
+            return false;
+        }
+        let asked = from.local.map(|local| local.ip);
+        let Err(refusal) = policy.admit(address, asked, self.now) else { return true };
+        *match refusal {
+            DatagramRefusal::Rate => &mut dropped.rate,
+            _ => &mut dropped.forbidden,
+        } += 1;
+        if let Some(more) = self.datagram_log.pass(self.now) {
+            log::warn!("{id} dropped a datagram from {address}: {refusal} ({more} more like it)");
+        }
+        false
+    }
+
+    /// From here to the next flush, the outbox gathers for this socket, and may refer to the arena.
+    pub(super) fn lend(&mut self, id: Id, arena: &[u8]) {
+        if self.outbox_of != id {
+            self.flush_outbox(&[]);
+        }
+        self.outbox_of = id;
+        self.outbox.open(arena);
+        self.lent = true;
+    }
+
+    /// Sends what the outbox has gathered, from the datagram socket that it gathers for.
+    pub(super) fn flush_outbox(&mut self, arena: &[u8]) {
+        let id = mem::replace(&mut self.outbox_of, Id::NONE);
+        if self.outbox.is_empty() {
+            return;
+        }
+        let Some(datagram) = self.table.datagram(id) else {
+            self.statistics.dropped.failed += self.outbox.discard();
+            return;
+        };
+        let sent = self.outbox.flush(datagram.socket.as_fd(), arena, datagram.offload);
+        log::trace!(
+            "{id} sent {} datagrams, {} refused",
+            sent.datagrams,
+            sent.refused + sent.failed
+        );
+        self.statistics.datagrams_out += sent.datagrams;
+        self.statistics.dropped.no_room += sent.refused;
+        self.statistics.dropped.failed += sent.failed;
+        if let Some(error) = sent.last_error
+            && let Some(more) = self.datagram_log.pass(self.now)
+        {
+            log::warn!("{id} could not send a datagram: {error} ({more} more like it)");
+        }
+    }
+
+    /// Sends one datagram past the outbox.
+    pub(super) fn send_now(&mut self, id: Id, to: Option<&Peer>, payload: &[u8]) -> bool {
+        let Some(datagram) = self.table.datagram(id) else { return false };
+        let dropped = &mut self.statistics.dropped;
+        match attempt(|| send_one(datagram.socket.as_fd(), to, payload)) {
+            Outcome::Done(()) => {
+                self.statistics.datagrams_out += 1;
+                return true;
+            }
+            Outcome::Blocked => dropped.no_room += 1,
+            Outcome::Failed(error) => {
+                log::debug!("{id} could not send a datagram: {error}");
+                dropped.failed += 1;
+            }
+        }
+        false
+    }
+
+    /// Asks the loop to stop. The second time it doesn't wait for anybody.
+    pub(super) fn stop(&mut self, how: Stop) {
+        self.going = match (self.going, how) {
+            (Going::Stopped, _) => Going::Stopped,
+            (Going::On, Stop::Gracefully) => Going::Asked,
+            (_, Stop::AtOnce) | (Going::Asked | Going::Draining | Going::AtOnce, _) => {
+                Going::AtOnce
+            }
+        };
+    }
+
+    /// A snapshot of what was counted.
+    pub(super) fn statistics(&self) -> Statistics {
+        Statistics {
+            kept: self.pool.used() as u64,
+            kept_most: self.pool.most() as u64,
+            ..self.statistics.clone()
+        }
+    }
+}
+
+/// That much later, or as late as the clock goes.
+pub(super) fn later(now: Instant, after: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+    now.checked_add(after).unwrap_or_else(|| now + FAR)
+}
+
+/// Lets one log line pass in a while, and counts the others.
+#[derive(Debug, Default)]
+pub(super) struct Throttle {
+    last: Option<Instant>,
+    held: u64,
+}
+
+impl Throttle {
+    /// `Some(n)`: log it, and that it stands for `n` more since the last line.
+    pub(super) fn pass(&mut self, now: Instant) -> Option<u64> {
+        if self.last.is_some_and(|last| now.duration_since(last) < LOG_INTERVAL) {
+            self.held += 1;
+            return None;
+        }
+        self.last = Some(now);
+        Some(std::mem::take(&mut self.held))
+    }
+}

@@ -1,0 +1,244 @@
+//! Connecting out: in progress, refused, too late are states, not surprises.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd};
+
+use mio::net::{TcpStream, UnixStream};
+use socket2::{SockAddr, Socket, Type};
+
+use super::core::{Core, Due, Going, later};
+use super::listen::join_datagrams;
+use super::socket::{
+    StreamSocket, internet_socket, local_address, peer_address, unix_address, unix_socket,
+};
+use super::table::{DatagramSource, Dial, Origin, Source};
+use crate::machines::{Connection, Latch};
+use crate::values::{Address, DIAL_RETRY, Endpoint, Id, Outcome, ServiceId, attempt};
+
+/// How a dial stands after it was looked at.
+pub(super) enum Dialled {
+    /// The kernel has not answered yet.
+    Waiting,
+    /// It is a stream now.
+    Connected,
+    /// Nothing is left to try.
+    Failed(io::Error),
+    /// The service doesn't want it any more.
+    Abandoned,
+}
+
+/// Begins to connect. For streams, what goes wrong from here on is told later.
+pub(super) fn connect(
+    core: &mut Core,
+    service: ServiceId,
+    endpoint: &Endpoint,
+    local: Option<SocketAddr>,
+) -> io::Result<Id> {
+    if core.going != Going::On {
+        return Err(io::Error::other("the reactor is stopping"));
+    }
+    let targets = match endpoint {
+        Endpoint::Unix(name) | Endpoint::UnixDatagram(name) => vec![Address::Unix(*name)],
+        _ => endpoint.resolve()?.into_iter().map(Address::Ip).collect(),
+    };
+    if endpoint.is_datagram() {
+        return connect_datagram(core, service, &targets, local);
+    }
+    let dial = Dial {
+        local,
+        targets: VecDeque::from(targets),
+        socket: None,
+        answered: false,
+        latch: Latch::default(),
+        abandoned: false,
+        failure: None,
+        timeout: None,
+    };
+    let id = core.table.insert(service, Source::Dial(Box::new(dial)));
+    let timeout = later(core.now, core.config.connect_timeout);
+    let timeout = core.timers.once(timeout, Due::DialTimeout(id));
+    if let Some(dial) = core.table.dial(id) {
+        dial.timeout = Some(timeout);
+    }
+    log::debug!("{id} connects to {endpoint}");
+    core.schedule(id);
+    Ok(id)
+}
+
+/// A socket that sends to one peer and hears from nobody else.
+fn connect_datagram(
+    core: &mut Core,
+    service: ServiceId,
+    targets: &[Address],
+    local: Option<SocketAddr>,
+) -> io::Result<Id> {
+    let mut failure = io::Error::from(io::ErrorKind::NotFound);
+    for target in targets {
+        match open(core, target, Type::DGRAM, local).and_then(|(socket, address)| {
+            socket.connect(&address)?;
+            Ok(socket)
+        }) {
+            Ok(socket) => {
+                let is_udp = matches!(target, Address::Ip(_));
+                if is_udp {
+                    join_datagrams(&socket, core);
+                }
+                let descriptor = socket.as_raw_fd();
+                let source = DatagramSource {
+                    connected: Some(*target),
+                    ..DatagramSource::new(socket, is_udp, core.config.offload)
+                };
+                let source = Source::Datagram(Box::new(source));
+                return Ok(core.insert(service, source, descriptor)?.0);
+            }
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
+}
+
+/// A socket that could connect to this target, bound if it has to be.
+fn open(
+    core: &Core,
+    target: &Address,
+    kind: Type,
+    local: Option<SocketAddr>,
+) -> io::Result<(Socket, SockAddr)> {
+    match target {
+        Address::Ip(address) => {
+            let socket = internet_socket(*address, kind, &core.config)?;
+            if let Some(local) = local {
+                // The port is chosen when the peer is known, ip(7): each peer has all of them.
+                #[cfg(any(target_os = "linux", target_os = "android"))]
+                if local.port() == 0 {
+                    super::packets::bind_address_no_port(socket.as_fd())?;
+                }
+                socket.bind(&local.into())?;
+            }
+            Ok((socket, SockAddr::from(*address)))
+        }
+        Address::Unix(name) => {
+            let socket = unix_socket(kind, &core.config)?;
+            if kind == Type::DGRAM {
+                // Without a name of its own it would get no answer; Linux chooses one, unix(7).
+                socket.bind(&SockAddr::unix("")?)?;
+            }
+            Ok((socket, unix_address(name)?))
+        }
+    }
+}
+
+impl Core {
+    /// Looks at what the kernel has said, and tries the next address if it was no.
+    pub(super) fn dialled(&mut self, id: Id) -> Dialled {
+        let Some(dial) = self.table.dial(id) else { return Dialled::Abandoned };
+        if dial.abandoned {
+            return Dialled::Abandoned;
+        }
+        if let Some(socket) = &dial.socket {
+            if !std::mem::take(&mut dial.answered) {
+                return Dialled::Waiting;
+            }
+            match answer(socket) {
+                Outcome::Done(peer) => {
+                    self.promote(id, peer);
+                    return Dialled::Connected;
+                }
+                Outcome::Blocked => return Dialled::Waiting,
+                Outcome::Failed(error) => dial.fail(error),
+            }
+        }
+        self.dial_next(id)
+    }
+
+    /// Begins with the first address that lets us.
+    fn dial_next(&mut self, id: Id) -> Dialled {
+        loop {
+            let Some(dial) = self.table.dial(id) else { return Dialled::Abandoned };
+            let Some(&target) = dial.targets.front() else {
+                let failure = dial.failure.take();
+                return Dialled::Failed(failure.unwrap_or(io::ErrorKind::NotFound.into()));
+            };
+            let local = dial.local;
+            let attempt = self.begin(id, &target, local);
+            let retry_at = self.now + DIAL_RETRY;
+            let Some(dial) = self.table.dial(id) else { return Dialled::Abandoned };
+            match attempt {
+                Outcome::Done(socket) => dial.socket = Some(socket),
+                Outcome::Blocked => {
+                    self.timers.once(retry_at, Due::DialRetry(id));
+                }
+                Outcome::Failed(error) => {
+                    dial.fail(error);
+                    continue;
+                }
+            }
+            return Dialled::Waiting;
+        }
+    }
+
+    /// Begins to connect. `Blocked`: the listener's backlog is full, which only Unix sockets say.
+    fn begin(&self, id: Id, target: &Address, local: Option<SocketAddr>) -> Outcome<StreamSocket> {
+        attempt(|| {
+            let (socket, address) = open(self, target, Type::STREAM, local)?;
+            match socket.connect(&address) {
+                Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {}
+                other => other?,
+            }
+            let socket = match target {
+                Address::Ip(_) => StreamSocket::Tcp(TcpStream::from_std(socket.into())),
+                Address::Unix(_) => StreamSocket::Unix(UnixStream::from_std(socket.into())),
+            };
+            self.register(socket.as_fd().as_raw_fd(), id)?;
+            Ok(socket)
+        })
+    }
+
+    /// The dial has become a stream, under the same id and the same token.
+    fn promote(&mut self, id: Id, peer: Address) {
+        let Some(dial) = self.table.dial(id) else { return };
+        let (Some(socket), latch) = (dial.socket.take(), dial.latch) else { return };
+        dial.timeout.take().map(|timeout| self.timers.cancel(timeout));
+        let mut connection = Connection::new(socket);
+        connection.latch(latch);
+        let peer = match peer {
+            Address::Ip(address) => Some(address),
+            Address::Unix(_) => None,
+        };
+        let stream = self.stream_source(connection, peer, Origin::Connected);
+        if let Some(entry) = self.table.get_mut(id) {
+            entry.source = Source::Stream(stream);
+        }
+        self.statistics.connected += 1;
+        self.opened(id);
+    }
+}
+
+impl Dial {
+    /// This address can't be reached: on to the next.
+    fn fail(&mut self, error: io::Error) {
+        log::trace!("{:?} could not be reached: {error}", self.targets.front());
+        self.targets.pop_front();
+        self.socket = None;
+        self.failure = Some(error);
+    }
+}
+
+/// What the kernel says of a connection in progress: connected, not yet, or an error.
+fn answer(socket: &StreamSocket) -> Outcome<Address> {
+    if let Ok(Some(error)) | Err(error) = socket2::SockRef::from(socket).take_error() {
+        return Outcome::Failed(error);
+    }
+    match peer_address(socket.as_fd()) {
+        // A port of the range that clients get theirs from, and nobody listening there: with bad luck
+        // TCP connects the socket to itself (RFC 9293 section 3.5, simultaneous open).
+        Ok(peer @ Address::Ip(_)) if local_address(socket.as_fd()).is_ok_and(|it| it == peer) => {
+            Outcome::Failed(io::ErrorKind::ConnectionRefused.into())
+        }
+        Ok(peer) => Outcome::Done(peer),
+        Err(error) if error.kind() == io::ErrorKind::NotConnected => Outcome::Blocked,
+        Err(error) => Outcome::Failed(error),
+    }
+}

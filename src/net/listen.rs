@@ -1,0 +1,175 @@
+//! Listening, and accepting within limits.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd};
+
+use socket2::Socket;
+
+use super::bind::{Bound, bind};
+use super::core::{Core, Going};
+use super::packets::{enable_gro, enable_pktinfo, offload_supported};
+use super::socket::{StreamSocket, local_address};
+use super::table::{DatagramSource, Listener, ListenerSocket, Origin, Source};
+use crate::machines::{Connection, DatagramPolicy};
+use crate::values::{ACCEPT_RETRY, Address, Endpoint, Id, Outcome, Refused, ServiceId, attempt};
+
+/// Binds and registers. Whatever fails, nothing is left behind.
+pub(super) fn listen(core: &mut Core, service: ServiceId, endpoint: &Endpoint) -> io::Result<Id> {
+    if core.going != Going::On {
+        return Err(io::Error::other("the reactor is stopping"));
+    }
+    let Bound { socket, file } = bind(endpoint, &core.config)?;
+    let descriptor = socket.as_raw_fd();
+    let source = if endpoint.is_datagram() {
+        let policy = prepare_datagrams(&socket, core)?;
+        let is_udp = policy.is_some();
+        Source::Datagram(Box::new(DatagramSource {
+            policy,
+            _file: file,
+            ..DatagramSource::new(socket, is_udp, core.config.offload)
+        }))
+    } else {
+        socket.listen(core.config.backlog.try_into().unwrap_or(i32::MAX))?;
+        let socket = match endpoint {
+            Endpoint::Tcp { .. } => {
+                ListenerSocket::Tcp(mio::net::TcpListener::from_std(socket.into()))
+            }
+            _ => ListenerSocket::Unix(mio::net::UnixListener::from_std(socket.into())),
+        };
+        let (readable, parked, stopping) = (false, false, false);
+        Source::Listener(Box::new(Listener { socket, readable, parked, stopping, _file: file }))
+    };
+    let (id, _) = core.insert(service, source, descriptor)?;
+    log::debug!("{id} listens on {endpoint}");
+    Ok(id)
+}
+
+/// Options of a bound datagram socket. Returns whom to answer, `None` for Unix sockets, whose senders
+/// can't be forged.
+fn prepare_datagrams(socket: &Socket, core: &Core) -> io::Result<Option<DatagramPolicy>> {
+    let Address::Ip(bound) = local_address(socket.as_fd())? else { return Ok(None) };
+    if bound.ip().is_unspecified() {
+        enable_pktinfo(socket.as_fd(), bound.is_ipv6())?;
+    }
+    join_datagrams(socket, core);
+    let (low_ports, rate) = (core.config.low_ports, core.config.datagram_rate);
+    Ok(Some(DatagramPolicy::new(Some(bound), low_ports, rate)))
+}
+
+/// Lets the kernel hand over equal datagrams from one sender in one piece, if it can.
+pub(super) fn join_datagrams(socket: &Socket, core: &Core) {
+    if core.config.offload
+        && offload_supported()
+        && let Err(error) = enable_gro(socket.as_fd())
+    {
+        log::debug!("no generic receive offload: {error}");
+    }
+}
+
+impl Core {
+    /// Takes one connection out of the backlog, if the limits allow it now. `Blocked`: there is none, or
+    /// the listener has been parked.
+    pub(super) fn accept(&mut self, id: Id) -> Outcome<(StreamSocket, Option<SocketAddr>)> {
+        if self.config.connections.is_some_and(|limit| self.accepted >= limit) {
+            let limit = "the connection limit is reached";
+            self.accept_later(id, |refused| &mut refused.connections, &limit);
+            return Outcome::Blocked;
+        }
+        // A token is only taken for a connection that is there.
+        if let Some(ready) = self.accept_bucket.as_ref().map(|bucket| bucket.ready_at(self.now))
+            && ready > self.now
+        {
+            self.statistics.refused.accept_rate += 1;
+            self.park(id, ready);
+            return Outcome::Blocked;
+        }
+        let Some(listener) = self.table.listener(id) else { return Outcome::Blocked };
+        match attempt(|| listener.socket.accept()) {
+            Outcome::Blocked => listener.readable = false,
+            Outcome::Failed(error) if is_exhaustion(&error) => {
+                self.accept_later(id, |refused| &mut refused.descriptors, &error);
+                return Outcome::Blocked;
+            }
+            Outcome::Failed(error) => return Outcome::Failed(error),
+            done => {
+                if let Some(bucket) = &mut self.accept_bucket {
+                    bucket.take(self.now);
+                }
+                return done;
+            }
+        }
+        Outcome::Blocked
+    }
+
+    /// Parks a listener that got no new edge for those who wait in its backlog: its latch stays.
+    fn accept_later(
+        &mut self,
+        id: Id,
+        reason: fn(&mut Refused) -> &mut u64,
+        why: &dyn std::fmt::Display,
+    ) {
+        *reason(&mut self.statistics.refused) += 1;
+        if let Some(more) = self.accept_log.pass(self.now) {
+            log::warn!("{id} accepts nobody for now: {why} ({more} more like it)");
+        }
+        self.park(id, self.now + ACCEPT_RETRY);
+    }
+
+    /// Makes a connection of an accepted socket, or closes it, if its peer is not wanted.
+    pub(super) fn welcome(
+        &mut self,
+        listener: Id,
+        socket: StreamSocket,
+        peer: Option<SocketAddr>,
+    ) -> Option<Id> {
+        let service = self.table.get(listener)?.service;
+        if let Some(peer) = peer
+            && let Err(why) = self.admit(peer.ip())
+        {
+            if let Some(more) = self.accept_log.pass(self.now) {
+                log::warn!("{listener} refuses {peer}: {why} ({more} more like it)");
+            }
+            return None;
+        }
+        match self.insert_stream(service, Connection::new(socket), peer, Origin::Accepted) {
+            Ok(id) => {
+                self.accepted += 1;
+                self.statistics.accepted += 1;
+                if self.going == Going::Draining {
+                    self.drain(id);
+                }
+                Some(id)
+            }
+            Err(error) => {
+                self.statistics.refused.failed += 1;
+                log::warn!("{listener} cannot serve a connection: {error}");
+                peer.map(|peer| self.leave(peer.ip()));
+                None
+            }
+        }
+    }
+
+    /// Whether one more connection from this address may be served; counts it, if that is limited.
+    fn admit(&mut self, ip: IpAddr) -> Result<(), &'static str> {
+        if !self.config.admits(ip) {
+            self.statistics.refused.denied += 1;
+            return Err("its address is not admitted");
+        }
+        if let Some(limit) = self.config.connections_per_source {
+            let count = self.by_source.entry(ip).or_default();
+            if *count >= limit {
+                self.statistics.refused.per_source += 1;
+                return Err("too many connections from its address");
+            }
+            *count += 1;
+        }
+        Ok(())
+    }
+}
+
+/// Whether the error means that something has run out here, not that this one client has failed.
+fn is_exhaustion(error: &io::Error) -> bool {
+    let code = error.raw_os_error();
+    [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM].iter().any(|&it| code == Some(it))
+}

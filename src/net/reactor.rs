@@ -1,0 +1,363 @@
+//! The loop.
+
+use std::any::Any;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+use std::{fmt, io};
+
+use mio::Events;
+use mio::event::Event;
+
+use super::context::Context;
+use super::core::{Core, Due, Going};
+use super::handle::{Command, Handle};
+use super::packets::Inbox;
+use super::service::Service;
+use super::table::Source;
+use crate::machines::Latch;
+use crate::values::{Address, Cause, Config, Endpoint, Error, Id, ServiceId, Statistics};
+
+/// The event loop: one thread, one poll, any number of sockets.
+///
+/// ```no_run
+/// use echoloop::{Config, Echo, Reactor};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut reactor = Reactor::new(Config::default())?;
+/// reactor.listen(&"tcp://127.0.0.1:8888".parse()?, Echo)?;
+/// reactor.listen(&"udp://127.0.0.1:8888".parse()?, Echo)?;
+/// reactor.run()?;
+/// # Ok(()) }
+/// ```
+///
+/// Two halves: the services, which are called, and the core, which they may touch meanwhile. So
+/// nothing needs to be borrowed twice, and a service can do anything from inside any callback.
+///
+/// ```text
+///              ┌── Reactor ──────────────────────────────────────────────┐
+///   poll ────▶ │ events ── mark ──▶ latches, queue of runnable sources   │
+///              │                          │ drive                        │
+///   kernel ──▶ │ buffer ── shown to ──▶ services ── Context ──▶ core ──▶ │ ──▶ kernel
+///              └─────────────────────────────────────────────────────────┘
+/// ```
+///
+/// A reactor that is dropped closes its sockets without ceremony, and calls no service.
+pub struct Reactor {
+    pub(super) halves: Halves,
+    events: Events,
+    /// Shared by all streams: what was kept of one, and one read behind it.
+    pub(super) buffer: Box<[u8]>,
+    /// Shared by all datagram sockets; made when there is one.
+    pub(super) inbox: Option<Inbox>,
+    commands: mpsc::Receiver<Command>,
+    handle: Handle,
+    woken: bool,
+}
+
+/// The two halves.
+pub(super) struct Halves {
+    services: Vec<Box<dyn Service>>,
+    pub(super) core: Core,
+}
+
+impl Halves {
+    /// Calls a service for a source.
+    #[inline]
+    pub(super) fn call<R>(
+        &mut self,
+        service: ServiceId,
+        id: Id,
+        call: impl FnOnce(&mut dyn Service, &mut Context<'_>) -> R,
+    ) -> R {
+        if !self.core.arrivals.is_empty() {
+            self.services.append(&mut self.core.arrivals);
+        }
+        let callee = &mut *self.services[service.0 as usize];
+        call(callee, &mut Context { core: &mut self.core, service, id })
+    }
+
+    /// Calls the service of a source, if the source is still there.
+    #[inline]
+    pub(super) fn call_for<R>(
+        &mut self,
+        id: Id,
+        call: impl FnOnce(&mut dyn Service, &mut Context<'_>) -> R,
+    ) -> Option<R> {
+        let service = self.core.table.get(id)?.service;
+        Some(self.call(service, id, call))
+    }
+}
+
+/// Setting up.
+impl Reactor {
+    /// An empty reactor.
+    ///
+    /// # Errors
+    ///
+    /// No descriptor is left for the poller, or a number of the configuration makes no sense.
+    pub fn new(config: Config) -> Result<Reactor, Error> {
+        let failed = |error| Error::new("make a reactor", "", error);
+        config.check().map_err(failed)?;
+        let buffer = vec![0; config.input_limit + config.read_buffer].into_boxed_slice();
+        let events = Events::with_capacity(config.events);
+        let core = Core::new(config).map_err(failed)?;
+        let (handle, commands) = Handle::new(core.poll.registry()).map_err(failed)?;
+        Ok(Reactor {
+            halves: Halves { services: Vec::new(), core },
+            events,
+            buffer,
+            inbox: None,
+            commands,
+            handle,
+            woken: false,
+        })
+    }
+
+    /// Adds a service without any source yet; [`context`](Reactor::context) gives it some.
+    pub fn add(&mut self, service: impl Service) -> ServiceId {
+        self.halves.core.add_service(Box::new(service))
+    }
+
+    /// Listens on an endpoint, which this service serves alone.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Context::listen`]; the service is dropped then.
+    pub fn listen(&mut self, endpoint: &Endpoint, service: impl Service) -> Result<Id, Error> {
+        let service = self.add(service);
+        self.context(service).listen(endpoint)
+    }
+
+    /// Connects to an endpoint; this service gets the connection.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Context::connect`]; the service is dropped then.
+    pub fn connect(&mut self, endpoint: &Endpoint, service: impl Service) -> Result<Id, Error> {
+        let service = self.add(service);
+        self.context(service).connect(endpoint)
+    }
+
+    /// What the service could do if it were called now: listen, connect, set timers, send.
+    ///
+    /// # Panics
+    ///
+    /// When the service is another reactor's.
+    pub fn context(&mut self, service: ServiceId) -> Context<'_> {
+        assert!(service.0 < self.halves.core.services, "the service belongs to this reactor");
+        Context { core: &mut self.halves.core, service, id: Id::NONE }
+    }
+
+    /// The service itself, to give it something or to see what it has gathered. `None` if it is of
+    /// another type.
+    pub fn service<S: Service>(&mut self, service: ServiceId) -> Option<&mut S> {
+        self.halves.services.append(&mut self.halves.core.arrivals);
+        let service: &mut dyn Any = &mut **self.halves.services.get_mut(service.0 as usize)?;
+        service.downcast_mut()
+    }
+
+    /// What a listener or a datagram socket is bound to, which tells the port when 0 was asked for; our
+    /// own end of a connection.
+    pub fn local(&mut self, id: Id) -> Option<Address> {
+        Context { core: &mut self.halves.core, service: ServiceId(0), id }.local()
+    }
+
+    /// A handle for other threads.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// What the reactor has done so far.
+    pub fn statistics(&self) -> Statistics {
+        self.halves.core.statistics()
+    }
+}
+
+/// Running.
+impl Reactor {
+    /// Turns until somebody stops it: a service, or a [`Handle`].
+    ///
+    /// # Errors
+    ///
+    /// Only the poller's own. No peer can cause one.
+    pub fn run(&mut self) -> Result<(), Error> {
+        while !self.is_stopped() {
+            self.turn(None)?;
+        }
+        Ok(())
+    }
+
+    /// Whether it has been stopped, and everything is closed.
+    pub fn is_stopped(&self) -> bool {
+        self.halves.core.going == Going::Stopped
+    }
+
+    /// One turn: waits for events, no longer than the timeout, marks what they say, drives whoever can
+    /// move, fires the timers that are due. For hosts with a loop of their own.
+    ///
+    /// # Errors
+    ///
+    /// Only the poller's own. An interrupted wait is a turn without events.
+    pub fn turn(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
+        self.wait(timeout).map_err(|error| Error::new("poll", "", error))?;
+        self.mark();
+        self.obey();
+        self.drive();
+        self.fire_timers();
+        self.finish_turn();
+        Ok(())
+    }
+
+    /// How long a host with a loop of its own may wait for the reactor's descriptor to become readable
+    /// before it must call [`turn`](Reactor::turn) all the same. `None`: for ever.
+    pub fn patience(&self) -> Option<Duration> {
+        let core = &self.halves.core;
+        if !core.runnable.is_empty() || matches!(core.going, Going::Asked | Going::AtOnce) {
+            return Some(Duration::ZERO);
+        }
+        let next = core.timers.next()?;
+        Some(next.saturating_duration_since(Instant::now()))
+    }
+
+    fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        let timeout = match (self.patience(), timeout) {
+            (Some(ours), Some(theirs)) => Some(ours.min(theirs)),
+            (ours, theirs) => ours.or(theirs),
+        };
+        match self.halves.core.poll.poll(&mut self.events, timeout) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => self.events.clear(),
+            other => other?,
+        }
+        self.halves.core.now = Instant::now();
+        self.halves.core.statistics.turns += 1;
+        Ok(())
+    }
+
+    /// Events only set latches. Nothing moves here, so nothing can close under a later event.
+    fn mark(&mut self) {
+        let core = &mut self.halves.core;
+        let mut count = 0;
+        for event in &self.events {
+            count += 1;
+            let id = Id::from_bits(event.token().0);
+            if id == Id::NONE {
+                self.woken = true;
+                continue;
+            }
+            let Some(entry) = core.table.get_mut(id) else {
+                log::trace!("{id} has gone: a stale event"); // It closed after this was queued.
+                continue;
+            };
+            match &mut entry.source {
+                Source::Stream(stream) => {
+                    stream.connection.latch(latch(event));
+                    if event.is_error() || event.is_write_closed() {
+                        stream.connection.hung_up(event.is_error(), &mut core.pool);
+                    }
+                }
+                Source::Listener(listener) => listener.readable = true,
+                Source::Datagram(datagram) => datagram.readable |= event.is_readable(),
+                Source::Dial(dial) => {
+                    dial.answered = true;
+                    dial.latch = latch(event);
+                }
+            }
+            log::trace!("{id} is ready: {event:?}");
+            if !entry.queued {
+                entry.queued = true;
+                core.runnable.push_back(id);
+            }
+        }
+        core.statistics.events += count;
+    }
+
+    /// Runs what other threads have sent.
+    fn obey(&mut self) {
+        if !std::mem::take(&mut self.woken) {
+            return;
+        }
+        let core = &mut self.halves.core;
+        while let Ok(command) = self.commands.try_recv() {
+            match command {
+                Command::Stop(how) => core.stop(how),
+                Command::Run(run) => {
+                    run(&mut Context { core, service: ServiceId(0), id: Id::NONE });
+                }
+            }
+        }
+    }
+
+    /// Gives each source that can move its share. Who has more to do stands behind the others again,
+    /// and whoever joins meanwhile waits for the next turn.
+    fn drive(&mut self) {
+        for _ in 0..self.halves.core.runnable.len() {
+            let core = &mut self.halves.core;
+            let Some(id) = core.runnable.pop_front() else { return };
+            let Some(entry) = core.table.get_mut(id) else { continue };
+            entry.queued = false;
+            match &entry.source {
+                Source::Stream(_) => self.drive_stream(id),
+                Source::Listener(_) => self.drive_listener(id),
+                Source::Datagram(_) => self.drive_datagram(id),
+                Source::Dial(_) => self.drive_dial(id),
+            }
+        }
+    }
+
+    fn fire_timers(&mut self) {
+        let now = self.halves.core.now;
+        while let Some((timer, due)) = self.halves.core.timers.due(now) {
+            log::trace!("timer: {due:?}");
+            match due {
+                Due::Service(service, id) => {
+                    self.halves.call(service, id, |service, cx| service.timer(cx, timer));
+                }
+                Due::Deadline(id) => self.check_deadline(id),
+                Due::Accept(id) => self.halves.core.unpark(id),
+                Due::DialRetry(id) => self.halves.core.schedule(id),
+                Due::DialTimeout(id) => {
+                    let error = io::Error::from(io::ErrorKind::TimedOut);
+                    self.gone(id, Cause::ConnectFailed(error));
+                }
+            }
+        }
+    }
+
+    /// What is left at the end of a turn.
+    fn finish_turn(&mut self) {
+        let core = &mut self.halves.core;
+        core.flush_outbox(&[]);
+        core.table.shrink();
+        if core.going != Going::On {
+            self.go_on_stopping();
+        }
+        let core = &mut self.halves.core;
+        let took = core.now.elapsed();
+        core.statistics.longest_turn = core.statistics.longest_turn.max(took);
+    }
+}
+
+/// What an event says of a stream.
+#[inline]
+fn latch(event: &Event) -> Latch {
+    Latch {
+        readable: event.is_readable() || event.is_read_closed() || event.is_error(),
+        writable: event.is_writable() || event.is_write_closed() || event.is_error(),
+        read_on: event.is_read_closed() || event.is_priority() || event.is_error(),
+    }
+}
+
+/// The poller's descriptor: readable when [`Reactor::turn`] has something to do. The loop that polls
+/// it must also mind [`Reactor::patience`].
+impl AsFd for Reactor {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.halves.core.poll.registry().as_fd()
+    }
+}
+
+impl fmt::Debug for Reactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reactor").field("statistics", &self.statistics()).finish_non_exhaustive()
+    }
+}

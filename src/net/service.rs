@@ -1,0 +1,80 @@
+//! What is done with bytes.
+
+use std::any::Any;
+use std::io;
+
+use super::Context;
+use crate::values::{Cause, Peer, TimerId};
+
+/// What is done with bytes: [`Echo`](crate::Echo), [`Pong`](crate::Pong), yours.
+///
+/// One value serves all connections of the listeners it was given to; [`Context::id`] tells which
+/// one it is called for, and is the key for what it remembers about each. From inside any of these
+/// methods it may send to any connection, close any, connect out, set timers, and stop the loop; none
+/// of that calls back before the method has returned.
+///
+/// Everything happens on one thread: a method that takes long, or blocks, delays all the others.
+///
+/// ```
+/// use echoloop::{Context, Service};
+///
+/// /// Answers every byte with the next one.
+/// struct Next;
+///
+/// impl Service for Next {
+///     fn received(&mut self, cx: &mut Context<'_>, input: &[u8]) -> usize {
+///         let answer: Vec<u8> = input.iter().map(|byte| byte.wrapping_add(1)).collect();
+///         cx.send(&answer) // As many bytes as could be answered are taken.
+///     }
+/// }
+/// ```
+pub trait Service: Any {
+    /// A connection is there: accepted by a listener, or made by us.
+    fn opened(&mut self, _cx: &mut Context<'_>) {}
+
+    /// Bytes have arrived. Returns how many of them were taken; the rest is shown again, with more
+    /// behind it, or as it is when something the service sent had no room and now has.
+    ///
+    /// Whoever takes only what could be answered never loses anything, and slows the sender down to
+    /// the reader's pace. A service that needs a whole message before it answers takes nothing until
+    /// then, which is bounded by [`Config::input_limit`](crate::Config::input_limit).
+    ///
+    /// # Panics
+    ///
+    /// The reactor panics when more is returned than was shown.
+    fn received(&mut self, _cx: &mut Context<'_>, input: &[u8]) -> usize {
+        input.len()
+    }
+
+    /// The peer has sent its last byte. `rest` is what was never taken, an unfinished message for
+    /// example. What is sent now still reaches the peer. By default: flush, then close.
+    fn ended(&mut self, cx: &mut Context<'_>, _rest: &[u8]) {
+        cx.close();
+    }
+
+    /// Everything that was kept has been sent, after a [`send`](Context::send) had taken less than it
+    /// was given: there is room again.
+    fn refilled(&mut self, _cx: &mut Context<'_>) {}
+
+    /// The connection has gone, for this reason. Sending to it does nothing any more; timers that were
+    /// set for it are not cancelled. Called once for each connection that was opened, and for each
+    /// outgoing one that could not be made; not when the reactor is dropped.
+    fn closed(&mut self, _cx: &mut Context<'_>, _cause: &Cause) {}
+
+    /// One datagram has arrived, of 0 to 65,535 bytes. [`Context::reply`] answers it.
+    fn datagram(&mut self, _cx: &mut Context<'_>, _from: &Peer, _payload: &[u8]) {}
+
+    /// A connected datagram socket was told that an earlier datagram could not be delivered, or a bound
+    /// one met with an error that concerns neither it nor this sender. It goes on.
+    fn unreachable(&mut self, _cx: &mut Context<'_>, _error: &io::Error) {}
+
+    /// A timer that this service has set has come due.
+    fn timer(&mut self, _cx: &mut Context<'_>, _timer: TimerId) {}
+
+    /// The reactor is stopping gracefully, and what this connection had sent by then has been served.
+    /// By default: flush, then close. A service that still owes an answer may close later, within
+    /// [`Config::linger`](crate::Config::linger) of the last byte that moved.
+    fn stopping(&mut self, cx: &mut Context<'_>) {
+        cx.close();
+    }
+}

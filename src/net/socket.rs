@@ -1,0 +1,147 @@
+//! What streams run on, and how sockets are made and set up.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use mio::net::{TcpStream, UnixStream};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
+
+use crate::machines::Stream;
+use crate::values::{Address, Config, UnixName};
+
+/// A stream of any kind.
+#[derive(Debug)]
+pub(super) enum StreamSocket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+    /// Any other descriptor: a pipe, a terminal, a file.
+    File(File),
+}
+
+impl Read for StreamSocket {
+    #[inline]
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            StreamSocket::Tcp(stream) => stream.read(buffer),
+            StreamSocket::Unix(stream) => stream.read(buffer),
+            StreamSocket::File(file) => file.read(buffer),
+        }
+    }
+}
+
+impl Write for StreamSocket {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            StreamSocket::Tcp(stream) => stream.write(bytes),
+            StreamSocket::Unix(stream) => stream.write(bytes),
+            StreamSocket::File(file) => file.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Stream for StreamSocket {
+    fn shut_write(&mut self) -> io::Result<bool> {
+        match self {
+            StreamSocket::Tcp(stream) => stream.shutdown(Shutdown::Write)?,
+            StreamSocket::Unix(stream) => stream.shutdown(Shutdown::Write)?,
+            StreamSocket::File(_) => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+impl AsFd for StreamSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            StreamSocket::Tcp(stream) => stream.as_fd(),
+            StreamSocket::Unix(stream) => stream.as_fd(),
+            StreamSocket::File(file) => file.as_fd(),
+        }
+    }
+}
+
+/// Our own end of the socket.
+pub(super) fn local_address(socket: BorrowedFd<'_>) -> io::Result<Address> {
+    SockRef::from(&socket).local_addr().map(|address| plain_address(&address))
+}
+
+/// The other end of the socket.
+pub(super) fn peer_address(socket: BorrowedFd<'_>) -> io::Result<Address> {
+    SockRef::from(&socket).peer_addr().map(|address| plain_address(&address))
+}
+
+/// The address as the rest of the crate knows it.
+fn plain_address(address: &SockAddr) -> Address {
+    use std::os::unix::ffi::OsStrExt;
+
+    if let Some(address) = address.as_socket() {
+        return Address::Ip(address);
+    }
+    let name = match (address.as_pathname(), address.as_abstract_namespace()) {
+        (Some(path), _) => path.as_os_str().as_bytes().to_vec(),
+        (None, Some(name)) => [&[0], name].concat(),
+        (None, None) => Vec::new(),
+    };
+    Address::Unix(UnixName::new(&name).expect("it came from a sockaddr_un"))
+}
+
+/// The name as the system wants it.
+pub(super) fn unix_address(name: &UnixName) -> io::Result<SockAddr> {
+    use std::os::unix::ffi::OsStrExt;
+
+    SockAddr::unix(std::ffi::OsStr::from_bytes(name.as_bytes()))
+}
+
+/// A non-blocking internet socket with the options that the configuration asks for. On a listener they
+/// are set once, and accepted connections inherit them, which saves their system calls.
+pub(super) fn internet_socket(
+    address: SocketAddr,
+    kind: Type,
+    config: &Config,
+) -> io::Result<Socket> {
+    let is_stream = kind == Type::STREAM;
+    let protocol = if is_stream { Protocol::TCP } else { Protocol::UDP };
+    let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
+    socket.set_nonblocking(true)?;
+    if is_stream {
+        socket.set_tcp_nodelay(config.nodelay)?;
+        // Urgent bytes are bytes like any other, as RFC 6093 section 6 asks for.
+        socket.set_out_of_band_inline(true)?;
+        if let Some(silence) = config.keep_alive {
+            socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(silence))?;
+        }
+    }
+    set_buffers(&socket, config)?;
+    Ok(socket)
+}
+
+/// A non-blocking Unix socket.
+pub(super) fn unix_socket(kind: Type, config: &Config) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::UNIX, kind, None)?;
+    socket.set_nonblocking(true)?;
+    set_buffers(&socket, config)?;
+    Ok(socket)
+}
+
+fn set_buffers(socket: &Socket, config: &Config) -> io::Result<()> {
+    if let Some(size) = config.receive_buffer {
+        socket.set_recv_buffer_size(size)?;
+    }
+    if let Some(size) = config.send_buffer {
+        socket.set_send_buffer_size(size)?;
+    }
+    Ok(())
+}
+
+/// The descriptor as a stream, non-blocking.
+pub(super) fn adopted(descriptor: OwnedFd) -> io::Result<StreamSocket> {
+    SockRef::from(&descriptor).set_nonblocking(true)?;
+    Ok(StreamSocket::File(File::from(descriptor)))
+}

@@ -1,0 +1,253 @@
+//! Every source of a reactor, in one slab.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use slab::Slab;
+use socket2::Socket;
+
+use super::bind::SocketFile;
+use super::socket::StreamSocket;
+use crate::machines::{Connection, DatagramPolicy, Latch};
+use crate::values::{Address, Id, ServiceId, TimerId};
+
+/// What an [`Id`] names.
+#[derive(Debug)]
+pub(super) struct Entry {
+    generation: u32,
+    pub(super) service: ServiceId,
+    /// Whether it stands in the queue of sources that can move.
+    pub(super) queued: bool,
+    pub(super) source: Source,
+}
+
+/// Streams lie in the table itself, so that an idle connection costs an entry and nothing else. Of the
+/// others there are few.
+#[derive(Debug)]
+pub(super) enum Source {
+    Stream(StreamSource),
+    Listener(Box<Listener>),
+    Datagram(Box<DatagramSource>),
+    Dial(Box<Dial>),
+}
+
+/// A connection, and what the reactor must know of it.
+#[derive(Debug)]
+pub(super) struct StreamSource {
+    pub(super) connection: Connection<StreamSocket>,
+    pub(super) peer: Option<SocketAddr>,
+    /// When bytes moved last, in the reactor's milliseconds.
+    pub(super) active: u32,
+    /// What its deadline is about.
+    pub(super) phase: Phase,
+    pub(super) origin: Origin,
+    /// Whether the poller tells when it is ready; files it doesn't take, since they always are.
+    pub(super) polled: bool,
+    pub(super) timer: Option<TimerId>,
+}
+
+/// How far a connection is on its way out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Phase {
+    /// The idle timeout counts.
+    Serving,
+    /// The reactor is stopping; what has arrived is still served. From here on the linger deadline
+    /// counts, anew in each phase.
+    Draining,
+    /// The service knows about the stop.
+    Told,
+    /// Being flushed.
+    Closing,
+    /// Waiting for the peer's end.
+    Lingering,
+}
+
+/// How a connection came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    Accepted,
+    Connected,
+    /// A descriptor that the host gave us.
+    Adopted,
+    /// The same, and the reactor doesn't wait for it when it stops.
+    Background,
+}
+
+/// A listening socket.
+#[derive(Debug)]
+pub(super) struct Listener {
+    pub(super) socket: ListenerSocket,
+    /// Its latch: somebody may be waiting in the backlog.
+    pub(super) readable: bool,
+    /// Accepting has to wait for a descriptor, a free place or a token.
+    pub(super) parked: bool,
+    /// Once the backlog is empty, it goes.
+    pub(super) stopping: bool,
+    /// Goes with it.
+    pub(super) _file: Option<SocketFile>,
+}
+
+#[derive(Debug)]
+pub(super) enum ListenerSocket {
+    Tcp(mio::net::TcpListener),
+    Unix(mio::net::UnixListener),
+}
+
+impl ListenerSocket {
+    pub(super) fn accept(&self) -> io::Result<(StreamSocket, Option<SocketAddr>)> {
+        match self {
+            ListenerSocket::Tcp(listener) => {
+                let (stream, peer) = listener.accept()?;
+                Ok((StreamSocket::Tcp(stream), Some(peer)))
+            }
+            ListenerSocket::Unix(listener) => {
+                let (stream, _) = listener.accept()?;
+                Ok((StreamSocket::Unix(stream), None))
+            }
+        }
+    }
+}
+
+impl AsFd for ListenerSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            ListenerSocket::Tcp(listener) => listener.as_fd(),
+            ListenerSocket::Unix(listener) => listener.as_fd(),
+        }
+    }
+}
+
+/// A datagram socket, bound or connected.
+#[derive(Debug)]
+pub(super) struct DatagramSource {
+    pub(super) socket: Socket,
+    pub(super) readable: bool,
+    pub(super) stopping: bool,
+    /// The one peer of a connected socket.
+    pub(super) connected: Option<Address>,
+    /// Whom to answer; `None` for Unix sockets and connected ones.
+    pub(super) policy: Option<DatagramPolicy>,
+    /// Not a Unix socket.
+    pub(super) is_udp: bool,
+    /// Whether equal answers to one peer may leave as one train.
+    pub(super) offload: bool,
+    pub(super) _file: Option<SocketFile>,
+}
+
+impl DatagramSource {
+    pub(super) fn new(socket: Socket, is_udp: bool, offload: bool) -> DatagramSource {
+        DatagramSource {
+            socket,
+            readable: false,
+            stopping: false,
+            connected: None,
+            policy: None,
+            is_udp,
+            offload: is_udp && offload,
+            _file: None,
+        }
+    }
+}
+
+/// An outgoing connection that is being made.
+#[derive(Debug)]
+pub(super) struct Dial {
+    /// Where from, if it matters.
+    pub(super) local: Option<SocketAddr>,
+    /// What is to be tried, the one that is being tried first.
+    pub(super) targets: VecDeque<Address>,
+    /// The attempt that waits for the kernel's answer.
+    pub(super) socket: Option<StreamSocket>,
+    /// Its latch: the kernel has said something.
+    pub(super) answered: bool,
+    /// What it said of readability, for the stream that this becomes.
+    pub(super) latch: Latch,
+    /// The service doesn't want it any more.
+    pub(super) abandoned: bool,
+    /// Why the last attempt failed.
+    pub(super) failure: Option<io::Error>,
+    pub(super) timeout: Option<TimerId>,
+}
+
+/// The slab, and the count that makes each use of a slot another one.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    entries: Slab<Entry>,
+    generation: u32,
+}
+
+/// Below this many slots, memory is not given back.
+const KEPT_SLOTS: usize = 1024;
+
+impl Table {
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn insert(&mut self, service: ServiceId, source: Source) -> Id {
+        // The last generation is the one of `Id::NONE`.
+        self.generation = (self.generation + 1) % u32::MAX;
+        let generation = self.generation;
+        let slot = self.entries.insert(Entry { generation, service, queued: false, source });
+        Id::new(slot, generation)
+    }
+
+    #[inline]
+    pub(super) fn get(&self, id: Id) -> Option<&Entry> {
+        self.entries.get(id.slot()).filter(|entry| entry.generation == id.generation())
+    }
+
+    #[inline]
+    pub(super) fn get_mut(&mut self, id: Id) -> Option<&mut Entry> {
+        self.entries.get_mut(id.slot()).filter(|entry| entry.generation == id.generation())
+    }
+
+    pub(super) fn remove(&mut self, id: Id) -> Option<Entry> {
+        self.get(id)?;
+        self.entries.try_remove(id.slot())
+    }
+
+    pub(super) fn ids(&self) -> Vec<Id> {
+        self.entries.iter().map(|(slot, entry)| Id::new(slot, entry.generation)).collect()
+    }
+
+    /// After a burst has gone: gives back the memory behind the last source.
+    pub(super) fn shrink(&mut self) {
+        if self.entries.capacity() > KEPT_SLOTS && self.entries.len() < self.entries.capacity() / 4
+        {
+            self.entries.shrink_to_fit();
+        }
+    }
+
+    #[inline]
+    pub(super) fn stream(&mut self, id: Id) -> Option<&mut StreamSource> {
+        match &mut self.get_mut(id)?.source {
+            Source::Stream(stream) => Some(stream),
+            _ => None,
+        }
+    }
+
+    pub(super) fn listener(&mut self, id: Id) -> Option<&mut Listener> {
+        match &mut self.get_mut(id)?.source {
+            Source::Listener(listener) => Some(listener),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    pub(super) fn datagram(&mut self, id: Id) -> Option<&mut DatagramSource> {
+        match &mut self.get_mut(id)?.source {
+            Source::Datagram(datagram) => Some(datagram),
+            _ => None,
+        }
+    }
+
+    pub(super) fn dial(&mut self, id: Id) -> Option<&mut Dial> {
+        match &mut self.get_mut(id)?.source {
+            Source::Dial(dial) => Some(dial),
+            _ => None,
+        }
+    }
+}
