@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use cli::{connect, serve};
+use cli::{connect, ping, serve};
 
 /// Echo and pong over TCP, UDP and Unix sockets, from one event loop.
 ///
@@ -33,6 +33,8 @@ enum Command {
     Serve(serve::Args),
     /// Send what is typed, print what comes, at any time.
     Connect(connect::Args),
+    /// Send messages to an echo server, check the replies, and say how long they took.
+    Ping(ping::Args),
 }
 
 fn main() -> ExitCode {
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         None => serve::run(serve::Args::default()),
         Some(Command::Serve(args)) => serve::run(args),
         Some(Command::Connect(args)) => connect::run(args),
+        Some(Command::Ping(args)) => ping::run(args),
     };
     done.unwrap_or_else(|error| {
         eprintln!("echoloop: {}", echoloop::describe(&*error));

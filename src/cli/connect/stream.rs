@@ -152,6 +152,7 @@ impl Stream {
                 return self.ending.fail(format!("cannot connect to {endpoint}: {why}"));
             }
             (_, Cause::Failed(_)) => self.ending.fail(format!("{endpoint}: {cause}")),
+            _ if self.input_over => {}
             _ => self.ending.note = Some("the peer has ended the connection"),
         }
         if !self.to_socket.is_empty() || !(self.input_over || io::stdin().is_terminal()) {
