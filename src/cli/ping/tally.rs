@@ -69,11 +69,11 @@ impl fmt::Display for Tally {
         write!(f, "{} sent, {} received", self.sent, self.received)?;
         let exceptions = [
             (self.late, "late"),
-            (self.duplicates, "duplicates"),
+            (self.duplicates, if self.duplicates == 1 { "duplicate" } else { "duplicates" }),
             (self.reordered, "out of order"),
             (self.wrong, "wrong"),
             (self.unexpected, "unexpected"),
-            (self.errors, "errors"),
+            (self.errors, if self.errors == 1 { "error" } else { "errors" }),
         ];
         for (count, what) in exceptions.iter().filter(|(count, _)| *count > 0) {
             write!(f, ", {count} {what}")?;

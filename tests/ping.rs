@@ -1,0 +1,284 @@
+//! `echoloop ping`, against good servers and deliberately bad ones.
+
+#![cfg(feature = "cli")]
+
+mod clients;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::thread;
+
+use clients::{Said, Server, echoloop, end, run, signal};
+use echoloop::{Echo, Pong};
+use serde_json::Value;
+
+/// Pings and returns what it says as JSON.
+#[track_caller]
+fn ping_json(arguments: &[&str]) -> (Option<i32>, Value) {
+    let said = run(echoloop(&[&["ping", "--json"], arguments].concat()), b"");
+    let json = serde_json::from_slice(&said.output);
+    (said.code, json.unwrap_or_else(|error| panic!("{error}: {said:?}")))
+}
+
+#[track_caller]
+fn ping(arguments: &[&str]) -> Said {
+    let said = run(echoloop(&[&["ping"], arguments].concat()), b"");
+    assert!(!said.output.iter().any(|&byte| byte < b' ' && byte != b'\n'), "{said:?}");
+    said
+}
+
+fn assert_counts(json: &Value, counts: &[(&str, u64)]) {
+    for (what, count) in counts {
+        assert_eq!(json[what], *count, "{what} in {json:#}");
+    }
+}
+
+/// An echo server of any kind: each message has its line, and the summary adds up.
+#[test]
+fn echoes_are_timed_over_every_kind_of_socket() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name| directory.path().join(name).display().to_string();
+    let (unix, unixgram) = (format!("unix://{}", path("s")), format!("unixgram://{}", path("d")));
+    for endpoint in ["tcp://127.0.0.1:0", "udp://127.0.0.1:0", &unix, &unixgram] {
+        let server = Server::start(endpoint, Echo);
+        let said = ping(&["-c", "3", "-i", "1ms", "-W", "60s", &server.endpoint]);
+        assert_eq!((said.code, said.errors.as_str()), (Some(0), ""), "{said:?}");
+        let lines: Vec<_> = said.text().lines().collect();
+        assert_eq!(lines[0], format!("PING {}: 64 bytes of data", server.endpoint));
+        let is_stream = !server.endpoint.contains("udp") && !server.endpoint.contains("gram");
+        let connected = lines.iter().filter(|line| line.starts_with("connected in ")).count();
+        assert_eq!(connected, usize::from(is_stream));
+        for number in 1..=3 {
+            let reply = format!(": seq={number} time=");
+            let found = lines.iter().filter(|line| line.contains(&reply)).count();
+            assert_eq!(found, 1, "{said:?}");
+        }
+        assert!(said.text().contains("\n3 sent, 3 received, 0% lost, time "), "{said:?}");
+        assert!(said.text().contains("\nround trip min/avg/max/mdev = "));
+        assert!(said.text().contains("\np50/p90/p99/p99.9 = "));
+        assert_eq!(said.text().contains("\nconnect "), is_stream);
+    }
+}
+
+/// Messages of every size come back whole: none at all, too short for a number, longer than any buffer.
+#[test]
+fn messages_of_any_size() {
+    let tcp = Server::start("tcp://127.0.0.1:0", Echo);
+    let udp = Server::start("udp://127.0.0.1:0", Echo);
+    let sizes: [(&Server, &[&str]); 2] =
+        [(&tcp, &["1", "7", "64KiB", "3MiB"]), (&udp, &["0", "1", "4", "9", "65507"])];
+    for (server, sizes) in sizes {
+        for size in sizes {
+            let arguments = ["-c", "2", "-i", "1ms", "-W", "60s", "-s", size, &server.endpoint];
+            let (code, json) = ping_json(&arguments);
+            assert_eq!(code, Some(0), "{json:#}");
+            assert_counts(&json, &[("received", 2), ("wrong", 0), ("unexpected", 0)]);
+        }
+    }
+}
+
+/// Servers that answer with a word of their own.
+#[test]
+fn pongs_are_expected_where_asked_for() {
+    for endpoint in ["tcp://127.0.0.1:0", "udp://127.0.0.1:0"] {
+        let server = Server::start(endpoint, Pong::default());
+        let common = ["-c", "3", "-i", "1ms", "-W", "60s", &server.endpoint];
+        let (code, json) = ping_json(&[&["--pong"][..], &common].concat());
+        assert_eq!(code, Some(0), "{json:#}");
+        assert_counts(&json, &[("received", 3), ("wrong", 0)]);
+        let (code, json) = ping_json(&[&["--expect", "gong"][..], &common].concat());
+        assert_eq!(code, Some(1));
+        assert_counts(&json, &[("received", 3), ("wrong", 3)]);
+    }
+}
+
+/// One reply after the other, nothing but the summary, and what JSON says of it.
+#[test]
+fn a_flood() {
+    let server = Server::start("tcp://127.0.0.1:0", Echo);
+    let said = ping(&["--flood", "-c", "1k", "-W", "60s", &server.endpoint]);
+    assert_eq!(said.code, Some(0));
+    assert!(said.text().starts_with(&format!(
+        "--- {} ping statistics ---\n1000 sent, 1000 received, ",
+        server.endpoint
+    )));
+    let server = Server::start("udp://127.0.0.1:0", Echo);
+    let (code, json) = ping_json(&["--flood", "-c", "1k", "-W", "60s", &server.endpoint]);
+    assert_eq!(code, Some(0));
+    assert_counts(&json, &[("sent", 1000), ("received", 1000), ("lost", 0), ("size", 64)]);
+    let times = &json["round_trip_ms"];
+    let time = |name: &str| times[name].as_f64().unwrap();
+    let ascending = ["min", "p50", "p90", "p99", "p99.9", "max"].map(time);
+    assert!(ascending.is_sorted() && ascending[0] > 0.0, "{times:#}");
+    assert!((time("min")..=time("max")).contains(&time("avg")));
+    assert_eq!((&json["connect_ms"], &json["error"]), (&Value::Null, &Value::Null));
+}
+
+/// A UDP server, told what to do with each datagram: `reply(number, payload)` for the first, 1.
+fn bad_server(mut treat: impl FnMut(u64, Vec<u8>) -> Vec<Vec<u8>> + Send + 'static) -> String {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("udp://{}", socket.local_addr().unwrap());
+    thread::spawn(move || {
+        let mut buffer = [0; 65_536];
+        for number in 1.. {
+            let (length, from): (usize, SocketAddr) = socket.recv_from(&mut buffer).unwrap();
+            for reply in treat(number, buffer[..length].to_vec()) {
+                socket.send_to(&reply, from).unwrap();
+            }
+        }
+    });
+    endpoint
+}
+
+/// A server that drops the fourth, sends the first twice, and the second after the third.
+#[test]
+fn loss_duplicates_and_reordering_are_told_apart() {
+    let mut second = Vec::new();
+    let endpoint = bad_server(move |number, payload| match number {
+        1 => vec![payload.clone(), payload],
+        2 => {
+            second = payload;
+            vec![]
+        }
+        3 => vec![payload, second.clone()],
+        4 => vec![],
+        _ => vec![payload],
+    });
+    let said = ping(&["-c", "6", "-i", "10ms", &endpoint]);
+    assert_eq!(said.code, Some(0));
+    let has = |text: &str| said.text().lines().filter(|line| line.contains(text)).count();
+    assert_eq!(has("seq=1 "), 2, "{said:?}");
+    assert_eq!((has("(duplicate)"), has("(out of order)")), (1, 1), "{said:?}");
+    assert_eq!(has("no reply to seq=4 within 1000 ms"), 1);
+    let summary = "6 sent, 5 received, 1 duplicate, 1 out of order, 16.67% lost, ";
+    assert_eq!(has(summary), 1, "{said:?}");
+}
+
+/// Bytes and lengths that are wrong are found, told, and an error at the end.
+#[test]
+fn wrong_datagrams_are_found() {
+    let endpoint = bad_server(|number, mut payload| {
+        match number {
+            1 => payload[20] ^= 1,
+            2 => payload.truncate(63),
+            3 => payload[0] ^= 1, // The number itself: it answers nothing that we know.
+            _ => {}
+        }
+        vec![payload]
+    });
+    let said = ping(&["-c", "4", "-i", "1ms", "-W", "500ms", &endpoint]);
+    assert_eq!(said.code, Some(1));
+    assert!(said.text().contains("; WRONG: byte 20 should be 0x"), "{said:?}");
+    assert!(said.text().contains("63 bytes from"), "{said:?}");
+    assert!(said.text().contains("; WRONG: should be 64 bytes\n"), "{said:?}");
+    assert!(said.text().contains("3 received, 3 wrong, 1 unexpected, 25% lost"), "{said:?}");
+}
+
+/// One byte of a megabyte, on a stream that cuts it anyhow.
+#[test]
+fn a_wrong_byte_of_a_stream_is_found() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("tcp://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let (mut buffer, mut offset) = ([0; 4099], 0);
+        while let Ok(length @ 1..) = stream.read(&mut buffer) {
+            if (offset..offset + length).contains(&1_000_000) {
+                buffer[1_000_000 - offset] ^= 0x80;
+            }
+            offset += length;
+            stream.write_all(&buffer[..length]).unwrap();
+        }
+    });
+    let said = ping(&["-c", "2", "-i", "1ms", "-s", "1MiB", "-W", "60s", &endpoint]);
+    assert_eq!(said.code, Some(1));
+    assert!(said.text().contains(": seq=1 time="));
+    assert!(said.text().contains("; WRONG: byte 1000000 should be 0x"), "{said:?}");
+    assert!(said.text().contains("\n2 sent, 2 received, 1 wrong, 0% lost, "), "{said:?}");
+}
+
+#[test]
+fn nothing_comes_back() {
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("udp://{}", silent.local_addr().unwrap());
+    let (code, json) = ping_json(&["-c", "2", "-i", "1ms", "-W", "5ms", &endpoint]);
+    assert_eq!((code, &json["loss_percent"]), (Some(1), &Value::from(100.0)));
+    assert_counts(&json, &[("sent", 2), ("received", 0), ("lost", 2)]);
+    assert_eq!(json["round_trip_ms"], Value::Null);
+
+    drop(silent);
+    let said = ping(&["-c", "1", "-W", "500ms", &endpoint]);
+    assert_eq!(said.code, Some(1));
+    assert!(said.text().contains(": connection refused\n"), "{said:?}");
+    assert!(said.text().contains("1 sent, 0 received, 1 error, 100% lost"), "{said:?}");
+}
+
+/// A server that closes in the middle: the error, and what there was until then.
+#[test]
+fn a_server_that_closes_early() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("tcp://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut message = [0; 64];
+        stream.read_exact(&mut message).unwrap();
+        stream.write_all(&message).unwrap();
+    });
+    let said = ping(&["-c", "5", "-i", "1h", "-W", "60s", &endpoint]);
+    assert_eq!(said.code, Some(1));
+    assert!(said.text().contains("\n1 sent, 1 received, "), "{said:?}");
+    let why = "the server has ended the connection";
+    assert_eq!(said.errors, format!("echoloop: {endpoint}: {why}\n"));
+}
+
+#[test]
+fn an_interruption_ends_with_the_summary() {
+    let server = Server::start("tcp://127.0.0.1:0", Echo);
+    let mut child = echoloop(&["ping", "-i", "1ms", &server.endpoint]).spawn().unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("seq=3 ") {
+        line.clear();
+        assert_ne!(stdout.read_line(&mut line).unwrap(), 0, "it goes on");
+    }
+    signal(child.id(), "INT");
+    let mut rest = String::new();
+    stdout.read_to_string(&mut rest).unwrap();
+    assert!(rest.contains(" ping statistics ---\n"), "{rest}");
+    assert!(rest.contains("\nround trip min/avg/max/mdev = "), "{rest}");
+    assert_eq!(end(child).code, Some(0));
+}
+
+/// `| head -1`: the end, not an endless ping to nobody.
+#[test]
+fn a_closed_output_ends_it() {
+    let server = Server::start("tcp://127.0.0.1:0", Echo);
+    let mut child = echoloop(&["ping", "-i", "1ms", &server.endpoint]).spawn().unwrap();
+    drop(child.stdout.take());
+    let said = end(child);
+    assert_eq!(said.errors, "");
+}
+
+#[test]
+fn errors_name_the_deed_and_the_object() {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let endpoint = format!("tcp://{closed}");
+    let said = ping(&["-c", "1", &endpoint]);
+    let expected = format!("echoloop: cannot connect to {endpoint}: connection refused\n");
+    assert_eq!((said.code, said.text(), &*said.errors), (Some(1), "", &*expected));
+    let (code, json) = ping_json(&["-c", "1", &endpoint]);
+    assert_eq!(code, Some(1));
+    assert!(json["error"].as_str().unwrap().ends_with(": connection refused"), "{json:#}");
+
+    let nonsense: [&[&str]; 6] = [
+        &["-s", "0", "tcp://127.0.0.1:1"],
+        &["-s", "65508", "udp://127.0.0.1:1"],
+        &["-s", "4", "--pong", "udp://127.0.0.1:1"],
+        &["-c", "0", "udp://127.0.0.1:1"],
+        &["--flood", "-i", "1s", "udp://127.0.0.1:1"],
+        &["127.0.0.1"],
+    ];
+    for arguments in nonsense {
+        assert_eq!(ping(arguments).code, Some(2), "{arguments:?}");
+    }
+}
