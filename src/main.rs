@@ -31,9 +31,7 @@ struct Cli {
 enum Command {
     /// Serve echo, pong, or both, on any number of endpoints.
     Serve(serve::Args),
-    /// Send what is typed, print what comes, at any time.
     Connect(connect::Args),
-    /// Send messages to an echo server, check the replies, and say how long they took.
     Ping(ping::Args),
 }
 

@@ -37,7 +37,7 @@ const LINGER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// each datagram that comes is printed as a line.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Exit status: 0 done; 1 it could not connect, or something was lost; \
-                        130 Ctrl-C before the end of an input that is not a terminal; \
+                        130 Ctrl-C, unless typed on the terminal that is the input; \
                         2 the command line makes no sense.")]
 pub(crate) struct Args {
     /// tcp://HOST:PORT, udp://HOST:PORT, unix://PATH or unixgram://PATH.
@@ -166,11 +166,10 @@ fn leave_on_signals(reactor: &mut Reactor) -> io::Result<Rc<Cell<Option<i32>>>> 
 /// Tells a person at the terminal that it can begin, and how it ends.
 fn greet(endpoint: &Endpoint, leave: Option<&[u8]>) {
     if io::stdin().is_terminal() && log::log_enabled!(log::Level::Warn) {
+        let deed = if endpoint.is_datagram() { "sending" } else { "connected" };
         let word = leave.map(|word| format!("`{}`, ", String::from_utf8_lossy(word)));
-        say(&format!(
-            "connected to {endpoint}; {}Ctrl-D or Ctrl-C leaves",
-            word.unwrap_or_default()
-        ));
+        let word = word.unwrap_or_default();
+        say(&format!("{deed} to {endpoint}; {word}Ctrl-D or Ctrl-C leaves"));
     }
 }
 

@@ -40,7 +40,7 @@ impl Tally {
         if self.sent == 0 { 0.0 } else { 100.0 * self.lost() as f64 / self.sent as f64 }
     }
 
-    /// As a value, whose fields the README explains.
+    /// As a value. Times are milliseconds; `null` is what there was none of.
     pub(super) fn to_json(&self) -> Value {
         let times = (self.times.count > 0).then(|| {
             let mut times = json!({
