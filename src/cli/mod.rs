@@ -15,9 +15,8 @@ pub(crate) type Done = Result<std::process::ExitCode, Box<dyn std::error::Error>
 pub(crate) fn start_log(verbose: u8, quiet: bool) {
     let level = match (quiet, verbose) {
         (true, _) => LevelFilter::Error,
-        (_, 0) => LevelFilter::Warn,
-        (_, 1) => LevelFilter::Info,
-        (_, 2) => LevelFilter::Debug,
+        (_, 0) => LevelFilter::Info,
+        (_, 1) => LevelFilter::Debug,
         _ => LevelFilter::Trace,
     };
     env_logger::Builder::new().filter_level(level).parse_default_env().format_target(false).init();

@@ -209,8 +209,9 @@ impl Core {
 
     /// Counts a stream that has just come about, and watches over its idleness.
     pub(super) fn opened(&mut self, id: Id) {
-        self.statistics.open += 1;
-        if let Some(limit) = self.config.idle_timeout {
+        let is_connection = self.table.stream(id).is_some_and(|it| it.origin.is_connection());
+        self.statistics.open += u64::from(is_connection);
+        if is_connection && let Some(limit) = self.config.idle_timeout {
             self.arm(id, limit);
         }
     }
@@ -257,7 +258,7 @@ impl Core {
     fn forget_stream(&mut self, id: Id, stream: &mut StreamSource) {
         stream.connection.drop_kept(&mut self.pool);
         stream.timer.map(|timer| self.timers.cancel(timer));
-        self.statistics.open -= 1;
+        self.statistics.open -= u64::from(stream.origin.is_connection());
         if self.going == Going::Draining {
             self.allowance.remove(&id);
         }

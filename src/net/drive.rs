@@ -117,11 +117,15 @@ impl Reactor {
     pub(super) fn gone(&mut self, id: Id, cause: Cause) {
         let core = &mut self.halves.core;
         let Some(entry) = core.table.get_mut(id) else { return };
+        let mut counted = true;
         if let Source::Stream(stream) = &mut entry.source {
+            counted = stream.origin.is_connection();
             stream.connection.fail(Cause::Closed, &mut core.pool); // Nothing can be sent any more.
         }
         log::debug!("{id} is gone: {cause}");
-        core.statistics.closed.count(&cause);
+        if counted {
+            core.statistics.closed.count(&cause);
+        }
         self.halves.call_for(id, |service, cx| service.closed(cx, &cause));
         self.halves.core.forget(id);
     }
@@ -142,7 +146,6 @@ impl Reactor {
             match core.accept(id) {
                 Outcome::Done((socket, peer)) => {
                     if let Some(new) = core.welcome(id, socket, peer) {
-                        log::debug!("{id} accepted {new}");
                         self.halves.call_for(new, |service, cx| service.opened(cx));
                     }
                 }

@@ -30,7 +30,7 @@ impl Reactor {
     /// when nothing has arrived, connections when all that has arrived is served and answered.
     fn begin_draining(&mut self) {
         self.halves.core.going = Going::Draining;
-        log::info!("stopping: {} sources are left", self.halves.core.table.len());
+        log::debug!("stopping: {} sources are left", self.halves.core.table.len());
         for id in self.halves.core.table.ids() {
             let core = &mut self.halves.core;
             if core.going != Going::Draining {
@@ -61,7 +61,7 @@ impl Reactor {
             }
         }
         self.halves.core.going = Going::Stopped;
-        log::info!("stopped");
+        log::debug!("stopped");
     }
 
     /// Tells the service of the stop, once everything is served that this connection had sent by then.

@@ -75,6 +75,13 @@ pub(super) enum Origin {
     Background,
 }
 
+impl Origin {
+    /// Whether it counts as a connection.
+    pub(super) fn is_connection(self) -> bool {
+        matches!(self, Origin::Accepted | Origin::Connected)
+    }
+}
+
 /// A listening socket.
 #[derive(Debug)]
 pub(super) struct Listener {
