@@ -12,17 +12,14 @@ use crate::values::{Cause, Id};
 impl Reactor {
     /// Called at the end of each turn once somebody has asked to stop.
     pub(super) fn go_on_stopping(&mut self) {
-        let core = &mut self.halves.core;
-        match core.going {
-            Going::On | Going::Stopped => {}
-            Going::Asked => self.begin_draining(),
-            Going::Draining => {
-                // Only those are left that nobody waits for.
-                if core.table.len() == core.background {
-                    self.close_all();
-                }
-            }
-            Going::AtOnce => self.close_all(),
+        if self.halves.core.going == Going::Asked {
+            self.begin_draining();
+        }
+        let core = &self.halves.core;
+        // When only those are left that nobody waits for, it is over.
+        let drained = core.going == Going::Draining && core.table.len() == core.background;
+        if drained || core.going == Going::AtOnce {
+            self.close_all();
         }
     }
 
