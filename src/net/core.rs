@@ -1,6 +1,6 @@
 //! The half of the reactor that services may touch while they are called.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::time::{Duration, Instant};
@@ -53,14 +53,16 @@ pub(super) struct Core {
     pub(super) poll: Poll,
     pub(super) table: Table,
     /// Sources that can move, in the order of their turns.
-    pub(super) runnable: VecDeque<Id>,
+    pub(super) runnable: Vec<Id>,
     pub(super) timers: Timers<Due>,
     pub(super) pool: Pool,
     pub(super) statistics: Statistics,
     /// The time when this turn began.
     pub(super) now: Instant,
     /// When the reactor was made.
-    pub(super) start: Instant,
+    start: Instant,
+    /// Milliseconds from then to now, modulo 50 days: good for differences.
+    pub(super) tick: u32,
     pub(super) going: Going,
     /// What each connection may still bring in once the reactor is stopping: as much as its receive
     /// buffer can have held by then.
@@ -95,12 +97,13 @@ impl Core {
         Ok(Core {
             poll: Poll::new()?,
             table: Table::default(),
-            runnable: VecDeque::new(),
+            runnable: Vec::new(),
             timers: Timers::new(),
             pool: Pool::new(config.kept_total),
             statistics: Statistics::default(),
             now,
             start: now,
+            tick: 0,
             going: Going::On,
             allowance: HashMap::new(),
             arrivals: Vec::new(),
@@ -127,10 +130,10 @@ impl Core {
         ServiceId(self.services - 1)
     }
 
-    /// Milliseconds since the start, modulo 50 days: good for differences.
-    #[inline]
-    pub(super) fn tick(&self) -> u32 {
-        self.now.duration_since(self.start).as_millis() as u32
+    /// Reads the clock, which is done once a turn.
+    pub(super) fn read_clock(&mut self) {
+        self.now = Instant::now();
+        self.tick = self.now.duration_since(self.start).as_millis() as u32;
     }
 
     /// Puts the source into the queue of those that can move.
@@ -140,7 +143,7 @@ impl Core {
             && !entry.queued
         {
             entry.queued = true;
-            self.runnable.push_back(id);
+            self.runnable.push(id);
         }
     }
 
@@ -203,7 +206,7 @@ impl Core {
         origin: Origin,
     ) -> StreamSource {
         connection.latch(Latch { writable: true, ..Latch::default() });
-        let (active, phase) = (self.tick(), Phase::Serving);
+        let (active, phase) = (self.tick, Phase::Serving);
         StreamSource { connection, peer, active, phase, origin, polled: true, timer: None }
     }
 
@@ -228,7 +231,7 @@ impl Core {
 
     /// Moves a stream to its next phase, in which the linger deadline counts anew.
     pub(super) fn enter(&mut self, id: Id, phase: Phase) {
-        let tick = self.tick();
+        let tick = self.tick;
         if let Some(stream) = self.table.stream(id)
             && stream.phase < phase
         {

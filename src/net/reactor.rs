@@ -4,7 +4,7 @@ use std::any::Any;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
-use std::{fmt, io};
+use std::{fmt, io, mem};
 
 use mio::Events;
 use mio::event::Event;
@@ -53,6 +53,8 @@ pub struct Reactor {
     commands: mpsc::Receiver<Command>,
     handle: Handle,
     woken: bool,
+    /// The queue of the turn before, for its memory.
+    spare: Vec<Id>,
 }
 
 /// The two halves.
@@ -111,6 +113,7 @@ impl Reactor {
             commands,
             handle,
             woken: false,
+            spare: Vec::new(),
         })
     }
 
@@ -229,7 +232,7 @@ impl Reactor {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => self.events.clear(),
             other => other?,
         }
-        self.halves.core.now = Instant::now();
+        self.halves.core.read_clock();
         self.halves.core.statistics.turns += 1;
         Ok(())
     }
@@ -266,7 +269,7 @@ impl Reactor {
             log::trace!("{id} is ready: {event:?}");
             if !entry.queued {
                 entry.queued = true;
-                core.runnable.push_back(id);
+                core.runnable.push(id);
             }
         }
         core.statistics.events += count;
@@ -274,7 +277,7 @@ impl Reactor {
 
     /// Runs what other threads have sent.
     fn obey(&mut self) {
-        if !std::mem::take(&mut self.woken) {
+        if !mem::take(&mut self.woken) {
             return;
         }
         let core = &mut self.halves.core;
@@ -291,9 +294,9 @@ impl Reactor {
     /// Gives each source that can move its share. Who has more to do stands behind the others again,
     /// and whoever joins meanwhile waits for the next turn.
     fn drive(&mut self) {
-        for _ in 0..self.halves.core.runnable.len() {
+        let mut batch = mem::replace(&mut self.halves.core.runnable, mem::take(&mut self.spare));
+        for id in batch.drain(..) {
             let core = &mut self.halves.core;
-            let Some(id) = core.runnable.pop_front() else { return };
             let Some(entry) = core.table.get_mut(id) else { continue };
             entry.queued = false;
             match &entry.source {
@@ -303,6 +306,7 @@ impl Reactor {
                 Source::Dial(_) => self.drive_dial(id),
             }
         }
+        self.spare = batch;
     }
 
     fn fire_timers(&mut self) {

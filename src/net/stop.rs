@@ -76,6 +76,13 @@ impl Reactor {
 }
 
 impl Core {
+    /// Counts what a connection brings in while the reactor is stopping.
+    pub(super) fn count_down(&mut self, id: Id, read: usize) {
+        if let Some(left) = self.allowance.get_mut(&id) {
+            *left = left.saturating_sub(read);
+        }
+    }
+
     /// Has a connection served to the end of what has arrived: an event may be on its way that tells of
     /// more, so one more read decides. Somebody who never ceases to send gets no further than what
     /// the receive buffer can hold now.

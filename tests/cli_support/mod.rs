@@ -21,7 +21,7 @@ pub(crate) fn echoloop() -> Command {
 pub(crate) struct Server {
     child: Child,
     out: BufReader<ChildStdout>,
-    err: Option<ChildStderr>,
+    err: Option<BufReader<ChildStderr>>,
     /// What it says it has bound, in the order of its arguments.
     pub(crate) bound: Vec<String>,
 }
@@ -47,7 +47,7 @@ impl Server {
             bound
                 .push(offer.unwrap_or_else(|| panic!("not a bound address: {line:?}")).to_string());
         }
-        let err = child.stderr.take();
+        let err = child.stderr.take().map(BufReader::new);
         Server { child, out, err, bound }
     }
 
@@ -77,18 +77,13 @@ impl Server {
     /// The next line of the log that has this text in it.
     #[track_caller]
     pub(crate) fn log_line(&mut self, text: &str) -> String {
-        let mut line = Vec::new();
         let err = self.err.as_mut().unwrap();
-        for byte in err.bytes() {
-            let byte = byte.unwrap();
-            line.push(byte);
-            if byte == b'\n' {
-                let found = String::from_utf8_lossy(&line).into_owned();
-                if found.contains(text) {
-                    return found;
-                }
-                line.clear();
+        let mut line = String::new();
+        while err.read_line(&mut line).unwrap() > 0 {
+            if line.contains(text) {
+                return line;
             }
+            line.clear();
         }
         panic!("the log has ended without {text:?}");
     }

@@ -111,6 +111,17 @@ impl<S: Stream> Connection<S> {
         self.kept.as_ref().map_or(0, |kept| kept.input.len())
     }
 
+    /// Whether nothing is left to be done before the next event: what [`advance`](Self::advance) would
+    /// find out too.
+    #[inline]
+    pub(crate) fn rests(&self) -> bool {
+        !self.latch.readable
+            && self.kept.is_none()
+            && self.input == Input::Flowing
+            && self.output == Output::Open
+            && self.refusal == Refusal::None
+    }
+
     /// Whether it only waits for its end: the linger deadline counts, not the idle timeout.
     pub(crate) fn is_closing(&self) -> bool {
         match self.input {
