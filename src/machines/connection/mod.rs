@@ -187,6 +187,7 @@ impl<S: Stream> Connection<S> {
         self.kept = Some(Box::new(Kept { cause: Some(cause), ..Kept::default() }));
         self.input = Input::Failed;
         self.output = Output::Shut;
+        self.refusal = Refusal::None; // No room will be found any more.
     }
 
     /// Shows the service nothing more before [`resume`](Connection::resume).

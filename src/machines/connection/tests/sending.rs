@@ -145,3 +145,15 @@ fn finishing_ends_the_wait_for_room() {
     assert!(rig.settle(&mut sink).is_none());
     assert_eq!(rig.shown(), [&b"abc"[..], b"bc"]);
 }
+
+/// After a refusal and an error there is no room, and it would be a lie to say so.
+#[test]
+fn a_broken_connection_is_not_refilled() {
+    let config = Config { output_limit: 2, ..Config::default() };
+    let mut rig = Rig::with(Script::new(), config);
+    assert_eq!(rig.hand().send(b"abc"), 2);
+    rig.connection.latch(Latch { writable: true, ..Latch::default() });
+    rig.connection.fail(Cause::Closed, &mut rig.pool);
+    assert_cause(rig.settle(&mut sink), Cause::Closed);
+    assert_eq!(rig.told, []);
+}
