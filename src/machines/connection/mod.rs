@@ -149,6 +149,9 @@ impl<S: Stream> Connection<S> {
         if cause.is_some() && self.input != Input::Failed {
             self.kept.get_or_insert_default().cause = cause;
         }
+        if self.input == Input::Discarding && self.output == Output::Shut {
+            self.shut(); // Shut before; what has no such thing has nothing to linger for either.
+        }
         self.finish();
     }
 

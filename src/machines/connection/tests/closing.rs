@@ -156,3 +156,31 @@ fn drained_means_that_nothing_is_left_to_show() {
     assert!(rig.event(&mut echo).is_none());
     assert!(rig.connection.is_drained());
 }
+
+/// An end that can only be read has nobody to tell: closed, it goes at once and takes no more of what
+/// others may want to read, a terminal's input for example.
+#[test]
+fn a_reading_end_goes_when_it_is_closed() {
+    let script = Script { is_pipe: true, ..Script::new().gives("typed") };
+    let mut rig = Rig::of(Connection::half(script, Half::Read), Config::default());
+    rig.hand().close(None);
+    assert_cause(rig.event(&mut sink), Cause::Closed);
+    assert_eq!(rig.script().reads, 0);
+}
+
+/// A descriptor with both directions and no end of its own, a terminal, goes when all is out.
+#[test]
+fn what_has_no_own_end_does_not_linger() {
+    for finish_first in [false, true] {
+        let mut rig = Rig::new(Script { is_pipe: true, ..Script::new().takes_all() });
+        rig.connection.latch(Latch { writable: true, ..Latch::default() });
+        rig.hand().send(b"bye");
+        if finish_first {
+            rig.connection.finish();
+            assert!(rig.settle(&mut sink).is_none());
+        }
+        rig.hand().close(None);
+        assert_cause(rig.settle(&mut sink), Cause::Closed);
+        assert_eq!(rig.script().taken, b"bye");
+    }
+}
