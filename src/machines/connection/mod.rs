@@ -130,10 +130,14 @@ impl<S: Stream> Connection<S> {
         self.input == Input::Failed
     }
 
-    /// Whether the peer hasn't ended, and all that has arrived was shown to the service, and what it
-    /// answered has found room.
+    /// Whether all that has arrived was shown to the service, what it answered has found room, and
+    /// nobody has begun to close.
     pub(crate) fn is_drained(&self) -> bool {
-        self.input == Input::Flowing && self.appetite == Appetite::Hungry && !self.latch.readable
+        match self.input {
+            Input::Flowing => self.appetite == Appetite::Hungry && !self.latch.readable,
+            Input::Over => self.output == Output::Open,
+            Input::Discarding | Input::Drained | Input::Failed => false,
+        }
     }
 
     /// Ends both directions politely: what is kept is sent, then the peer is told, then what it still

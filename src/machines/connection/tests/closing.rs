@@ -184,3 +184,14 @@ fn what_has_no_own_end_does_not_linger() {
         assert_eq!(rig.script().taken, b"bye");
     }
 }
+
+/// After the peer's end there is nothing to wait for, and a service that stays wants to know of a stop.
+#[test]
+fn one_who_stays_after_the_end_is_drained() {
+    let mut rig = Rig::new(Script::new().ends());
+    rig.closes = false;
+    assert!(rig.event(&mut sink).is_none());
+    assert!(rig.connection.is_drained());
+    let pipe = Script { is_pipe: true, ..Script::new() };
+    assert!(Connection::half(pipe, Half::Write).is_drained());
+}
