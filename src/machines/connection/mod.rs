@@ -141,10 +141,14 @@ impl<S: Stream> Connection<S> {
         self.input == Input::Failed
     }
 
-    /// Whether the peer hasn't ended, and all that has arrived was shown to the service, and what it
-    /// answered has found room.
+    /// Whether all that has arrived was shown to the service, what it answered has found room, and
+    /// nobody has begun to close.
     pub(crate) fn is_drained(&self) -> bool {
-        self.input == Input::Flowing && self.appetite == Appetite::Hungry && !self.latch.readable
+        match self.input {
+            Input::Flowing => self.appetite == Appetite::Hungry && !self.latch.readable,
+            Input::Over => self.output == Output::Open,
+            Input::Discarding | Input::Drained | Input::Failed => false,
+        }
     }
 
     /// Ends both directions politely: what is kept is sent, then the peer is told, then what it still
@@ -159,6 +163,9 @@ impl<S: Stream> Connection<S> {
         }
         if cause.is_some() && self.input != Input::Failed {
             self.kept.get_or_insert_default().cause = cause;
+        }
+        if self.input == Input::Discarding && self.output == Output::Shut {
+            self.shut(); // Shut before; what has no such thing has nothing to linger for either.
         }
         self.finish();
     }
@@ -198,6 +205,7 @@ impl<S: Stream> Connection<S> {
         self.kept = Some(Box::new(Kept { cause: Some(cause), ..Kept::default() }));
         self.input = Input::Failed;
         self.output = Output::Shut;
+        self.refusal = Refusal::None; // No room will be found any more.
     }
 
     /// Shows the service nothing more before [`resume`](Connection::resume).
