@@ -82,3 +82,35 @@ fn who_asks_for_room_is_told_once_when_all_is_out() {
     }
     assert_eq!(reactor.service::<Sender>(service).unwrap().refilled, 1);
 }
+
+/// Takes a byte each time it is called, however many there are.
+struct Nibbler {
+    seen: Vec<u8>,
+}
+
+impl Service for Nibbler {
+    fn received(&mut self, _cx: &mut Context<'_>, input: &[u8]) -> usize {
+        self.seen.push(input[0]);
+        1
+    }
+}
+
+/// No pause is needed to leave a message for later.
+#[test]
+fn resume_shows_again_what_was_not_taken() {
+    let mut reactor = Reactor::new(Config::default()).unwrap();
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    let service = reactor.add(Nibbler { seen: Vec::new() });
+    let id = reactor.context(service).adopt(ours, Half::Both).unwrap();
+    theirs.write_all(b"abc").unwrap();
+    for expected in [&b"a"[..], b"ab", b"abc"] {
+        turn_until(&mut reactor, |reactor| {
+            reactor.service::<Nibbler>(service).unwrap().seen == expected
+        });
+        for _ in 0..3 {
+            reactor.turn(Some(Duration::ZERO)).unwrap();
+        }
+        assert_eq!(reactor.service::<Nibbler>(service).unwrap().seen, expected);
+        reactor.context(service).on(id).resume();
+    }
+}

@@ -226,7 +226,9 @@ impl Context<'_> {
         }
     }
 
-    /// Ends a pause. What was not taken is shown again.
+    /// Ends a pause, if there is one, and shows the service again what it has not taken. So a service
+    /// that is busy with one message can leave the next one where it is, without a pause, and is still
+    /// told when the peer leaves.
     pub fn resume(&mut self) {
         if let Some(stream) = self.core.table.stream(self.id) {
             stream.connection.resume();
