@@ -78,3 +78,8 @@ pub trait Service: Any {
         cx.close();
     }
 }
+
+/// Holds the place of a service that is being made.
+pub(super) struct Unborn;
+
+impl Service for Unborn {}
