@@ -111,6 +111,16 @@ impl Context<'_> {
         self.core.table.stream(self.id).map_or(0, |stream| stream.connection.queued())
     }
 
+    /// Asks for [`Service::refilled`] when everything that is kept has been sent, for a service that
+    /// measures [`room`](Context::room) instead of being refused, or that wants to know whether
+    /// somebody keeps up. `false`: nothing is kept, there is nothing to wait for.
+    ///
+    /// Called from [`Service::received`] for the connection itself, it also has the untaken rest shown
+    /// again then.
+    pub fn await_room(&mut self) -> bool {
+        self.core.table.stream(self.id).is_some_and(|stream| stream.connection.await_room())
+    }
+
     /// Sends a datagram to anybody, from this datagram socket. `false`: it was dropped, and counted.
     /// Datagrams are gathered and leave together; what the kernel says of them then is counted too.
     pub fn send_to(&mut self, to: &Peer, payload: &[u8]) -> bool {
@@ -216,7 +226,9 @@ impl Context<'_> {
         }
     }
 
-    /// Ends a pause. What was not taken is shown again.
+    /// Ends a pause, if there is one, and shows the service again what it has not taken. So a service
+    /// that is busy with one message can leave the next one where it is, without a pause, and is still
+    /// told when the peer leaves.
     pub fn resume(&mut self) {
         if let Some(stream) = self.core.table.stream(self.id) {
             stream.connection.resume();

@@ -258,6 +258,15 @@ impl Core {
         Some(entry)
     }
 
+    /// Takes away all sources of a service.
+    pub(super) fn forget_service(&mut self, service: ServiceId) {
+        for id in self.table.ids() {
+            if self.table.get(id).is_some_and(|entry| entry.service == service) {
+                self.forget(id);
+            }
+        }
+    }
+
     fn forget_stream(&mut self, id: Id, stream: &mut StreamSource) {
         stream.connection.drop_kept(&mut self.pool);
         stream.timer.map(|timer| self.timers.cancel(timer));

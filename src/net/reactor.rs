@@ -13,7 +13,7 @@ use super::context::Context;
 use super::core::{Core, Due, Going};
 use super::handle::{Command, Handle};
 use super::packets::Inbox;
-use super::service::Service;
+use super::service::{Service, Unborn};
 use super::table::Source;
 use crate::machines::Latch;
 use crate::values::{Address, Cause, Config, Endpoint, Error, Id, ServiceId, Statistics};
@@ -140,6 +140,44 @@ impl Reactor {
     pub fn connect(&mut self, endpoint: &Endpoint, service: impl Service) -> Result<Id, Error> {
         let service = self.add(service);
         self.context(service).connect(endpoint)
+    }
+
+    /// Adds a service that is made together with its first sources, so that it knows their ids from
+    /// the beginning.
+    ///
+    /// ```
+    /// # use echoloop::{Config, Half, Id, Reactor, Service};
+    /// # struct Relay { from: Id, to: Id }
+    /// # impl Service for Relay {}
+    /// # let mut reactor = Reactor::new(Config::default())?;
+    /// # let (keyboard, screen) = (std::io::pipe().unwrap().0, std::io::pipe().unwrap().1);
+    /// reactor.start(|cx| {
+    ///     let (from, to) = (cx.adopt(keyboard, Half::Read)?, cx.adopt(screen, Half::Write)?);
+    ///     Ok(Relay { from, to })
+    /// })?;
+    /// # Ok::<(), echoloop::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// What `set_up` returns; what it had made is closed then.
+    pub fn start<S: Service>(
+        &mut self,
+        set_up: impl FnOnce(&mut Context<'_>) -> Result<S, Error>,
+    ) -> Result<ServiceId, Error> {
+        let id = self.add(Unborn);
+        match set_up(&mut self.context(id)) {
+            Ok(service) => {
+                let halves = &mut self.halves;
+                halves.services.append(&mut halves.core.arrivals);
+                halves.services[id.0 as usize] = Box::new(service);
+                Ok(id)
+            }
+            Err(error) => {
+                self.halves.core.forget_service(id);
+                Err(error)
+            }
+        }
     }
 
     /// What the service could do if it were called now: listen, connect, set timers, send.

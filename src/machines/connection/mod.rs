@@ -213,9 +213,9 @@ impl<S: Stream> Connection<S> {
         self.appetite = Appetite::Paused;
     }
 
-    /// Ends a pause; what was not taken is shown again.
+    /// Ends a pause, if there is one; what was not taken is shown again.
     pub(crate) fn resume(&mut self) {
-        if self.appetite == Appetite::Paused {
+        if matches!(self.appetite, Appetite::Paused | Appetite::Hungry) {
             self.appetite = Appetite::Again;
         }
     }

@@ -57,6 +57,15 @@ impl<S: Stream> Connection<S> {
         false
     }
 
+    /// As if something had been refused just now. `false`: nothing is kept, so nothing has to go first.
+    pub(crate) fn await_room(&mut self) -> bool {
+        let waits = self.output == Output::Open && self.queued() > 0;
+        if waits {
+            self.refusal = Refusal::Now;
+        }
+        waits
+    }
+
     /// One write. Returns how many bytes the kernel took.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match attempt(|| self.stream.write(bytes)) {
