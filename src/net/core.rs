@@ -10,6 +10,7 @@ use mio::unix::SourceFd;
 use mio::{Interest, Poll, Token};
 
 use super::context::Stop;
+use super::outgoing::Outgoing;
 use super::packets::{Outbox, send_one};
 use super::service::Service;
 use super::socket::StreamSocket;
@@ -81,6 +82,9 @@ pub(super) struct Core {
     pub(super) accept_bucket: Option<TokenBucket>,
     pub(super) accept_log: Throttle,
     pub(super) datagram_log: Throttle,
+    /// Whether small sends are gathered: while several sources are driven.
+    pub(super) gathering: bool,
+    pub(super) outgoing: Outgoing,
     pub(super) outbox: Outbox,
     /// The datagram socket that the outbox gathers for.
     pub(super) outbox_of: Id,
@@ -115,6 +119,8 @@ impl Core {
             accept_bucket: config.accept_rate.map(|rate| TokenBucket::new(rate, now)),
             accept_log: Throttle::default(),
             datagram_log: Throttle::default(),
+            gathering: false,
+            outgoing: Outgoing::default(),
             outbox: Outbox::new(),
             outbox_of: Id::NONE,
             lent: false,
@@ -207,7 +213,8 @@ impl Core {
     ) -> StreamSource {
         connection.latch(Latch { writable: true, ..Latch::default() });
         let (active, phase) = (self.tick, Phase::Serving);
-        StreamSource { connection, peer, active, phase, origin, polled: true, timer: None }
+        let (gathered, polled, timer) = (0, true, None);
+        StreamSource { connection, peer, active, phase, origin, gathered, polled, timer }
     }
 
     /// Counts a stream that has just come about, and watches over its idleness.

@@ -21,6 +21,10 @@ impl Reactor {
             let (service, Source::Stream(stream)) = (entry.service, &mut entry.source) else {
                 return;
             };
+            if stream.gathered > 0 {
+                core.write_gathered(); // What follows may be its end.
+                continue;
+            }
             let queued = stream.connection.queued();
             let step = stream.connection.advance(&mut self.buffer, &core.config, &mut core.pool);
             if queued > stream.connection.queued() {

@@ -332,6 +332,8 @@ impl Reactor {
     /// Gives each source that can move its share. Who has more to do stands behind the others again,
     /// and whoever joins meanwhile waits for the next turn.
     fn drive(&mut self) {
+        // Alone, nobody gains by waiting.
+        self.halves.core.gathering = self.halves.core.runnable.len() > 1;
         let mut batch = mem::replace(&mut self.halves.core.runnable, mem::take(&mut self.spare));
         for id in batch.drain(..) {
             let core = &mut self.halves.core;
@@ -345,6 +347,8 @@ impl Reactor {
             }
         }
         self.spare = batch;
+        self.halves.core.gathering = false;
+        self.halves.core.write_gathered();
     }
 
     fn fire_timers(&mut self) {

@@ -43,6 +43,8 @@ pub(super) struct StreamSource {
     /// What its deadline is about.
     pub(super) phase: Phase,
     pub(super) origin: Origin,
+    /// Bytes for it that are gathered and not yet written.
+    pub(super) gathered: u16,
     /// Whether the poller tells when it is ready; files it doesn't take, since they always are.
     pub(super) polled: bool,
     pub(super) timer: Option<TimerId>,
