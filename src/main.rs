@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use cli::serve;
+use cli::{connect, ping, serve};
 
 /// Echo and pong over TCP, UDP and Unix sockets, from one event loop.
 ///
@@ -31,6 +31,10 @@ struct Cli {
 enum Command {
     /// Serve echo, pong, or both, on any number of endpoints
     Serve(Box<serve::Args>),
+    /// Send what is typed, print what comes, at any time
+    Connect(connect::Args),
+    /// Send messages to an echo server, check the replies, and say how long they took
+    Ping(ping::Args),
 }
 
 fn main() -> ExitCode {
@@ -42,6 +46,8 @@ fn main() -> ExitCode {
     });
     let done = match command {
         Command::Serve(args) => serve::run(*args),
+        Command::Connect(args) => connect::run(args),
+        Command::Ping(args) => ping::run(args),
     };
     done.unwrap_or_else(|error| {
         eprintln!("echoloop: {}", echoloop::describe(&*error));

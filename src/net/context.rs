@@ -281,8 +281,8 @@ impl Context<'_> {
             .map_err(|error| Error::new("connect to", endpoint, error))
     }
 
-    /// Takes a descriptor as a stream: a pipe of a child, a terminal, a file. It is made
-    /// non-blocking, which everybody who holds the same open file sees, open(2).
+    /// Takes a descriptor as a stream: a pipe of a child, a terminal, a file. Unless it is a file, it
+    /// is made non-blocking, which everybody who holds the same open file sees, open(2).
     ///
     /// # Errors
     ///

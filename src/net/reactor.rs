@@ -298,7 +298,10 @@ impl Reactor {
                     }
                 }
                 Source::Listener(listener) => listener.readable = true,
-                Source::Datagram(datagram) => datagram.readable |= event.is_readable(),
+                // An error is read like a datagram: the word of a router about an earlier one.
+                Source::Datagram(datagram) => {
+                    datagram.readable |= event.is_readable() || event.is_error();
+                }
                 Source::Dial(dial) => {
                     dial.answered = true;
                     dial.latch = latch(event);

@@ -140,8 +140,32 @@ fn set_buffers(socket: &Socket, config: &Config) -> io::Result<()> {
     Ok(())
 }
 
-/// The descriptor as a stream, non-blocking.
+/// The descriptor as a stream, non-blocking. Files never say that they would block, open(2), and so
+/// whoever shares one with us is spared a flag.
 pub(super) fn adopted(descriptor: OwnedFd) -> io::Result<StreamSocket> {
-    SockRef::from(&descriptor).set_nonblocking(true)?;
-    Ok(StreamSocket::File(File::from(descriptor)))
+    let file = File::from(descriptor);
+    if !file.metadata()?.is_file() {
+        SockRef::from(&file).set_nonblocking(true)?;
+    }
+    Ok(StreamSocket::File(file))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_nonblocking_once_adopted(descriptor: impl Into<OwnedFd>) -> bool {
+        let descriptor = descriptor.into();
+        let shared = descriptor.try_clone().unwrap();
+        let _adopted = adopted(descriptor).unwrap();
+        SockRef::from(&shared).nonblocking().unwrap()
+    }
+
+    #[test]
+    fn the_flags_of_a_shared_file_stay_as_they_are() {
+        let (reader, writer) = io::pipe().unwrap();
+        assert!(is_nonblocking_once_adopted(reader));
+        assert!(is_nonblocking_once_adopted(writer));
+        assert!(!is_nonblocking_once_adopted(tempfile::tempfile().unwrap()));
+    }
 }

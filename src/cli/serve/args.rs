@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use echoloop::{Config, Endpoint, Prefix, Rate, describe};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use crate::cli::units::{count, duration, size};
 
 /// Sockets and files that aren't connections: the poller, listeners, signals, standard streams.
@@ -175,7 +177,7 @@ impl Args {
     pub(crate) fn config(&self) -> Config {
         let limits = &self.limits;
         let workers = u64::from(self.workers);
-        let descriptors = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1024);
+        let descriptors = raise_descriptor_limit();
         let default = descriptors.saturating_sub(RESERVED_DESCRIPTORS * workers).max(1);
         let connections = limits.connections.unwrap_or(default).div_ceil(workers);
         Config {
@@ -205,6 +207,16 @@ impl Args {
             offload: !limits.no_offload,
             ..Config::default()
         }
+    }
+}
+
+/// Raises the soft limit of descriptors to the hard one. Returns what holds then.
+fn raise_descriptor_limit() -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, ..limit };
+    match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => raised.current.unwrap_or(u64::MAX),
+        Err(_) => limit.current.unwrap_or(u64::MAX),
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 
 use echoloop::{Address, Config, Echo, Endpoint, Handle, Pong, Reactor, Service, Statistics, Stop};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use signal_hook::consts::SIGUSR1;
 
 use super::Args;
@@ -189,12 +190,13 @@ fn pin(args: &Args, number: usize) {
     if !args.pin {
         return;
     }
-    let cores = core_affinity::get_core_ids().unwrap_or_default();
-    let pinned = match cores.len() {
-        0 => false,
-        count => core_affinity::set_for_current(cores[number % count]),
-    };
-    if !pinned {
-        log::warn!("worker {number} could not be kept on one core");
+    let pinned = sched_getaffinity(None).and_then(|allowed| {
+        let cores: Vec<_> = (0..CpuSet::MAX_CPU).filter(|&core| allowed.is_set(core)).collect();
+        let mut own = CpuSet::new();
+        own.set(cores[number % cores.len()]);
+        sched_setaffinity(None, &own)
+    });
+    if let Err(error) = pinned {
+        log::warn!("worker {number} could not be kept on one core: {error}");
     }
 }
