@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use cli::serve;
+use cli::{bench, serve};
 
 /// Echo and pong over TCP, UDP and Unix sockets, from one event loop.
 ///
@@ -31,6 +31,7 @@ struct Cli {
 enum Command {
     /// Serve echo, pong, or both, on any number of endpoints.
     Serve(serve::Args),
+    Bench(bench::Args),
 }
 
 fn main() -> ExitCode {
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
     let done = match cli.command {
         None => serve::run(serve::Args::default()),
         Some(Command::Serve(args)) => serve::run(args),
+        Some(Command::Bench(args)) => bench::run(args),
     };
     done.unwrap_or_else(|error| {
         eprintln!("echoloop: {}", echoloop::describe(&*error));

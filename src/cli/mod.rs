@@ -1,5 +1,6 @@
 //! Floor 4: the command line. Everything here uses the library as any user would.
 
+pub(crate) mod bench;
 pub(crate) mod serve;
 pub(crate) mod signals;
 pub(crate) mod units;
