@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use cli::{connect, ping, serve};
+use cli::{bench, connect, ping, serve};
 
 /// Echo and pong over TCP, UDP and Unix sockets, from one event loop.
 ///
@@ -35,6 +35,7 @@ enum Command {
     Connect(connect::Args),
     /// Send messages to an echo server, check the replies, and say how long they took
     Ping(ping::Args),
+    Bench(Box<bench::Args>),
 }
 
 fn main() -> ExitCode {
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::run(*args),
         Command::Connect(args) => connect::run(args),
         Command::Ping(args) => ping::run(args),
+        Command::Bench(args) => bench::run(*args),
     };
     done.unwrap_or_else(|error| {
         eprintln!("echoloop: {}", echoloop::describe(&*error));

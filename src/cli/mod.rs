@@ -1,5 +1,6 @@
 //! Floor 4: the command line. Everything here uses the library as any user would.
 
+pub(crate) mod bench;
 pub(crate) mod connect;
 pub(crate) mod ping;
 pub(crate) mod serve;
