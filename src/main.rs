@@ -8,41 +8,46 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use cli::{connect, ping, serve};
+use cli::{bench, connect, ping, serve};
 
 /// Echo and pong over TCP, UDP and Unix sockets, from one event loop.
 ///
 /// Without a command it serves echo on TCP and UDP 127.0.0.1:8888, and pong on TCP and UDP
 /// 127.0.0.1:8889.
 #[derive(Parser)]
-#[command(name = "echoloop", version, args_conflicts_with_subcommands = true, max_term_width = 100)]
+#[command(name = "echoloop", version, max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
-    /// Log more: -v what happens, -vv to connections, -vvv in every step. RUST_LOG says it in detail.
+    /// Log more: -v who comes and what they say, -vv every step of the loop. RUST_LOG chooses in detail
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     verbose: u8,
-    /// Log errors only.
+    /// Log errors only, and print no statistics
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve echo, pong, or both, on any number of endpoints.
-    Serve(serve::Args),
+    /// Serve echo, pong, or both, on any number of endpoints
+    Serve(Box<serve::Args>),
     Connect(connect::Args),
     Ping(ping::Args),
+    Bench(Box<bench::Args>),
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     cli::start_log(cli.verbose, cli.quiet);
-    let done = match cli.command {
-        None => serve::run(serve::Args::default()),
-        Some(Command::Serve(args)) => serve::run(args),
-        Some(Command::Connect(args)) => connect::run(args),
-        Some(Command::Ping(args)) => ping::run(args),
+    let command = cli.command.unwrap_or_else(|| {
+        let Cli { command, .. } = Cli::parse_from(["echoloop", "serve"]);
+        command.expect("just given")
+    });
+    let done = match command {
+        Command::Serve(args) => serve::run(*args),
+        Command::Connect(args) => connect::run(args),
+        Command::Ping(args) => ping::run(args),
+        Command::Bench(args) => bench::run(*args),
     };
     done.unwrap_or_else(|error| {
         eprintln!("echoloop: {}", echoloop::describe(&*error));

@@ -1,5 +1,6 @@
 //! Floor 4: the command line. Everything here uses the library as any user would.
 
+pub(crate) mod bench;
 pub(crate) mod connect;
 pub(crate) mod ping;
 pub(crate) mod serve;
@@ -17,9 +18,8 @@ pub(crate) type Done = Result<std::process::ExitCode, Box<dyn std::error::Error>
 pub(crate) fn start_log(verbose: u8, quiet: bool) {
     let level = match (quiet, verbose) {
         (true, _) => LevelFilter::Error,
-        (_, 0) => LevelFilter::Warn,
-        (_, 1) => LevelFilter::Info,
-        (_, 2) => LevelFilter::Debug,
+        (_, 0) => LevelFilter::Info,
+        (_, 1) => LevelFilter::Debug,
         _ => LevelFilter::Trace,
     };
     env_logger::Builder::new().filter_level(level).parse_default_env().format_target(false).init();

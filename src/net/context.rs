@@ -57,58 +57,60 @@ impl Context<'_> {
         Context { core: self.core, service: self.service, id }
     }
 
-    /// Sends bytes: straight to the kernel, and what it doesn't take is kept up to
+    /// Sends bytes. The kernel gets them at once, or, if they are few, at the end of this turn at the
+    /// latest, together with those for others; what it doesn't take is kept up to
     /// [`Config::output_limit`]. Returns how many bytes were taken, from the front. If that is less than
     /// all, [`Service::refilled`] tells when to go on.
     ///
     /// On a connected datagram socket it sends one datagram, or nothing.
     #[inline]
     pub fn send(&mut self, bytes: &[u8]) -> usize {
-        let core = &mut *self.core;
-        let Some(stream) = core.table.stream(self.id) else {
-            return if self.gather(None, bytes) { bytes.len() } else { 0 };
-        };
-        let taken = stream.connection.send(bytes, &core.config, &mut core.pool);
-        let failed = stream.connection.has_failed();
-        core.statistics.bytes_out += taken as u64;
-        core.statistics.messages_out += u64::from(taken > 0);
-        if log::log_enabled!(log::Level::Trace) {
-            log::trace!("{} sent {taken} of {} bytes", self.id, bytes.len());
+        match self.core.send(self.id, bytes, false) {
+            Some(taken) => {
+                self.core.statistics.bytes_out += taken as u64;
+                self.core.statistics.messages_out += u64::from(taken > 0);
+                log::trace!("{} sent {taken} of {} bytes", self.id, bytes.len());
+                taken
+            }
+            None if self.gather(None, bytes) => bytes.len(),
+            None => 0,
         }
-        if failed {
-            core.schedule(self.id);
-        }
-        taken
     }
 
     /// Sends all of it or nothing, `false`: then there was no [`room`](Context::room).
     pub fn send_all(&mut self, bytes: &[u8]) -> bool {
-        let core = &mut *self.core;
-        let Some(stream) = core.table.stream(self.id) else {
-            return self.gather(None, bytes);
-        };
-        let sent = stream.connection.send_all(bytes, &core.config, &mut core.pool);
-        if stream.connection.has_failed() {
-            core.schedule(self.id);
+        let sent = self.core.send(self.id, bytes, true);
+        if sent.is_some() {
+            self.core.statistics.bytes_out += bytes.len() as u64;
+            self.core.statistics.messages_out += u64::from(!bytes.is_empty());
+            log::trace!("{} sent {} bytes", self.id, bytes.len());
         }
-        if sent {
-            core.statistics.bytes_out += bytes.len() as u64;
-            core.statistics.messages_out += u64::from(!bytes.is_empty());
-        }
-        sent
+        sent.is_some() || self.gather(None, bytes)
     }
 
     /// How many bytes [`send`](Context::send) takes in any case, whatever the kernel says. 0 for a
     /// connection that has gone or is closing.
     pub fn room(&mut self) -> usize {
         let core = &mut *self.core;
-        let stream = core.table.stream(self.id);
-        stream.map_or(0, |stream| stream.connection.room(&core.config, &core.pool))
+        let Some(stream) = core.table.stream(self.id) else { return 0 };
+        let room = stream.connection.room(&core.config, &core.pool);
+        room.saturating_sub(stream.gathered.into())
     }
 
     /// How many bytes are kept, because the kernel doesn't take them yet.
     pub fn queued(&mut self) -> usize {
-        self.core.table.stream(self.id).map_or(0, |stream| stream.connection.queued())
+        let stream = self.core.table.stream(self.id);
+        stream.map_or(0, |stream| stream.connection.queued() + usize::from(stream.gathered))
+    }
+
+    /// Asks for [`Service::refilled`] when everything that is kept has been sent, for a service that
+    /// measures [`room`](Context::room) instead of being refused, or that wants to know whether
+    /// somebody keeps up. `false`: nothing is kept, there is nothing to wait for.
+    ///
+    /// Called from [`Service::received`] for the connection itself, it also has the untaken rest shown
+    /// again then.
+    pub fn await_room(&mut self) -> bool {
+        self.core.table.stream(self.id).is_some_and(|stream| stream.connection.await_room())
     }
 
     /// Sends a datagram to anybody, from this datagram socket. `false`: it was dropped, and counted.
@@ -216,7 +218,9 @@ impl Context<'_> {
         }
     }
 
-    /// Ends a pause. What was not taken is shown again.
+    /// Ends a pause, if there is one, and shows the service again what it has not taken. So a service
+    /// that is busy with one message can leave the next one where it is, without a pause, and is still
+    /// told when the peer leaves.
     pub fn resume(&mut self) {
         if let Some(stream) = self.core.table.stream(self.id) {
             stream.connection.resume();

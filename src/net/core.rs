@@ -1,6 +1,6 @@
 //! The half of the reactor that services may touch while they are called.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::time::{Duration, Instant};
@@ -10,6 +10,7 @@ use mio::unix::SourceFd;
 use mio::{Interest, Poll, Token};
 
 use super::context::Stop;
+use super::outgoing::Outgoing;
 use super::packets::{Outbox, send_one};
 use super::service::Service;
 use super::socket::StreamSocket;
@@ -53,14 +54,16 @@ pub(super) struct Core {
     pub(super) poll: Poll,
     pub(super) table: Table,
     /// Sources that can move, in the order of their turns.
-    pub(super) runnable: VecDeque<Id>,
+    pub(super) runnable: Vec<Id>,
     pub(super) timers: Timers<Due>,
     pub(super) pool: Pool,
     pub(super) statistics: Statistics,
     /// The time when this turn began.
     pub(super) now: Instant,
     /// When the reactor was made.
-    pub(super) start: Instant,
+    start: Instant,
+    /// Milliseconds from then to now, modulo 50 days: good for differences.
+    pub(super) tick: u32,
     pub(super) going: Going,
     /// What each connection may still bring in once the reactor is stopping: as much as its receive
     /// buffer can have held by then.
@@ -79,6 +82,9 @@ pub(super) struct Core {
     pub(super) accept_bucket: Option<TokenBucket>,
     pub(super) accept_log: Throttle,
     pub(super) datagram_log: Throttle,
+    /// Whether small sends are gathered: while several sources are driven.
+    pub(super) gathering: bool,
+    pub(super) outgoing: Outgoing,
     pub(super) outbox: Outbox,
     /// The datagram socket that the outbox gathers for.
     pub(super) outbox_of: Id,
@@ -95,12 +101,13 @@ impl Core {
         Ok(Core {
             poll: Poll::new()?,
             table: Table::default(),
-            runnable: VecDeque::new(),
+            runnable: Vec::new(),
             timers: Timers::new(),
             pool: Pool::new(config.kept_total),
             statistics: Statistics::default(),
             now,
             start: now,
+            tick: 0,
             going: Going::On,
             allowance: HashMap::new(),
             arrivals: Vec::new(),
@@ -112,6 +119,8 @@ impl Core {
             accept_bucket: config.accept_rate.map(|rate| TokenBucket::new(rate, now)),
             accept_log: Throttle::default(),
             datagram_log: Throttle::default(),
+            gathering: false,
+            outgoing: Outgoing::default(),
             outbox: Outbox::new(),
             outbox_of: Id::NONE,
             lent: false,
@@ -127,10 +136,10 @@ impl Core {
         ServiceId(self.services - 1)
     }
 
-    /// Milliseconds since the start, modulo 50 days: good for differences.
-    #[inline]
-    pub(super) fn tick(&self) -> u32 {
-        self.now.duration_since(self.start).as_millis() as u32
+    /// Reads the clock, which is done once a turn.
+    pub(super) fn read_clock(&mut self) {
+        self.now = Instant::now();
+        self.tick = self.now.duration_since(self.start).as_millis() as u32;
     }
 
     /// Puts the source into the queue of those that can move.
@@ -140,7 +149,7 @@ impl Core {
             && !entry.queued
         {
             entry.queued = true;
-            self.runnable.push_back(id);
+            self.runnable.push(id);
         }
     }
 
@@ -203,14 +212,16 @@ impl Core {
         origin: Origin,
     ) -> StreamSource {
         connection.latch(Latch { writable: true, ..Latch::default() });
-        let (active, phase) = (self.tick(), Phase::Serving);
-        StreamSource { connection, peer, active, phase, origin, polled: true, timer: None }
+        let (active, phase) = (self.tick, Phase::Serving);
+        let (gathered, polled, timer) = (0, true, None);
+        StreamSource { connection, peer, active, phase, origin, gathered, polled, timer }
     }
 
     /// Counts a stream that has just come about, and watches over its idleness.
     pub(super) fn opened(&mut self, id: Id) {
-        self.statistics.open += 1;
-        if let Some(limit) = self.config.idle_timeout {
+        let is_connection = self.table.stream(id).is_some_and(|it| it.origin.is_connection());
+        self.statistics.open += u64::from(is_connection);
+        if is_connection && let Some(limit) = self.config.idle_timeout {
             self.arm(id, limit);
         }
     }
@@ -227,7 +238,7 @@ impl Core {
 
     /// Moves a stream to its next phase, in which the linger deadline counts anew.
     pub(super) fn enter(&mut self, id: Id, phase: Phase) {
-        let tick = self.tick();
+        let tick = self.tick;
         if let Some(stream) = self.table.stream(id)
             && stream.phase < phase
         {
@@ -254,10 +265,19 @@ impl Core {
         Some(entry)
     }
 
+    /// Takes away all sources of a service.
+    pub(super) fn forget_service(&mut self, service: ServiceId) {
+        for id in self.table.ids() {
+            if self.table.get(id).is_some_and(|entry| entry.service == service) {
+                self.forget(id);
+            }
+        }
+    }
+
     fn forget_stream(&mut self, id: Id, stream: &mut StreamSource) {
         stream.connection.drop_kept(&mut self.pool);
         stream.timer.map(|timer| self.timers.cancel(timer));
-        self.statistics.open -= 1;
+        self.statistics.open -= u64::from(stream.origin.is_connection());
         if self.going == Going::Draining {
             self.allowance.remove(&id);
         }

@@ -9,42 +9,50 @@ use super::packets::Inbox;
 use super::reactor::Reactor;
 use super::table::{Phase, Source};
 use crate::machines::{Latch, Step};
-use crate::values::{Cause, DATAGRAM_BATCH, Id, Outcome, attempt};
+use crate::values::{Cause, DATAGRAM_BATCH, Id, Outcome, ServiceId, attempt};
 
 impl Reactor {
     /// Reads, shows, writes, until nothing moves or the share is used up.
     pub(super) fn drive_stream(&mut self, id: Id) {
         let mut share = self.halves.core.config.bytes_per_share;
-        let tick = self.halves.core.tick();
         loop {
             let core = &mut self.halves.core;
-            let Some(stream) = core.table.stream(id) else { return };
+            let Some(entry) = core.table.get_mut(id) else { return };
+            let (service, Source::Stream(stream)) = (entry.service, &mut entry.source) else {
+                return;
+            };
+            if stream.gathered > 0 {
+                core.write_gathered(); // What follows may be its end.
+                continue;
+            }
             let queued = stream.connection.queued();
             let step = stream.connection.advance(&mut self.buffer, &core.config, &mut core.pool);
             if queued > stream.connection.queued() {
-                stream.active = tick;
+                stream.active = core.tick;
             }
             let moved = match step {
                 Step::Show { bytes, read } => {
-                    stream.active = tick;
-                    self.show(id, bytes, read);
+                    stream.active = core.tick;
+                    if self.show(service, id, bytes, read) {
+                        return;
+                    }
                     read
                 }
                 Step::Discarded(read) => read,
                 Step::Refilled => {
-                    self.halves.call_for(id, |service, cx| service.refilled(cx));
+                    self.halves.call(service, id, |service, cx| service.refilled(cx));
                     0
                 }
                 Step::Ended { rest } => {
                     log::trace!("{id} has ended, {rest} bytes were not taken");
                     let rest = &self.buffer[..rest];
-                    self.halves.call_for(id, |service, cx| service.ended(cx, rest));
+                    self.halves.call(service, id, |service, cx| service.ended(cx, rest));
                     0
                 }
                 Step::Wait => return self.waits(id),
                 Step::Gone(cause) => return self.gone(id, cause),
             };
-            share = share.saturating_sub(moved);
+            share = share.saturating_sub(moved.max(1));
             if share == 0 {
                 self.halves.core.schedule(id);
                 if self.halves.core.going == Going::Draining {
@@ -55,25 +63,26 @@ impl Reactor {
         }
     }
 
-    /// Shows the service what stands at the front of the buffer, and keeps what it doesn't take.
+    /// Shows the service what stands at the front of the buffer, and keeps what it doesn't take. Returns
+    /// whether the connection rests now, as it does after most messages.
     #[inline]
-    fn show(&mut self, id: Id, bytes: usize, read: usize) {
+    fn show(&mut self, service: ServiceId, id: Id, bytes: usize, read: usize) -> bool {
         let input = &self.buffer[..bytes];
-        let taken = self.halves.call_for(id, |service, cx| service.received(cx, input));
-        let taken = taken.unwrap_or(bytes);
+        let taken = self.halves.call(service, id, |service, cx| service.received(cx, input));
         assert!(taken <= bytes, "a service took {taken} bytes of {bytes}");
         log::trace!("{id} read {read}, showed {bytes}, the service took {taken}");
         let core = &mut self.halves.core;
         core.statistics.bytes_in += read as u64;
         core.statistics.messages_in += 1;
-        if core.going == Going::Draining
-            && let Some(left) = core.allowance.get_mut(&id)
-        {
-            *left = left.saturating_sub(read);
-        }
-        if let Some(stream) = core.table.stream(id) {
+        let Some(stream) = core.table.stream(id) else { return true };
+        if taken < bytes {
             stream.connection.keep(&input[taken..], taken, &core.config, &mut core.pool);
         }
+        if core.going == Going::Draining {
+            core.count_down(id, read);
+            return false;
+        }
+        stream.connection.rests()
     }
 
     /// A stream has come to rest: its next event, or its deadline, is what it waits for.
@@ -97,7 +106,7 @@ impl Reactor {
     /// A connection has been quiet since its deadline was set, or it hasn't, and gets another one.
     pub(super) fn check_deadline(&mut self, id: Id) {
         let core = &mut self.halves.core;
-        let tick = core.tick();
+        let tick = core.tick;
         let Some(stream) = core.table.stream(id) else { return };
         let (limit, cause) = match stream.phase {
             Phase::Serving => match core.config.idle_timeout {
@@ -117,11 +126,15 @@ impl Reactor {
     pub(super) fn gone(&mut self, id: Id, cause: Cause) {
         let core = &mut self.halves.core;
         let Some(entry) = core.table.get_mut(id) else { return };
+        let mut counted = true;
         if let Source::Stream(stream) = &mut entry.source {
+            counted = stream.origin.is_connection();
             stream.connection.fail(Cause::Closed, &mut core.pool); // Nothing can be sent any more.
         }
         log::debug!("{id} is gone: {cause}");
-        core.statistics.closed.count(&cause);
+        if counted {
+            core.statistics.closed.count(&cause);
+        }
         self.halves.call_for(id, |service, cx| service.closed(cx, &cause));
         self.halves.core.forget(id);
     }
@@ -142,7 +155,6 @@ impl Reactor {
             match core.accept(id) {
                 Outcome::Done((socket, peer)) => {
                     if let Some(new) = core.welcome(id, socket, peer) {
-                        log::debug!("{id} accepted {new}");
                         self.halves.call_for(new, |service, cx| service.opened(cx));
                     }
                 }

@@ -136,6 +136,10 @@ impl Core {
             Ok(id) => {
                 self.accepted += 1;
                 self.statistics.accepted += 1;
+                match peer {
+                    Some(peer) => log::debug!("{listener} accepted {id} from {peer}"),
+                    None => log::debug!("{listener} accepted {id}"),
+                }
                 if self.going == Going::Draining {
                     self.drain(id);
                 }
@@ -144,7 +148,9 @@ impl Core {
             Err(error) => {
                 self.statistics.refused.failed += 1;
                 log::warn!("{listener} cannot serve a connection: {error}");
-                peer.map(|peer| self.leave(peer.ip()));
+                if let Some(peer) = peer {
+                    self.leave(peer.ip());
+                }
                 None
             }
         }

@@ -7,6 +7,7 @@ mod dial;
 mod drive;
 mod handle;
 mod listen;
+mod outgoing;
 mod packets;
 mod reactor;
 mod service;

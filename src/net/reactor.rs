@@ -4,7 +4,7 @@ use std::any::Any;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
-use std::{fmt, io};
+use std::{fmt, io, mem};
 
 use mio::Events;
 use mio::event::Event;
@@ -13,7 +13,7 @@ use super::context::Context;
 use super::core::{Core, Due, Going};
 use super::handle::{Command, Handle};
 use super::packets::Inbox;
-use super::service::Service;
+use super::service::{Service, Unborn};
 use super::table::Source;
 use crate::machines::Latch;
 use crate::values::{Address, Cause, Config, Endpoint, Error, Id, ServiceId, Statistics};
@@ -53,6 +53,8 @@ pub struct Reactor {
     commands: mpsc::Receiver<Command>,
     handle: Handle,
     woken: bool,
+    /// The queue of the turn before, for its memory.
+    spare: Vec<Id>,
 }
 
 /// The two halves.
@@ -111,6 +113,7 @@ impl Reactor {
             commands,
             handle,
             woken: false,
+            spare: Vec::new(),
         })
     }
 
@@ -137,6 +140,44 @@ impl Reactor {
     pub fn connect(&mut self, endpoint: &Endpoint, service: impl Service) -> Result<Id, Error> {
         let service = self.add(service);
         self.context(service).connect(endpoint)
+    }
+
+    /// Adds a service that is made together with its first sources, so that it knows their ids from
+    /// the beginning.
+    ///
+    /// ```
+    /// # use echoloop::{Config, Half, Id, Reactor, Service};
+    /// # struct Relay { from: Id, to: Id }
+    /// # impl Service for Relay {}
+    /// # let mut reactor = Reactor::new(Config::default())?;
+    /// # let (keyboard, screen) = (std::io::pipe().unwrap().0, std::io::pipe().unwrap().1);
+    /// reactor.start(|cx| {
+    ///     let (from, to) = (cx.adopt(keyboard, Half::Read)?, cx.adopt(screen, Half::Write)?);
+    ///     Ok(Relay { from, to })
+    /// })?;
+    /// # Ok::<(), echoloop::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// What `set_up` returns; what it had made is closed then.
+    pub fn start<S: Service>(
+        &mut self,
+        set_up: impl FnOnce(&mut Context<'_>) -> Result<S, Error>,
+    ) -> Result<ServiceId, Error> {
+        let id = self.add(Unborn);
+        match set_up(&mut self.context(id)) {
+            Ok(service) => {
+                let halves = &mut self.halves;
+                halves.services.append(&mut halves.core.arrivals);
+                halves.services[id.0 as usize] = Box::new(service);
+                Ok(id)
+            }
+            Err(error) => {
+                self.halves.core.forget_service(id);
+                Err(error)
+            }
+        }
     }
 
     /// What the service could do if it were called now: listen, connect, set timers, send.
@@ -229,7 +270,7 @@ impl Reactor {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => self.events.clear(),
             other => other?,
         }
-        self.halves.core.now = Instant::now();
+        self.halves.core.read_clock();
         self.halves.core.statistics.turns += 1;
         Ok(())
     }
@@ -269,7 +310,7 @@ impl Reactor {
             log::trace!("{id} is ready: {event:?}");
             if !entry.queued {
                 entry.queued = true;
-                core.runnable.push_back(id);
+                core.runnable.push(id);
             }
         }
         core.statistics.events += count;
@@ -277,7 +318,7 @@ impl Reactor {
 
     /// Runs what other threads have sent.
     fn obey(&mut self) {
-        if !std::mem::take(&mut self.woken) {
+        if !mem::take(&mut self.woken) {
             return;
         }
         let core = &mut self.halves.core;
@@ -294,9 +335,11 @@ impl Reactor {
     /// Gives each source that can move its share. Who has more to do stands behind the others again,
     /// and whoever joins meanwhile waits for the next turn.
     fn drive(&mut self) {
-        for _ in 0..self.halves.core.runnable.len() {
+        // Alone, nobody gains by waiting.
+        self.halves.core.gathering = self.halves.core.runnable.len() > 1;
+        let mut batch = mem::replace(&mut self.halves.core.runnable, mem::take(&mut self.spare));
+        for id in batch.drain(..) {
             let core = &mut self.halves.core;
-            let Some(id) = core.runnable.pop_front() else { return };
             let Some(entry) = core.table.get_mut(id) else { continue };
             entry.queued = false;
             match &entry.source {
@@ -306,6 +349,9 @@ impl Reactor {
                 Source::Dial(_) => self.drive_dial(id),
             }
         }
+        self.spare = batch;
+        self.halves.core.gathering = false;
+        self.halves.core.write_gathered();
     }
 
     fn fire_timers(&mut self) {

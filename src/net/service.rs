@@ -53,7 +53,7 @@ pub trait Service: Any {
     }
 
     /// Everything that was kept has been sent, after a [`send`](Context::send) had taken less than it
-    /// was given: there is room again.
+    /// was given, or [`await_room`](Context::await_room) had asked: there is room again.
     fn refilled(&mut self, _cx: &mut Context<'_>) {}
 
     /// The connection has gone, for this reason. Sending to it does nothing any more; timers that were
@@ -78,3 +78,8 @@ pub trait Service: Any {
         cx.close();
     }
 }
+
+/// Holds the place of a service that is being made.
+pub(super) struct Unborn;
+
+impl Service for Unborn {}

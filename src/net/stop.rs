@@ -12,17 +12,14 @@ use crate::values::{Cause, Id};
 impl Reactor {
     /// Called at the end of each turn once somebody has asked to stop.
     pub(super) fn go_on_stopping(&mut self) {
-        let core = &mut self.halves.core;
-        match core.going {
-            Going::On | Going::Stopped => {}
-            Going::Asked => self.begin_draining(),
-            Going::Draining => {
-                // Only those are left that nobody waits for.
-                if core.table.len() == core.background {
-                    self.close_all();
-                }
-            }
-            Going::AtOnce => self.close_all(),
+        if self.halves.core.going == Going::Asked {
+            self.begin_draining();
+        }
+        let core = &self.halves.core;
+        // When only those are left that nobody waits for, it is over.
+        let drained = core.going == Going::Draining && core.table.len() == core.background;
+        if drained || core.going == Going::AtOnce {
+            self.close_all();
         }
     }
 
@@ -30,7 +27,7 @@ impl Reactor {
     /// when nothing has arrived, connections when all that has arrived is served and answered.
     fn begin_draining(&mut self) {
         self.halves.core.going = Going::Draining;
-        log::info!("stopping: {} sources are left", self.halves.core.table.len());
+        log::debug!("stopping: {} sources are left", self.halves.core.table.len());
         for id in self.halves.core.table.ids() {
             let core = &mut self.halves.core;
             if core.going != Going::Draining {
@@ -61,7 +58,7 @@ impl Reactor {
             }
         }
         self.halves.core.going = Going::Stopped;
-        log::info!("stopped");
+        log::debug!("stopped");
     }
 
     /// Tells the service of the stop, once everything is served that this connection had sent by then.
@@ -79,6 +76,13 @@ impl Reactor {
 }
 
 impl Core {
+    /// Counts what a connection brings in while the reactor is stopping.
+    pub(super) fn count_down(&mut self, id: Id, read: usize) {
+        if let Some(left) = self.allowance.get_mut(&id) {
+            *left = left.saturating_sub(read);
+        }
+    }
+
     /// Has a connection served to the end of what has arrived: an event may be on its way that tells of
     /// more, so one more read decides. Somebody who never ceases to send gets no further than what
     /// the receive buffer can hold now.

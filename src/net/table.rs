@@ -43,6 +43,8 @@ pub(super) struct StreamSource {
     /// What its deadline is about.
     pub(super) phase: Phase,
     pub(super) origin: Origin,
+    /// Bytes for it that are gathered and not yet written.
+    pub(super) gathered: u16,
     /// Whether the poller tells when it is ready; files it doesn't take, since they always are.
     pub(super) polled: bool,
     pub(super) timer: Option<TimerId>,
@@ -73,6 +75,13 @@ pub(super) enum Origin {
     Adopted,
     /// The same, and the reactor doesn't wait for it when it stops.
     Background,
+}
+
+impl Origin {
+    /// Whether it counts as a connection.
+    pub(super) fn is_connection(self) -> bool {
+        matches!(self, Origin::Accepted | Origin::Connected)
+    }
 }
 
 /// A listening socket.

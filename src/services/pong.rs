@@ -1,6 +1,6 @@
 //! Answers each message with the same word.
 
-use crate::{Context, Lines, Peer, Service};
+use crate::{Context, Lines, Peer, Service, TooLong};
 
 /// Answers each message with the same word: `pong`, or another one.
 ///
@@ -31,10 +31,15 @@ impl Default for Pong {
     }
 }
 
-impl Service for Pong {
-    fn received(&mut self, cx: &mut Context<'_>, input: &[u8]) -> usize {
-        let lines = Lines::new(cx.config().line_length);
-        let room = cx.room();
+impl Pong {
+    /// Gathers the answers to as many lines as there is room for, to one at least. Returns how many
+    /// bytes those lines have, and whether they are all.
+    fn answer(
+        &mut self,
+        lines: Lines,
+        input: &[u8],
+        room: usize,
+    ) -> (usize, Result<bool, TooLong>) {
         let mut taken = 0;
         self.answers.clear();
         loop {
@@ -42,21 +47,38 @@ impl Service for Pong {
                 Ok(Some(line)) => {
                     let answer = self.word.len() + line.ending.len();
                     if self.answers.len() + answer > room && !self.answers.is_empty() {
-                        break; // The others, when these are out.
+                        return (taken, Ok(false));
                     }
                     self.answers.extend_from_slice(&self.word);
                     self.answers.extend_from_slice(line.ending);
                     taken += line.len();
                 }
-                Ok(None) => break,
-                Err(_) => {
-                    cx.send_all(&self.answers);
-                    cx.close_because("a line longer than the limit");
-                    return taken;
-                }
+                Ok(None) => return (taken, Ok(true)),
+                Err(error) => return (taken, Err(error)),
             }
         }
-        if cx.send_all(&self.answers) { taken } else { 0 }
+    }
+}
+
+impl Service for Pong {
+    fn received(&mut self, cx: &mut Context<'_>, input: &[u8]) -> usize {
+        let lines = Lines::new(cx.config().line_length);
+        let mut taken = 0;
+        loop {
+            let room = cx.room();
+            let (answered, all) = self.answer(lines, &input[taken..], room);
+            if !cx.send_all(&self.answers) {
+                return taken;
+            }
+            taken += answered;
+            match all {
+                Err(_) => cx.close_because("a line longer than the limit"),
+                // The others when these are out, or now, if they are out already.
+                Ok(false) if !cx.await_room() => continue,
+                Ok(_) => {}
+            }
+            return taken;
+        }
     }
 
     fn ended(&mut self, cx: &mut Context<'_>, rest: &[u8]) {

@@ -22,7 +22,10 @@ impl Id {
         Id { slot, generation }
     }
 
-    pub(crate) fn slot(self) -> usize {
+    /// A small number that no other source has at the same time, to index a table of one's own with:
+    /// below the most sources that were there at once. A later source may have it again, so a table
+    /// that outlives its sources should hold their ids too, and compare.
+    pub fn slot(self) -> usize {
         self.slot as usize
     }
 

@@ -15,7 +15,7 @@ pub struct Statistics {
     pub connected: u64,
     /// Connections that were not served, by reason.
     pub refused: Refused,
-    /// Stream connections that are open now, in whatever state.
+    /// Connections that are open now, in whatever state.
     pub open: u64,
     /// Stream connections that have gone, by cause. Outgoing ones that never came about are counted
     /// too, as `connect_failed`.

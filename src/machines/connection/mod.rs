@@ -111,6 +111,17 @@ impl<S: Stream> Connection<S> {
         self.kept.as_ref().map_or(0, |kept| kept.input.len())
     }
 
+    /// Whether nothing is left to be done before the next event: what [`advance`](Self::advance) would
+    /// find out too.
+    #[inline]
+    pub(crate) fn rests(&self) -> bool {
+        !self.latch.readable
+            && self.kept.is_none()
+            && self.input == Input::Flowing
+            && self.output == Output::Open
+            && self.refusal == Refusal::None
+    }
+
     /// Whether it only waits for its end: the linger deadline counts, not the idle timeout.
     pub(crate) fn is_closing(&self) -> bool {
         match self.input {
@@ -130,10 +141,14 @@ impl<S: Stream> Connection<S> {
         self.input == Input::Failed
     }
 
-    /// Whether the peer hasn't ended, and all that has arrived was shown to the service, and what it
-    /// answered has found room.
+    /// Whether all that has arrived was shown to the service, what it answered has found room, and
+    /// nobody has begun to close.
     pub(crate) fn is_drained(&self) -> bool {
-        self.input == Input::Flowing && self.appetite == Appetite::Hungry && !self.latch.readable
+        match self.input {
+            Input::Flowing => self.appetite == Appetite::Hungry && !self.latch.readable,
+            Input::Over => self.output == Output::Open,
+            Input::Discarding | Input::Drained | Input::Failed => false,
+        }
     }
 
     /// Ends both directions politely: what is kept is sent, then the peer is told, then what it still
@@ -148,6 +163,9 @@ impl<S: Stream> Connection<S> {
         }
         if cause.is_some() && self.input != Input::Failed {
             self.kept.get_or_insert_default().cause = cause;
+        }
+        if self.input == Input::Discarding && self.output == Output::Shut {
+            self.shut(); // Shut before; what has no such thing has nothing to linger for either.
         }
         self.finish();
     }
@@ -187,6 +205,7 @@ impl<S: Stream> Connection<S> {
         self.kept = Some(Box::new(Kept { cause: Some(cause), ..Kept::default() }));
         self.input = Input::Failed;
         self.output = Output::Shut;
+        self.refusal = Refusal::None; // No room will be found any more.
     }
 
     /// Shows the service nothing more before [`resume`](Connection::resume).
@@ -194,9 +213,9 @@ impl<S: Stream> Connection<S> {
         self.appetite = Appetite::Paused;
     }
 
-    /// Ends a pause; what was not taken is shown again.
+    /// Ends a pause, if there is one; what was not taken is shown again.
     pub(crate) fn resume(&mut self) {
-        if self.appetite == Appetite::Paused {
+        if matches!(self.appetite, Appetite::Paused | Appetite::Hungry) {
             self.appetite = Appetite::Again;
         }
     }

@@ -45,6 +45,28 @@ impl<S: Stream> Connection<S> {
         taken + keep
     }
 
+    /// Whether the kernel would be offered the next bytes at once.
+    #[inline]
+    pub(crate) fn is_straight(&self) -> bool {
+        self.latch.writable && self.output == Output::Open && self.queued() == 0
+    }
+
+    /// Sends bytes that were taken before, so that what the kernel refuses is kept in any case.
+    pub(crate) fn send_or_keep(&mut self, bytes: &[u8], pool: &mut Pool) {
+        if self.output == Output::Shut {
+            return; // It has failed meanwhile.
+        }
+        let straight = self.latch.writable && self.queued() == 0;
+        match if straight { self.write(bytes) } else { Ok(0) } {
+            Ok(taken) if taken == bytes.len() => {}
+            Ok(taken) => {
+                self.kept.get_or_insert_default().output.push(&bytes[taken..]);
+                pool.take(bytes.len() - taken);
+            }
+            Err(error) => self.fail(Cause::Failed(error), pool),
+        }
+    }
+
     /// Sends all of it, or nothing.
     pub(crate) fn send_all(&mut self, bytes: &[u8], config: &Config, pool: &mut Pool) -> bool {
         if bytes.len() <= self.room(config, pool) {
@@ -55,6 +77,15 @@ impl<S: Stream> Connection<S> {
             self.refusal = if in_the_way { Refusal::Now } else { Refusal::Hopeless };
         }
         false
+    }
+
+    /// As if something had been refused just now. `false`: nothing is kept, so nothing has to go first.
+    pub(crate) fn await_room(&mut self) -> bool {
+        let waits = self.output == Output::Open && self.queued() > 0;
+        if waits {
+            self.refusal = Refusal::Now;
+        }
+        waits
     }
 
     /// One write. Returns how many bytes the kernel took.

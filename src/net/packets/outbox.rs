@@ -111,6 +111,18 @@ impl Outbox {
         self.datagrams.push(Datagram { peer: self.peers.len() - 1, payload });
     }
 
+    /// How many datagrams are gathered.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.datagrams.len()
+    }
+
+    /// How many bytes of payload had to be copied.
+    #[cfg(test)]
+    pub(super) fn copied(&self) -> usize {
+        self.copies.len()
+    }
+
     /// Whether there is nothing to flush.
     pub(crate) fn is_empty(&self) -> bool {
         self.datagrams.is_empty()

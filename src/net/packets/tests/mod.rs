@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use socket2::SockRef;
 
+use super::outbox::Sent;
 use super::*;
 use crate::values::Peer;
 

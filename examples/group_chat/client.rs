@@ -1,0 +1,156 @@
+//! The client: what is typed is sent until it is acknowledged, what comes is printed.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use echoloop::{Config, Context, Half, Id, Lines, Peer, Reactor, Service, Stop, TimerId};
+
+use super::support::{Arguments, Failure, keyboard, say, stop_on_ctrl_c};
+use super::{ACKNOWLEDGEMENT, HEARTBEAT, WINDOW};
+
+const BEAT: Duration = Duration::from_secs(3);
+const AGAIN: Duration = Duration::from_millis(500);
+const TRIES: u32 = 5;
+
+struct Client {
+    keyboard: Id,
+    socket: Id,
+    acks: bool,
+    beat: TimerId,
+    next: u64,
+    /// Not acknowledged yet.
+    unanswered: BTreeMap<u64, Message>,
+    is_leaving: bool,
+}
+
+struct Message {
+    text: String,
+    tries: u32,
+    again: TimerId,
+}
+
+impl Service for Client {
+    /// The keyboard.
+    fn received(&mut self, cx: &mut Context<'_>, input: &[u8]) -> usize {
+        let lines = Lines::new(cx.config().line_length);
+        let mut taken = 0;
+        while self.unanswered.len() < WINDOW && !self.is_leaving {
+            match lines.next(&input[taken..]) {
+                Ok(Some(line)) => {
+                    taken += line.len();
+                    self.typed(cx, line.text);
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    say(format_args!("{error}: not sent"));
+                    return input.len();
+                }
+            }
+        }
+        taken
+    }
+
+    fn ended(&mut self, cx: &mut Context<'_>, rest: &[u8]) {
+        for line in rest.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
+            self.typed(cx, line);
+        }
+        self.leave(cx);
+    }
+
+    fn datagram(&mut self, cx: &mut Context<'_>, _from: &Peer, payload: &[u8]) {
+        let text = String::from_utf8_lossy(payload);
+        let id = text.strip_prefix(ACKNOWLEDGEMENT).and_then(|id| id.parse().ok());
+        match id.map(|id| self.unanswered.remove(&id)) {
+            Some(Some(message)) => {
+                cx.cancel(message.again);
+                self.answered(cx);
+            }
+            Some(None) => {} // A late one.
+            None => say(text.trim_end()),
+        }
+    }
+
+    fn unreachable(&mut self, _cx: &mut Context<'_>, error: &io::Error) {
+        say(format_args!("the server can't be reached: {error}"));
+    }
+
+    fn timer(&mut self, cx: &mut Context<'_>, timer: TimerId) {
+        if timer == self.beat {
+            cx.on(self.socket).send(HEARTBEAT);
+            return;
+        }
+        let due = self.unanswered.iter_mut().find(|(_, message)| message.again == timer);
+        let Some((&id, message)) = due else { return };
+        if message.tries < TRIES {
+            message.tries += 1;
+            message.again = cx.after(AGAIN);
+            cx.on(self.socket).send(message.datagram(id).as_bytes());
+        } else {
+            say(format_args!("not delivered: {}", message.text));
+            self.unanswered.remove(&id);
+            self.answered(cx);
+        }
+    }
+}
+
+impl Client {
+    fn typed(&mut self, cx: &mut Context<'_>, line: &[u8]) {
+        match str::from_utf8(line) {
+            Err(_) => say("not sent: it isn't UTF-8"),
+            Ok("") => {}
+            Ok("quit") => self.leave(cx),
+            Ok(text) if self.acks => {
+                let message = Message { text: text.to_owned(), tries: 1, again: cx.after(AGAIN) };
+                self.next += 1;
+                cx.on(self.socket).send(message.datagram(self.next).as_bytes());
+                self.unanswered.insert(self.next, message);
+            }
+            Ok(text) => {
+                cx.on(self.socket).send(text.as_bytes());
+            }
+        }
+    }
+
+    /// One message less to wait for.
+    fn answered(&mut self, cx: &mut Context<'_>) {
+        cx.on(self.keyboard).resume(); // It may have been left waiting.
+        if self.is_leaving {
+            self.leave(cx);
+        }
+    }
+
+    /// As soon as everything is acknowledged or given up.
+    fn leave(&mut self, cx: &mut Context<'_>) {
+        self.is_leaving = true;
+        if self.unanswered.is_empty() {
+            cx.on(self.socket).send(b"quit");
+            cx.stop(Stop::Gracefully);
+        }
+    }
+}
+
+impl Message {
+    fn datagram(&self, id: u64) -> String {
+        format!("^msg^{id}^{}", self.text)
+    }
+}
+
+pub(super) fn run(mut arguments: Arguments) -> Result<(), Failure> {
+    let acks = !arguments.flag("--no-acks");
+    let endpoint = arguments.endpoint("udp://127.0.0.1:8893")?;
+    arguments.end()?;
+    let next = SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos() as u64;
+    let mut reactor = Reactor::new(Config::default())?;
+    stop_on_ctrl_c(&mut reactor)?;
+    let input = keyboard()?;
+    reactor.start(|cx| {
+        let (socket, keyboard) = (cx.connect(&endpoint)?, cx.adopt(input, Half::Read)?);
+        cx.on(keyboard).in_background();
+        cx.on(socket).send(HEARTBEAT); // Joins.
+        let beat = cx.every(BEAT);
+        let (unanswered, is_leaving) = Default::default();
+        Ok(Client { keyboard, socket, acks, beat, next, unanswered, is_leaving })
+    })?;
+    Ok(reactor.run()?)
+}

@@ -1,0 +1,175 @@
+//! What the examples share, and what is a program's business rather than a library's: the command
+//! line, Ctrl-C, the terminal.
+
+#![allow(dead_code, reason = "no example needs all of it")]
+
+use std::fmt::{self, Display};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::net::UnixStream;
+use std::process::exit;
+use std::str::FromStr;
+
+use echoloop::{Context, Endpoint, Half, Id, Reactor, Service, Stop, describe};
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+/// What went wrong, in words for people. Returned from `main`, it is printed after `Error: `.
+pub(crate) struct Failure(String);
+
+impl Failure {
+    pub(crate) fn new(why: impl Into<String>) -> Failure {
+        Failure(why.into())
+    }
+}
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<E: std::error::Error + 'static> From<E> for Failure {
+    fn from(error: E) -> Failure {
+        Failure(describe(&error))
+    }
+}
+
+/// The command line: options by name in any place, then words in order.
+pub(crate) struct Arguments {
+    words: Vec<String>,
+}
+
+impl Arguments {
+    /// Those of this process. `--help` prints the usage and ends it.
+    pub(crate) fn new(usage: &str) -> Result<Arguments, Failure> {
+        let words = std::env::args_os().skip(1).map(|word| word.into_string());
+        let words = words.collect::<Result<Vec<_>, _>>();
+        let words = words.map_err(|word| Failure(format!("{word:?} is not UTF-8")))?;
+        if words.iter().any(|word| word == "--help" || word == "-h") {
+            say(format_args!("usage: {usage}"));
+            exit(0);
+        }
+        Ok(Arguments { words })
+    }
+
+    /// Whether the option is there.
+    pub(crate) fn flag(&mut self, name: &str) -> bool {
+        let at = self.words.iter().position(|word| word == name);
+        at.map(|at| self.words.remove(at)).is_some()
+    }
+
+    /// The value behind the option, or else the default.
+    pub(crate) fn option<T: FromStr>(&mut self, name: &str, default: T) -> Result<T, Failure> {
+        let Some(text) = self.text(name)? else { return Ok(default) };
+        text.parse().map_err(|_| Failure(format!("{name} {text}: makes no sense")))
+    }
+
+    /// The text behind the option; ask again for an option that may be given more than once.
+    pub(crate) fn text(&mut self, name: &str) -> Result<Option<String>, Failure> {
+        let Some(at) = self.words.iter().position(|word| word == name) else { return Ok(None) };
+        let value = self.words.drain(at..(at + 2).min(self.words.len())).nth(1);
+        value.map(Some).ok_or_else(|| Failure(format!("{name} needs a value")))
+    }
+
+    /// Whether the first word is this one; takes it.
+    pub(crate) fn is(&mut self, command: &str) -> bool {
+        self.words.first().is_some_and(|word| word == command) && self.next().is_some()
+    }
+
+    /// The next word as an endpoint, or else the default; streams for streams, datagrams for datagrams.
+    pub(crate) fn endpoint(&mut self, default: &str) -> Result<Endpoint, Failure> {
+        let expected: Endpoint = default.parse()?;
+        let Some(word) = self.next() else { return Ok(expected) };
+        let endpoint: Endpoint = word.parse()?;
+        match endpoint.is_datagram() == expected.is_datagram() {
+            true => Ok(endpoint),
+            false => Err(Failure(format!("{word} won't do, it must be something like {default}"))),
+        }
+    }
+
+    /// The next word.
+    pub(crate) fn next(&mut self) -> Option<String> {
+        if self.words.is_empty() { None } else { Some(self.words.remove(0)) }
+    }
+
+    /// Nothing may be left.
+    pub(crate) fn end(mut self) -> Result<(), Failure> {
+        self.next().map_or(Ok(()), |word| Err(Failure(format!("{word}: what is that?"))))
+    }
+}
+
+/// Prints a line. That nobody wants to read it is no reason to stop; what would command the terminal
+/// in a text from elsewhere is shown as a question mark.
+pub(crate) fn say(line: impl Display) {
+    let harmless = |c: char| if c.is_control() && !"\t\n".contains(c) { '\u{fffd}' } else { c };
+    let line: String = line.to_string().chars().map(harmless).collect();
+    let _ = writeln!(io::stdout(), "{line}");
+}
+
+/// Says where a listener listens: with the port that the kernel has chosen, if that was asked for.
+pub(crate) fn listening(cx: &mut Context<'_>, id: Id, endpoint: &Endpoint) {
+    let text = endpoint.to_string();
+    match (text.split_once("://"), cx.on(id).local()) {
+        (Some((scheme @ ("tcp" | "udp"), _)), Some(address)) => {
+            say(format_args!("listening on {scheme}://{address}"));
+        }
+        _ => say(format_args!("listening on {text}")),
+    }
+}
+
+/// One byte each time that the signal comes, to adopt as a source.
+pub(crate) fn signal(signal: i32) -> io::Result<UnixStream> {
+    let (ours, handlers) = UnixStream::pair()?;
+    signal_hook::low_level::pipe::register(signal, handlers)?;
+    Ok(ours)
+}
+
+/// Ctrl-C stops the reactor: gracefully, the second one at once.
+pub(crate) fn stop_on_ctrl_c(reactor: &mut Reactor) -> Result<(), Failure> {
+    let signals = [signal(SIGINT)?, signal(SIGTERM)?];
+    reactor.start(|cx| {
+        for signal in signals {
+            let id = cx.adopt(signal, Half::Read)?;
+            cx.on(id).in_background(); // Or the stop would wait for it.
+        }
+        Ok(Stopper)
+    })?;
+    Ok(())
+}
+
+struct Stopper;
+
+impl Service for Stopper {
+    fn received(&mut self, cx: &mut Context<'_>, signals: &[u8]) -> usize {
+        signals.iter().for_each(|_| cx.stop(Stop::Gracefully));
+        signals.len()
+    }
+}
+
+/// Standard input, to adopt as a source.
+pub(crate) fn keyboard() -> io::Result<OwnedFd> {
+    own(io::stdin().as_fd(), File::options().read(true))
+}
+
+/// Standard output, to adopt as a source.
+pub(crate) fn screen() -> io::Result<OwnedFd> {
+    own(io::stdout().as_fd(), File::options().write(true))
+}
+
+/// A loop needs its descriptors non-blocking, and that is a flag of the open file, open(2), which we
+/// share with the shell: its next read would fail. So a terminal or a pipe is opened anew, with flags
+/// of our own. A file keeps its position instead, and never blocks anyway.
+fn own(shared: BorrowedFd<'_>, options: &mut OpenOptions) -> io::Result<OwnedFd> {
+    let file = File::from(shared.try_clone_to_owned()?);
+    if file.metadata()?.is_file() {
+        return Ok(file.into());
+    }
+    let path = match cfg!(target_os = "linux") {
+        true => format!("/proc/self/fd/{}", shared.as_raw_fd()),
+        false => "/dev/tty".to_owned(), // /dev/fd would only duplicate it, flags and all.
+    };
+    let anew = options.custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path);
+    Ok(anew.unwrap_or(file).into())
+}

@@ -1,0 +1,243 @@
+//! Load of connections that come and go: connect, one exchange, close, and again.
+
+use std::time::Duration;
+
+use echoloop::{Cause, Context, Service, TimerId};
+
+use super::lane::{Finder, Lane, State};
+use super::meter::{CONTROL, Meter, Phase, Standing};
+use super::pacer::Pacer;
+use super::streams::ALERT;
+use super::wheel::Wheel;
+use super::worker::Generator;
+
+/// How long a lane that could not connect waits before it tries again, so that a server that is gone is
+/// not stormed.
+const RETRY: Duration = Duration::from_millis(50);
+
+/// Load of connections that come and go. A lane has one connection at a time, and begins the next when the
+/// last one is closed on both sides; in an open loop, when it is due too.
+pub(super) struct Churn {
+    meter: Meter,
+    wheel: Wheel,
+    lanes: Vec<Lane>,
+    finder: Finder,
+    pacer: Option<Pacer>,
+    /// Connections begun.
+    begun: u64,
+    /// Whether any has ever been made.
+    reached: bool,
+    /// Lanes that try again when the timer comes.
+    failed: Vec<(TimerId, usize)>,
+    control: Option<TimerId>,
+    pending: u64,
+}
+
+impl Churn {
+    pub(super) fn new(meter: Meter, first: u64) -> Churn {
+        let lanes = (0..meter.load.connections).map(|lane| Lane::new(first + lane as u64));
+        Churn {
+            lanes: lanes.collect(),
+            meter,
+            wheel: Wheel::new(),
+            finder: Finder::default(),
+            pacer: None,
+            begun: 0,
+            reached: false,
+            failed: Vec::new(),
+            control: None,
+            pending: 0,
+        }
+    }
+
+    fn control(&mut self, cx: &mut Context<'_>) {
+        let hopeless = !self.reached && self.failed.len() == self.lanes.len();
+        let alive = if hopeless { 0 } else { self.lanes.len() };
+        let standing = Standing { settled: true, alive, pending: self.pending };
+        let changed = self.meter.control(cx, &standing);
+        let now = self.meter.now();
+        match self.meter.phase {
+            Phase::Warming | Phase::Measuring if changed && self.begun == 0 => {
+                match self.meter.load.rate {
+                    Some(rate) => self.pacer = Some(Pacer::new(rate, self.lanes.len(), now)),
+                    None => (0..self.lanes.len()).for_each(|index| self.dial(cx, index)),
+                }
+            }
+            Phase::Over => {
+                let unanswered: u64 = self.lanes.iter().map(|lane| lane.flying).sum();
+                self.meter.tally.errors.unanswered += unanswered;
+                self.meter.tally.errors.unsent += self.pending - unanswered;
+                return;
+            }
+            _ => {}
+        }
+        self.control = Some(cx.after(CONTROL));
+        if changed && self.pacer.is_some() {
+            self.pace(cx);
+        }
+    }
+
+    /// Begins the next connection of a lane, if there is to be one.
+    fn dial(&mut self, cx: &mut Context<'_>, index: usize) {
+        let Churn { meter, lanes, .. } = self;
+        let lane = &mut lanes[index];
+        if self.pacer.is_some() {
+            if lane.due == 0 {
+                return;
+            }
+            lane.due -= 1;
+        } else if meter.is_on() && meter.left > 0 {
+            meter.left -= u64::from(meter.left != u64::MAX);
+            self.pending += 1;
+        } else {
+            return;
+        }
+        lane.flying = 1;
+        self.connect(cx, index);
+    }
+
+    fn connect(&mut self, cx: &mut Context<'_>, index: usize) {
+        let load = &self.meter.load;
+        let local = load.local(self.begun as usize);
+        self.begun += 1;
+        match cx.connect_from(&load.endpoint, local) {
+            Ok(id) => {
+                self.finder.put(id, index);
+                let now = self.meter.now();
+                (self.lanes[index].id, self.lanes[index].state) = (Some(id), State::Dialling(now));
+            }
+            Err(error) => {
+                self.meter.tally.gone(&Cause::ConnectFailed(error.into()));
+                self.failed.push((cx.after(RETRY), index));
+            }
+        }
+    }
+
+    fn pace(&mut self, cx: &mut Context<'_>) {
+        let now = self.meter.now();
+        while self.meter.is_on()
+            && let Some(pacer) = &mut self.pacer
+            && let Some((index, due)) = pacer.next(now)
+        {
+            self.meter.recent.late.saturating_record(now - due);
+            let lane = &mut self.lanes[index];
+            lane.due += 1;
+            self.pending += 1;
+            if lane.flying == 0 && matches!(lane.state, State::Waiting | State::Gone) {
+                self.dial(cx, index);
+            }
+        }
+        if let Some(pacer) = &self.pacer
+            && self.meter.is_on()
+        {
+            let left = pacer.due().saturating_sub(self.meter.now());
+            cx.after(Duration::from_nanos(left.saturating_sub(ALERT)));
+        }
+    }
+
+    fn push(&mut self, cx: &mut Context<'_>, index: usize) {
+        let lane = &mut self.lanes[index];
+        while lane.unsent > 0 {
+            let piece = self.wheel.at(lane.out, usize::try_from(lane.unsent).unwrap_or(usize::MAX));
+            let taken = cx.send(piece);
+            lane.sent(taken);
+            if taken < piece.len() {
+                return;
+            }
+        }
+    }
+
+    /// The one reply is here.
+    fn answered(&mut self, index: usize) {
+        let now = self.meter.now();
+        let lane = &mut self.lanes[index];
+        let k = lane.answered;
+        lane.state = State::Condemned;
+        self.pending -= 1;
+        if let Some((sent, _)) = lane.answer(1) {
+            match &self.pacer {
+                None => self.meter.replied(now - sent, 1, now),
+                Some(pacer) => self.meter.replied_to(pacer.due_of(index, k), sent, now),
+            }
+        }
+    }
+}
+
+impl Generator for Churn {
+    fn meter(&mut self) -> &mut Meter {
+        &mut self.meter
+    }
+}
+
+impl Service for Churn {
+    fn opened(&mut self, cx: &mut Context<'_>) {
+        let Some(index) = self.finder.find(cx.id()) else { return };
+        let now = self.meter.now();
+        if let State::Dialling(since) = self.lanes[index].state {
+            self.meter.recent.connect.saturating_record(now - since);
+        }
+        self.reached = true;
+        self.meter.tally.connects += 1;
+        let lane = &mut self.lanes[index];
+        lane.renew(cx.id(), self.begun);
+        lane.state = State::Open;
+        lane.begin(1, self.meter.load.size, now);
+        self.push(cx, index);
+    }
+
+    fn received(&mut self, cx: &mut Context<'_>, input: &[u8]) -> usize {
+        let Some(index) = self.finder.find(cx.id()) else { return input.len() };
+        let lane = &mut self.lanes[index];
+        if input.len() as u64 > lane.owed {
+            self.meter.tally.errors.surplus += 1;
+            cx.abort();
+        } else if let Err(at) = self.wheel.compare(lane.back, input) {
+            self.meter.tally.wrong(|| format!("a wrong byte at place {at} of what has come"));
+            cx.abort();
+        } else if lane.arrived(input.len(), self.meter.load.size) > 0 {
+            self.answered(index);
+            cx.close();
+        }
+        input.len()
+    }
+
+    fn refilled(&mut self, cx: &mut Context<'_>) {
+        if let Some(index) = self.finder.find(cx.id()) {
+            self.push(cx, index);
+        }
+    }
+
+    fn closed(&mut self, cx: &mut Context<'_>, cause: &Cause) {
+        let Some(index) = self.finder.find(cx.id()) else { return };
+        if self.meter.phase == Phase::Over {
+            return; // We did that ourselves.
+        }
+        let lane = &mut self.lanes[index];
+        let state = std::mem::replace(&mut lane.state, State::Gone);
+        if lane.flying > 0 {
+            lane.flying = 0;
+            lane.answered += 1;
+            self.pending -= 1;
+            self.meter.gave_up(1);
+        }
+        if state != State::Condemned {
+            self.meter.tally.gone(cause);
+        }
+        if matches!(state, State::Dialling(_)) {
+            self.failed.push((cx.after(RETRY), index));
+        } else {
+            self.dial(cx, index);
+        }
+    }
+
+    fn timer(&mut self, cx: &mut Context<'_>, timer: TimerId) {
+        if self.control.is_none_or(|control| control == timer) {
+            self.control(cx);
+        } else if let Some(at) = self.failed.iter().position(|(waits, _)| *waits == timer) {
+            let (_, index) = self.failed.swap_remove(at);
+            self.dial(cx, index);
+        } else {
+            self.pace(cx);
+        }
+    }
+}

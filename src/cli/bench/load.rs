@@ -1,0 +1,83 @@
+//! What is to be done in one run.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use echoloop::Endpoint;
+
+/// When a run is over.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Length {
+    Time(Duration),
+    /// After so many replies.
+    Count(u64),
+}
+
+/// What is to be done in one run, by all workers or by one.
+#[derive(Clone, Debug)]
+pub(super) struct Load {
+    /// Resolved, so that nobody has to be asked for its address during the run.
+    pub(super) endpoint: Endpoint,
+    pub(super) connections: usize,
+    /// Bytes of a message.
+    pub(super) size: usize,
+    /// Most messages on their way at a time, each connection.
+    pub(super) depth: usize,
+    pub(super) length: Length,
+    pub(super) warmup: Duration,
+    /// New connections a second; the load begins before all are there.
+    pub(super) ramp: Option<f64>,
+    /// Messages a second, all connections together: an open loop.
+    pub(super) rate: Option<f64>,
+    /// Connect, one exchange, close, and again.
+    pub(super) churn: bool,
+    /// Where to connect from, in turn.
+    pub(super) bind: Vec<IpAddr>,
+    /// How long a reply may take.
+    pub(super) timeout: Duration,
+    pub(super) workers: usize,
+    /// The processors of the workers, in turn.
+    pub(super) pin: Vec<usize>,
+}
+
+impl Load {
+    /// This worker's part of it.
+    pub(super) fn part(&self, worker: usize) -> Load {
+        let whole =
+            |number: usize| number / self.workers + usize::from(worker < number % self.workers);
+        let connections = whole(self.connections);
+        let fraction = connections as f64 / self.connections as f64;
+        Load {
+            connections,
+            length: match self.length {
+                Length::Count(count) => Length::Count(
+                    count / self.workers as u64
+                        + u64::from((worker as u64) < count % self.workers as u64),
+                ),
+                time => time,
+            },
+            rate: self.rate.map(|rate| rate * fraction),
+            ramp: self.ramp.map(|ramp| ramp * fraction),
+            bind: match self.bind.len() {
+                0 => Vec::new(),
+                // Each worker begins with another address.
+                addresses => (0..addresses).map(|i| self.bind[(i + worker) % addresses]).collect(),
+            },
+            ..self.clone()
+        }
+    }
+
+    /// Where connection number `index` comes from, if it matters.
+    pub(super) fn local(&self, index: usize) -> Option<SocketAddr> {
+        let &ip = self.bind.get(index.checked_rem(self.bind.len())?)?;
+        Some(SocketAddr::new(ip, 0))
+    }
+
+    /// Replies after which it is over, if it isn't over by time.
+    pub(super) fn goal(&self) -> Option<u64> {
+        match self.length {
+            Length::Count(count) => Some(count),
+            Length::Time(_) => None,
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! The result of one run, in words.
+
+use std::fmt::Write;
+
+use super::load::{Length, Load};
+use super::table::{Table, bars};
+use super::verdict;
+use super::words::{bytes, count, duration, time};
+use super::worker::Outcome;
+
+/// The percentiles that are shown.
+pub(super) const PERCENTILES: [f64; 6] = [50.0, 90.0, 99.0, 99.9, 99.99, 100.0];
+
+/// `100 connections to tcp://127.0.0.1:8888, 64 bytes, 16 deep, closed loop, 10 s after 1 s warm-up`.
+pub(super) fn headline(load: &Load) -> String {
+    let things = match (load.endpoint.is_datagram(), load.connections) {
+        (true, 1) => "socket",
+        (true, _) => "sockets",
+        (false, 1) => "connection",
+        (false, _) => "connections",
+    };
+    let mut text = format!(
+        "{} {things} to {}, {} bytes",
+        count(load.connections as f64),
+        load.endpoint,
+        count(load.size as f64)
+    );
+    if load.depth > 1 {
+        let _ = write!(text, ", {} deep", load.depth);
+    }
+    text.push_str(match load.churn {
+        true => ", one message a connection",
+        false => "",
+    });
+    let _ = match load.rate {
+        Some(rate) => write!(text, ", open loop at {} a second", count(rate)),
+        None => write!(text, ", closed loop"),
+    };
+    let _ = match load.length {
+        Length::Time(time) => write!(text, ", {}", duration(time)),
+        Length::Count(messages) => write!(text, ", {} messages", count(messages as f64)),
+    };
+    if !load.warmup.is_zero() {
+        let _ = write!(text, " after {} of warm-up", duration(load.warmup));
+    }
+    if load.workers > 1 {
+        let _ = write!(text, ", {} workers", load.workers);
+    }
+    text
+}
+
+/// Everything about one run.
+pub(super) fn full(outcome: &Outcome) -> String {
+    let mut out = headline(&outcome.load) + "\n\n";
+    let times = &outcome.tally.times;
+    throughput(outcome, &mut out);
+    if !times.latency.is_empty() {
+        latencies(outcome, &mut out);
+        out.push('\n');
+        bars(&times.latency, &mut out);
+    }
+    resources(outcome, &mut out);
+    errors(outcome, &mut out);
+    for sentence in verdict::sentences(outcome) {
+        let _ = write!(out, "\n{sentence}");
+    }
+    out.trim_end().to_owned() + "\n"
+}
+
+fn throughput(outcome: &Outcome, out: &mut String) {
+    let load = &outcome.load;
+    let messages = outcome.tally.messages;
+    let _ = write!(out, "  {} a second", count(outcome.rate()));
+    let volume = outcome.rate() * load.size as f64;
+    let _ = write!(out, ", {}/s each way", bytes(volume));
+    let _ = writeln!(
+        out,
+        ": {} {} in {}",
+        count(messages as f64),
+        if load.churn { "connections" } else { "messages" },
+        duration(outcome.elapsed)
+    );
+}
+
+fn latencies(outcome: &Outcome, out: &mut String) {
+    let load = &outcome.load;
+    let times = &outcome.tally.times;
+    let mut rows = Vec::new();
+    if load.rate.is_some() {
+        rows.push(("from the scheduled time", &times.latency));
+        rows.push(("uncorrected, from sending", &times.uncorrected));
+        rows.push(("the schedule ran late by", &times.late));
+    } else {
+        rows.push(("latency", &times.latency));
+    }
+    if !load.endpoint.is_datagram() {
+        rows.push(("connecting", &times.connect));
+    }
+    let mut table = Table::default();
+    let name = |percent: &f64| match percent {
+        100.0 => "max".to_owned(),
+        percent => format!("p{percent}"),
+    };
+    let heads = ["min".to_owned(), "mean".to_owned()];
+    table.row([String::new()].into_iter().chain(heads).chain(PERCENTILES.iter().map(name)));
+    for (name, histogram) in rows.into_iter().filter(|(_, histogram)| !histogram.is_empty()) {
+        let values = PERCENTILES.map(|percent| time(histogram.value_at_percentile(percent)));
+        let heads = [name.to_owned(), time(histogram.min()), time(histogram.mean() as u64)];
+        table.row(heads.into_iter().chain(values));
+    }
+    out.push('\n');
+    table.print(out);
+}
+
+fn resources(outcome: &Outcome, out: &mut String) {
+    let mut table = Table::default();
+    let workers = outcome.load.workers;
+    let share = match workers {
+        1 => format!("{:.0} % of a processor", outcome.busiest * 100.0),
+        _ => format!("{:.0} % of a processor, the busiest worker", outcome.busiest * 100.0),
+    };
+    let per = |rate: f64| format!("{} messages per CPU-second", count(rate));
+    table.row(["generator".to_owned(), share, per(outcome.per_own_cpu())]);
+    if let Some(usage) = outcome.server {
+        let share = outcome.server_share();
+        let share = share.map(|share| format!("{:.0} % of a processor", share * 100.0));
+        let rate = outcome.per_server_cpu().map(per);
+        let unknown = || "processor time unknown".to_owned();
+        table.row(["server".to_owned(), share.unwrap_or_else(unknown), rate.unwrap_or_default()]);
+        if let Some(memory) = usage.memory {
+            let each = usage.idle.map(|idle| {
+                let grown = memory.saturating_sub(idle) as f64;
+                format!("{} a connection", bytes(grown / outcome.load.connections as f64))
+            });
+            table.row([String::new(), bytes(memory as f64), each.unwrap_or_default()]);
+        }
+    }
+    out.push('\n');
+    table.print(out);
+}
+
+fn errors(outcome: &Outcome, out: &mut String) {
+    let errors = &outcome.tally.errors;
+    let mut rows: Vec<_> = errors.rows().into_iter().filter(|(.., count)| *count > 0).collect();
+    if outcome.no_room > 0 {
+        rows.push(("", "datagrams that our own kernel had no room for", outcome.no_room));
+    }
+    if rows.is_empty() {
+        return;
+    }
+    out.push('\n');
+    let mut table = Table::default();
+    for (_, words, number) in rows {
+        table.row([words.to_owned(), count(number as f64)]);
+    }
+    table.print(out);
+}

@@ -1,0 +1,309 @@
+//! Load on stream connections that stay.
+
+use echoloop::{Cause, Context, Service, TimerId};
+
+use super::lane::{Finder, Lane, State};
+use super::meter::{CONTROL, Meter, Phase, Standing};
+use super::pacer::Pacer;
+use super::wheel::Wheel;
+use super::worker::Generator;
+
+/// Connections that are being made at a time: less than a usual backlog has room for, since whoever
+/// finds it full waits a second.
+pub(super) const DIALS: usize = 128;
+
+/// How long before a message is due the loop ceases to sleep: the poll counts in milliseconds.
+pub(super) const ALERT: u64 = 1_100_000;
+
+/// Load on stream connections that stay: in a closed loop, the next message of a connection goes out
+/// when a reply has come in; in an open loop, when it is due, and if the depth is used up then, as soon
+/// as there is a place.
+pub(super) struct Streams {
+    meter: Meter,
+    wheel: Wheel,
+    lanes: Vec<Lane>,
+    finder: Finder,
+    pacer: Option<Pacer>,
+    /// Lanes that have begun to connect, those of them that are at it, those that are there.
+    dialled: usize,
+    dialling: usize,
+    open: usize,
+    /// The timer that looks at the phase; others are the pacer's.
+    control: Option<TimerId>,
+    pending: u64,
+}
+
+impl Streams {
+    pub(super) fn new(meter: Meter, first: u64) -> Streams {
+        let lanes = (0..meter.load.connections).map(|lane| Lane::new(first + lane as u64));
+        Streams {
+            lanes: lanes.collect(),
+            meter,
+            wheel: Wheel::new(),
+            finder: Finder::default(),
+            pacer: None,
+            dialled: 0,
+            dialling: 0,
+            open: 0,
+            control: None,
+            pending: 0,
+        }
+    }
+
+    /// Begins to connect as many as may be at it now.
+    fn dial(&mut self, cx: &mut Context<'_>) {
+        let now = self.meter.now();
+        let allowed = match self.meter.load.ramp {
+            Some(ramp) => (now as f64 / 1e9 * ramp) as usize + 1,
+            None => usize::MAX,
+        };
+        while self.dialled < self.lanes.len().min(allowed) && self.dialling < DIALS {
+            let index = self.dialled;
+            self.dialled += 1;
+            let load = &self.meter.load;
+            match cx.connect_from(&load.endpoint, load.local(index)) {
+                Ok(id) => {
+                    self.finder.put(id, index);
+                    let lane = &mut self.lanes[index];
+                    (lane.id, lane.state) = (Some(id), State::Dialling(now));
+                    self.dialling += 1;
+                }
+                Err(error) => {
+                    self.lanes[index].state = State::Gone;
+                    self.meter.tally.gone(&Cause::ConnectFailed(error.into()));
+                }
+            }
+        }
+    }
+
+    fn control(&mut self, cx: &mut Context<'_>) {
+        self.dial(cx);
+        let waiting = self.lanes.len() - self.dialled;
+        let standing = Standing {
+            settled: waiting == 0 && self.dialling == 0,
+            alive: waiting + self.dialling + self.open,
+            pending: self.pending,
+        };
+        let changed = self.meter.control(cx, &standing);
+        let now = self.meter.now();
+        match self.meter.phase {
+            Phase::Warming | Phase::Measuring if changed && self.pacer.is_none() => {
+                self.begin(cx, now);
+            }
+            Phase::Over => self.give_up(),
+            _ => {}
+        }
+        self.control = (self.meter.phase != Phase::Over).then(|| cx.after(CONTROL));
+    }
+
+    /// All connections are there.
+    fn begin(&mut self, cx: &mut Context<'_>, now: u64) {
+        if let Some(rate) = self.meter.load.rate {
+            self.pacer = Some(Pacer::new(rate, self.lanes.len(), now));
+            self.pace(cx, now);
+            self.wait_for_due(cx);
+            return;
+        }
+        for index in 0..self.lanes.len() {
+            self.pump(cx, index, now);
+        }
+    }
+
+    /// What is still on its way at the end will not be waited for.
+    fn give_up(&mut self) {
+        for lane in &mut self.lanes {
+            self.meter.tally.errors.unanswered += std::mem::take(&mut lane.flying);
+            self.meter.tally.errors.unsent += std::mem::take(&mut lane.due);
+        }
+    }
+
+    /// Takes what is due from the schedule.
+    fn pace(&mut self, cx: &mut Context<'_>, now: u64) {
+        while self.meter.is_on()
+            && let Some(pacer) = &mut self.pacer
+            && let Some((index, due)) = pacer.next(now)
+        {
+            self.meter.recent.late.saturating_record(now - due);
+            let lane = &mut self.lanes[index];
+            if lane.state != State::Open {
+                self.meter.tally.errors.unsent += 1;
+                continue;
+            }
+            lane.due += 1;
+            self.pending += 1;
+            self.pump(cx, index, now);
+        }
+    }
+
+    /// Sleeps as long as the poll can tell, and does not sleep from then on until the message is due.
+    fn wait_for_due(&mut self, cx: &mut Context<'_>) {
+        if let Some(pacer) = &self.pacer
+            && self.meter.is_on()
+        {
+            let left = pacer.due().saturating_sub(self.meter.now());
+            cx.after(std::time::Duration::from_nanos(left.saturating_sub(ALERT)));
+        }
+    }
+
+    /// Begins as many messages on a lane as may be begun, and sends.
+    #[inline]
+    fn pump(&mut self, cx: &mut Context<'_>, index: usize, now: u64) {
+        let Streams { meter, lanes, .. } = self;
+        let lane = &mut lanes[index];
+        if lane.state != State::Open {
+            return;
+        }
+        let free = (meter.load.depth as u64).saturating_sub(lane.flying);
+        let messages = if self.pacer.is_some() {
+            let messages = free.min(lane.due);
+            lane.due -= messages;
+            messages
+        } else if meter.is_on() {
+            let messages = free.min(meter.left);
+            if meter.left != u64::MAX {
+                meter.left -= messages;
+            }
+            self.pending += messages;
+            messages
+        } else {
+            0
+        };
+        if messages > 0 {
+            lane.begin(messages, meter.load.size, now);
+            self.push(cx, index);
+        }
+    }
+
+    /// Sends what has been begun, as far as it goes.
+    #[inline]
+    fn push(&mut self, cx: &mut Context<'_>, index: usize) {
+        let lane = &mut self.lanes[index];
+        let Some(id) = lane.id else { return };
+        let mut cx = cx.on(id);
+        while lane.unsent > 0 {
+            let piece = self.wheel.at(lane.out, usize::try_from(lane.unsent).unwrap_or(usize::MAX));
+            let taken = cx.send(piece);
+            lane.sent(taken);
+            if taken < piece.len() {
+                return; // `refilled` tells when to go on.
+            }
+        }
+    }
+
+    /// Whole replies have come in: takes their times.
+    #[inline]
+    fn answered(&mut self, index: usize, mut replies: u64, now: u64) {
+        let lane = &mut self.lanes[index];
+        self.pending -= replies;
+        while replies > 0 {
+            let k = lane.answered;
+            let Some((sent, messages)) = lane.answer(replies) else { return };
+            replies -= messages;
+            match &self.pacer {
+                None => self.meter.replied(now - sent, messages, now),
+                Some(pacer) => {
+                    for k in k..k + messages {
+                        self.meter.replied_to(pacer.due_of(index, k), sent, now);
+                    }
+                }
+            }
+        }
+    }
+
+    #[cold]
+    fn condemn(&mut self, cx: &mut Context<'_>, index: usize, wrong: Option<usize>) {
+        let lane = &mut self.lanes[index];
+        lane.state = State::Condemned;
+        match wrong {
+            Some(at) => self.meter.tally.wrong(|| {
+                let number = lane.answered;
+                format!(
+                    "connection {index}: a wrong byte, {at} bytes behind the end of reply {number}"
+                )
+            }),
+            None => self.meter.tally.errors.surplus += 1,
+        }
+        cx.abort();
+    }
+}
+
+impl Generator for Streams {
+    fn meter(&mut self) -> &mut Meter {
+        &mut self.meter
+    }
+}
+
+impl Service for Streams {
+    fn opened(&mut self, cx: &mut Context<'_>) {
+        let Some(index) = self.finder.find(cx.id()) else { return };
+        let now = self.meter.now();
+        let lane = &mut self.lanes[index];
+        if let State::Dialling(since) = lane.state {
+            self.meter.recent.connect.saturating_record(now - since);
+        }
+        lane.state = State::Open;
+        self.meter.tally.connects += 1;
+        self.dialling -= 1;
+        self.open += 1;
+        self.pump(cx, index, now);
+        self.dial(cx);
+    }
+
+    fn received(&mut self, cx: &mut Context<'_>, input: &[u8]) -> usize {
+        let Some(index) = self.finder.find(cx.id()) else { return input.len() };
+        let now = self.meter.now();
+        let lane = &mut self.lanes[index];
+        if input.len() as u64 > lane.owed {
+            self.condemn(cx, index, None);
+        } else if let Err(at) = self.wheel.compare(lane.back, input) {
+            self.condemn(cx, index, Some(at));
+        } else {
+            let replies = lane.arrived(input.len(), self.meter.load.size);
+            if replies > 0 {
+                self.answered(index, replies, now);
+                self.pump(cx, index, now);
+                if self.pacer.is_some() {
+                    self.pace(cx, now);
+                }
+            }
+        }
+        input.len()
+    }
+
+    fn refilled(&mut self, cx: &mut Context<'_>) {
+        if let Some(index) = self.finder.find(cx.id()) {
+            self.push(cx, index);
+        }
+    }
+
+    fn closed(&mut self, cx: &mut Context<'_>, cause: &Cause) {
+        let Some(index) = self.finder.find(cx.id()) else { return };
+        if self.meter.phase == Phase::Over {
+            return; // We did that ourselves.
+        }
+        let lane = &mut self.lanes[index];
+        let state = std::mem::replace(&mut lane.state, State::Gone);
+        let (flying, due) = (std::mem::take(&mut lane.flying), std::mem::take(&mut lane.due));
+        self.pending -= flying + due;
+        self.meter.gave_up(flying);
+        self.meter.tally.errors.unsent += due;
+        match state {
+            State::Dialling(_) => self.dialling -= 1,
+            _ => self.open -= 1,
+        }
+        if state != State::Condemned {
+            self.meter.tally.gone(cause);
+        }
+        self.dial(cx);
+    }
+
+    fn timer(&mut self, cx: &mut Context<'_>, timer: TimerId) {
+        if self.control.is_none_or(|control| control == timer) {
+            self.control(cx);
+        } else {
+            let now = self.meter.now();
+            self.pace(cx, now);
+            self.wait_for_due(cx);
+        }
+    }
+}

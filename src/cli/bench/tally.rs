@@ -1,0 +1,193 @@
+//! What is counted, and how long it took.
+
+use std::io;
+use std::ops::AddAssign;
+
+use echoloop::Cause;
+use hdrhistogram::Histogram;
+
+/// The longest time that is told from longer ones: an hour, in nanoseconds.
+const LONGEST: u64 = 3_600_000_000_000;
+
+/// Times in nanoseconds with three significant digits, from one nanosecond to an hour: 270 KiB,
+/// however many there are.
+pub(super) fn histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, LONGEST, 3).expect("these bounds make sense")
+}
+
+/// The histograms of a run.
+#[derive(Clone)]
+pub(super) struct Times {
+    /// From when a message was to be sent, to its reply. In a closed loop that is when it was sent.
+    pub(super) latency: Histogram<u64>,
+    /// From when it was sent in fact. Only in an open loop is there a difference.
+    pub(super) uncorrected: Histogram<u64>,
+    /// From the order to connect to the connection.
+    pub(super) connect: Histogram<u64>,
+    /// How late the schedule of an open loop ran, by our own fault.
+    pub(super) late: Histogram<u64>,
+}
+
+impl Times {
+    pub(super) fn new() -> Times {
+        Times {
+            latency: histogram(),
+            uncorrected: histogram(),
+            connect: histogram(),
+            late: histogram(),
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        for histogram in self.all() {
+            if !histogram.is_empty() {
+                histogram.reset();
+            }
+        }
+    }
+
+    /// All but that of the connections.
+    pub(super) fn of_messages(&mut self) -> [&mut Histogram<u64>; 3] {
+        [&mut self.latency, &mut self.uncorrected, &mut self.late]
+    }
+
+    fn all(&mut self) -> [&mut Histogram<u64>; 4] {
+        [&mut self.latency, &mut self.uncorrected, &mut self.connect, &mut self.late]
+    }
+
+    pub(super) fn add(&mut self, other: &Times) {
+        let others = [&other.latency, &other.uncorrected, &other.connect, &other.late];
+        for (ours, theirs) in self.all().into_iter().zip(others) {
+            if !theirs.is_empty() {
+                ours.add(theirs).expect("all histograms have the same bounds");
+            }
+        }
+    }
+}
+
+macro_rules! counts {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $words:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Default)]
+        pub(super) struct $name {
+            $($(#[$field_doc])* pub(super) $field: u64,)*
+        }
+
+        impl $name {
+            /// The name for machines, the words for people, the count.
+            pub(super) fn rows(&self) -> Vec<(&'static str, &'static str, u64)> {
+                vec![$((stringify!($field), $words, self.$field),)*]
+            }
+        }
+
+        impl AddAssign<&$name> for $name {
+            fn add_assign(&mut self, other: &$name) {
+                $(self.$field += other.$field;)*
+            }
+        }
+    };
+}
+
+counts! {
+    /// Everything that went wrong, by kind.
+    Errors {
+        /// Replies that differ from what was sent.
+        wrong: "wrong replies",
+        /// Bytes or datagrams that nobody had asked for.
+        surplus: "replies to nothing",
+        refused: "connections refused",
+        timed_out: "connections that took too long",
+        no_ports: "connections without a free local port",
+        reset: "connections reset",
+        ended: "connections ended by the server",
+        failed: "other failures",
+        /// Sent, and the connection went, or the run did.
+        unanswered: "messages without a reply",
+        /// Due in an open loop, and never sent.
+        unsent: "messages that could not be sent",
+        /// Datagrams without a reply in time.
+        lost: "datagrams lost",
+        /// The same, and the reply came later. They are counted as lost too.
+        late: "datagrams that came too late",
+        duplicates: "datagrams received twice",
+        reordered: "datagrams out of order",
+        unreachable: "datagrams that could not be delivered",
+    }
+}
+
+impl Errors {
+    pub(super) fn total(&self) -> u64 {
+        self.rows().iter().map(|(.., count)| count).sum()
+    }
+
+    /// Those that say that the server is wrong, not merely slow, full or far away.
+    pub(super) fn faults(&self) -> u64 {
+        self.wrong + self.surplus
+    }
+
+    /// A connection that is not there any more, or never was.
+    pub(super) fn gone(&mut self, cause: &Cause) {
+        *match cause {
+            Cause::Ended | Cause::Closed => &mut self.ended,
+            Cause::ConnectFailed(error) | Cause::Failed(error) => match error.kind() {
+                io::ErrorKind::ConnectionRefused => &mut self.refused,
+                io::ErrorKind::TimedOut => &mut self.timed_out,
+                io::ErrorKind::AddrNotAvailable | io::ErrorKind::AddrInUse => &mut self.no_ports,
+                io::ErrorKind::ConnectionReset
+                | io::ErrorKind::BrokenPipe
+                | io::ErrorKind::ConnectionAborted => &mut self.reset,
+                _ => &mut self.failed,
+            },
+            _ => &mut self.failed,
+        } += 1;
+    }
+}
+
+/// What one worker, or all of them, have done in the measured time.
+#[derive(Clone)]
+pub(super) struct Tally {
+    /// Replies that were right.
+    pub(super) messages: u64,
+    /// Connections that were made.
+    pub(super) connects: u64,
+    pub(super) errors: Errors,
+    pub(super) times: Times,
+    /// In words, what was wrong with the first wrong reply.
+    pub(super) first_fault: Option<String>,
+    /// The first error of the system that was none of the usual ones, or the usual one.
+    pub(super) first_error: Option<String>,
+}
+
+impl Tally {
+    pub(super) fn new() -> Tally {
+        Tally {
+            messages: 0,
+            connects: 0,
+            errors: Errors::default(),
+            times: Times::new(),
+            first_fault: None,
+            first_error: None,
+        }
+    }
+
+    pub(super) fn add(&mut self, other: Tally) {
+        self.messages += other.messages;
+        self.connects += other.connects;
+        self.errors += &other.errors;
+        self.times.add(&other.times);
+        self.first_fault = self.first_fault.take().or(other.first_fault);
+        self.first_error = self.first_error.take().or(other.first_error);
+    }
+
+    /// A connection that is not there any more.
+    pub(super) fn gone(&mut self, cause: &Cause) {
+        self.errors.gone(cause);
+        self.first_error.get_or_insert_with(|| cause.to_string());
+    }
+
+    /// A reply that can't be right.
+    pub(super) fn wrong(&mut self, what: impl FnOnce() -> String) {
+        self.errors.wrong += 1;
+        self.first_fault.get_or_insert_with(what);
+    }
+}

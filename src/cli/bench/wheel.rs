@@ -1,0 +1,107 @@
+//! The bytes that are sent, and what must come back.
+
+/// Bytes of a turn of the wheel. A prime, so that whatever the size of the messages is, 65,521 of them
+/// pass before one begins where an earlier one did; and small enough for a second-level cache.
+const PERIOD: usize = 65_521;
+
+/// Bytes that can be had in one piece, from wherever.
+const PIECE: usize = 128 * 1024;
+
+/// Endless random bytes, the same ones again and again.
+///
+/// What a connection sends is the wheel unrolled, from a place of its own on:
+///
+/// ```text
+///   wheel:       5f a0 13 … 77 | 5f a0 13 … 77 | 5f …
+///   connection:        └─ message 0 ─┴─ message 1 ─┴─ …
+/// ```
+///
+/// So a message is a slice that is there already, and what comes back is compared as it comes,
+/// whatever the cuts, with one `memcmp` and without being gathered first. A message that is lost,
+/// doubled, moved, or that belongs to another connection stands at the wrong place, and differs.
+pub(super) struct Wheel {
+    bytes: Vec<u8>,
+}
+
+impl Wheel {
+    pub(super) fn new() -> Wheel {
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64; // Any but zero: xorshift64, Marsaglia 2003.
+        let mut next = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 32) as u8
+        };
+        let turn: Vec<u8> = (0..PERIOD).map(|_| next()).collect();
+        Wheel { bytes: turn.iter().copied().cycle().take(PERIOD + PIECE).collect() }
+    }
+
+    /// Any number as a place on the wheel; numbers that differ by little lie far apart.
+    pub(super) fn place(number: u64) -> u32 {
+        (number.wrapping_mul(25_741) % PERIOD as u64) as u32
+    }
+
+    /// The place that lies so many bytes behind this one.
+    #[inline]
+    pub(super) fn after(place: u32, bytes: usize) -> u32 {
+        ((place as usize + bytes) % PERIOD) as u32
+    }
+
+    /// Up to so many bytes from this place on, in one piece, as many as there are.
+    #[inline]
+    pub(super) fn at(&self, place: u32, bytes: usize) -> &[u8] {
+        let place = place as usize;
+        &self.bytes[place..place + bytes.min(PIECE)]
+    }
+
+    /// Compares, from this place on. `Err`: how many bytes were right before the first wrong one.
+    #[inline]
+    pub(super) fn compare(&self, place: u32, bytes: &[u8]) -> Result<(), usize> {
+        if bytes.len() <= PIECE && self.at(place, bytes.len()) == bytes {
+            return Ok(());
+        }
+        self.compare_by_pieces(place, bytes)
+    }
+
+    #[cold]
+    fn compare_by_pieces(&self, mut place: u32, bytes: &[u8]) -> Result<(), usize> {
+        for (index, piece) in bytes.chunks(PIECE).enumerate() {
+            let right = self.at(place, piece.len());
+            if let Some(wrong) = right.iter().zip(piece).position(|(a, b)| a != b) {
+                return Err(index * PIECE + wrong);
+            }
+            place = Wheel::after(place, piece.len());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_byte_is_found_wherever_it_is() {
+        let wheel = Wheel::new();
+        let place = Wheel::place(41);
+        let mut message: Vec<u8> = wheel.at(place, PIECE).to_vec();
+        message.extend_from_slice(wheel.at(Wheel::after(place, PIECE), 100));
+        assert_eq!(wheel.compare(place, &message), Ok(()));
+        for wrong in [0, 1, 65_520, 65_521, PIECE, message.len() - 1] {
+            message[wrong] ^= 1;
+            assert_eq!(wheel.compare(place, &message), Err(wrong));
+            message[wrong] ^= 1;
+        }
+    }
+
+    #[test]
+    fn messages_and_connections_can_be_told_apart() {
+        let wheel = Wheel::new();
+        for size in [8, 64, 1200, 65_536] {
+            let first = wheel.at(Wheel::place(0), size);
+            let next = Wheel::after(Wheel::place(0), size);
+            assert_ne!(first, wheel.at(next, size));
+            assert_ne!(first, wheel.at(Wheel::place(1), size));
+        }
+    }
+}

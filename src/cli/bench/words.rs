@@ -1,0 +1,67 @@
+//! Numbers as people read them.
+
+use std::time::Duration;
+
+/// Three digits and a unit: `87 ns`, `12.3 µs`, `1.25 ms`, `3.00 s`.
+pub(super) fn time(nanos: u64) -> String {
+    let (value, unit) = match nanos {
+        0..1_000 => return format!("{nanos} ns"),
+        1_000..1_000_000 => (nanos as f64 / 1e3, "µs"),
+        1_000_000..1_000_000_000 => (nanos as f64 / 1e6, "ms"),
+        _ => (nanos as f64 / 1e9, "s"),
+    };
+    format!("{} {unit}", digits(value))
+}
+
+pub(super) fn duration(duration: Duration) -> String {
+    time(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
+}
+
+/// Three digits and a unit: `512 B`, `64.0 KiB`.
+pub(super) fn bytes(bytes: f64) -> String {
+    let units = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let (mut value, mut unit) = (bytes, 0);
+    while value >= 1024.0 && unit + 1 < units.len() {
+        (value, unit) = (value / 1024.0, unit + 1);
+    }
+    if unit == 0 { format!("{value:.0} B") } else { format!("{} {}", digits(value), units[unit]) }
+}
+
+/// With a comma for each thousand: `1,234,567`.
+pub(super) fn count(number: f64) -> String {
+    let text = format!("{:.0}", number.abs());
+    let mut grouped = String::new();
+    for (index, digit) in text.chars().enumerate() {
+        if index > 0 && (text.len() - index) % 3 == 0 {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+fn digits(value: f64) -> String {
+    match value {
+        ..9.995 => format!("{value:.2}"),
+        ..99.95 => format!("{value:.1}"),
+        _ => format!("{value:.0}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_digits_say_it() {
+        assert_eq!(time(87), "87 ns");
+        assert_eq!(time(12_345), "12.3 µs");
+        assert_eq!(time(1_250_000), "1.25 ms");
+        assert_eq!(time(200_000_000_000), "200 s");
+        assert_eq!(bytes(512.0), "512 B");
+        assert_eq!(bytes(65_536.0), "64.0 KiB");
+        assert_eq!(count(1_234_567.0), "1,234,567");
+        assert_eq!(count(0.0), "0");
+        assert_eq!(count(100.0), "100");
+    }
+}

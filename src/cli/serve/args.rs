@@ -1,0 +1,262 @@
+//! The arguments of `serve`, and the configuration they stand for.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use echoloop::{Config, Endpoint, Prefix, Rate, describe};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::cli::units::{count, duration, size};
+
+/// Sockets and files that aren't connections: the poller, listeners, signals, standard streams.
+const RESERVED_DESCRIPTORS: u64 = 64;
+
+/// A service and where it is offered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Offer {
+    pub(crate) service: ServiceName,
+    pub(crate) endpoint: Endpoint,
+}
+
+/// What can be served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ServiceName {
+    Echo,
+    Pong,
+}
+
+impl FromStr for Offer {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Offer, String> {
+        let Some((service, endpoint)) = text.split_once('=') else {
+            return Err("expected SERVICE=ENDPOINT, such as echo=tcp://127.0.0.1:8888".to_string());
+        };
+        let service = match service {
+            "echo" => ServiceName::Echo,
+            "pong" => ServiceName::Pong,
+            _ => return Err(format!("unknown service \"{service}\", expected echo or pong")),
+        };
+        let endpoint = endpoint.parse().map_err(|error| describe(&error))?;
+        Ok(Offer { service, endpoint })
+    }
+}
+
+impl fmt::Display for ServiceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ServiceName::Echo => "echo",
+            ServiceName::Pong => "pong",
+        })
+    }
+}
+
+impl fmt::Display for Offer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.service, self.endpoint)
+    }
+}
+
+/// What to serve, where, and within which limits.
+#[derive(clap::Args, Clone, Debug)]
+#[command(after_help = "\
+Endpoints: tcp://HOST:PORT, udp://HOST:PORT, unix://PATH, unixgram://PATH; port 0 takes any free
+one. What is really bound is printed, a line each: `listening on SERVICE=ENDPOINT`.
+
+Counts take k and m, sizes KiB and MiB, times ms, s, m and h.
+
+Signals: SIGINT and SIGTERM stop gracefully, the second one at once; SIGUSR1 logs the statistics.
+Exit status: 0 stopped, 1 it could not serve, 2 the command line makes no sense.")]
+pub(crate) struct Args {
+    /// What to serve where: echo=tcp://0.0.0.0:7777, pong=udp://[::]:8889, echo=unix:///run/e.sock
+    #[arg(value_name = "SERVICE=ENDPOINT", default_values = [
+        "echo=tcp://127.0.0.1:8888",
+        "echo=udp://127.0.0.1:8888",
+        "pong=tcp://127.0.0.1:8889",
+        "pong=udp://127.0.0.1:8889",
+    ])]
+    pub(crate) offers: Vec<Offer>,
+
+    /// What pong answers
+    #[arg(long, value_name = "TEXT", default_value = "pong")]
+    pub(crate) reply: String,
+
+    /// Event loops, a thread each; the kernel spreads the clients (SO_REUSEPORT). Unix sockets are
+    /// served by the first
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) workers: u32,
+
+    /// Keep each worker on a core of its own
+    #[arg(long)]
+    pub(crate) pin: bool,
+
+    #[command(flatten)]
+    limits: Limits,
+}
+
+/// Everything that [`Config`] can limit.
+#[derive(clap::Args, Clone, Debug)]
+#[command(next_help_heading = "Limits")]
+struct Limits {
+    /// Connections at once, all workers together; others wait in the backlog [default: what the
+    /// descriptor limit allows, which is raised to the hard limit]
+    #[arg(long, value_name = "N", value_parser = positive)]
+    connections: Option<u64>,
+    /// Connections at once from one address; more are refused [default: no limit]
+    #[arg(long, value_name = "N", value_parser = positive)]
+    connections_per_source: Option<u64>,
+    /// Connections accepted a second, each worker; others wait in the backlog [default: no limit]
+    #[arg(long, value_name = "N", value_parser = positive)]
+    accept_rate: Option<u64>,
+    /// Serve only peers within this prefix, such as 10.0.0.0/8; may be repeated
+    #[arg(long, value_name = "PREFIX", value_parser = prefix)]
+    allow: Vec<Prefix>,
+    /// Don't serve peers within this prefix; may be repeated
+    #[arg(long, value_name = "PREFIX", value_parser = prefix)]
+    deny: Vec<Prefix>,
+    /// Close connections that are quiet for so long [default: never]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    idle_timeout: Option<Duration>,
+    /// How long a closing connection may take to send what is left, and its peer to end
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "5s")]
+    linger: Duration,
+    /// Bytes kept for a client that doesn't read
+    #[arg(long, value_name = "SIZE", value_parser = size_from::<1>, default_value = "256KiB")]
+    output_limit: usize,
+    /// Bytes of an unfinished message
+    #[arg(long, value_name = "SIZE", value_parser = size_from::<1>, default_value = "64KiB")]
+    input_limit: usize,
+    /// Bytes kept for all clients together, each worker
+    #[arg(long, value_name = "SIZE", value_parser = size, default_value = "256MiB")]
+    kept_total: usize,
+    /// Bytes of a line that pong answers
+    #[arg(long, value_name = "SIZE", value_parser = size, default_value = "8KiB")]
+    line_length: usize,
+    /// Connections accepted by one listener before others have their go
+    #[arg(long, value_name = "N", value_parser = positive, default_value = "64")]
+    accepts_per_share: u64,
+    /// Bytes read from one connection before others have their go
+    #[arg(long, value_name = "SIZE", value_parser = size_from::<1>, default_value = "256KiB")]
+    bytes_per_share: usize,
+    /// Datagrams received by one socket before others have their go
+    #[arg(long, value_name = "N", value_parser = positive, default_value = "256")]
+    datagrams_per_share: u64,
+    /// The buffer that all streams are read into
+    #[arg(long, value_name = "SIZE", value_parser = size_from::<4096>, default_value = "64KiB")]
+    read_buffer: usize,
+    /// The kernel's receive buffer of each socket [default: the kernel's choice]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    receive_buffer: Option<usize>,
+    /// The kernel's send buffer of each socket [default: the kernel's choice]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    send_buffer: Option<usize>,
+    /// Connections that may wait to be accepted
+    #[arg(long, value_name = "N", value_parser = positive, default_value = "4096")]
+    backlog: u64,
+    /// Let TCP wait a little for more before it sends (no TCP_NODELAY)
+    #[arg(long)]
+    delay: bool,
+    /// Ask silent TCP peers whether they are still there, after so long [default: never]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    keep_alive: Option<Duration>,
+    /// Datagrams a second for each source that isn't loopback; 0: no limit
+    #[arg(long, value_name = "N", value_parser = count, default_value = "10k")]
+    datagram_rate: u64,
+    /// Answer datagrams from ports below 1024 too
+    #[arg(long)]
+    low_ports: bool,
+    /// Don't let the kernel join and split datagrams (UDP_GRO, UDP_SEGMENT)
+    #[arg(long)]
+    no_offload: bool,
+}
+
+impl Args {
+    /// What these arguments mean for each worker. Raises the descriptor limit on the way.
+    pub(crate) fn config(&self) -> Config {
+        let limits = &self.limits;
+        let workers = u64::from(self.workers);
+        let descriptors = raise_descriptor_limit();
+        let default = descriptors.saturating_sub(RESERVED_DESCRIPTORS * workers).max(1);
+        let connections = limits.connections.unwrap_or(default).div_ceil(workers);
+        Config {
+            connections: Some(small(connections)),
+            connections_per_source: limits.connections_per_source.map(small),
+            accept_rate: limits.accept_rate.map(rate),
+            output_limit: limits.output_limit,
+            input_limit: limits.input_limit,
+            kept_total: limits.kept_total,
+            line_length: limits.line_length,
+            idle_timeout: limits.idle_timeout,
+            linger: limits.linger,
+            accepts_per_share: small(limits.accepts_per_share),
+            bytes_per_share: limits.bytes_per_share,
+            datagrams_per_share: small(limits.datagrams_per_share),
+            read_buffer: limits.read_buffer,
+            receive_buffer: limits.receive_buffer,
+            send_buffer: limits.send_buffer,
+            backlog: small(limits.backlog),
+            nodelay: !limits.delay,
+            keep_alive: limits.keep_alive,
+            reuse_port: self.workers > 1,
+            allow: limits.allow.clone(),
+            deny: limits.deny.clone(),
+            low_ports: limits.low_ports,
+            datagram_rate: (limits.datagram_rate > 0).then(|| rate(limits.datagram_rate)),
+            offload: !limits.no_offload,
+            ..Config::default()
+        }
+    }
+}
+
+/// Raises the soft limit of descriptors to the hard one. Returns what holds then.
+fn raise_descriptor_limit() -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, ..limit };
+    match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => raised.current.unwrap_or(u64::MAX),
+        Err(_) => limit.current.unwrap_or(u64::MAX),
+    }
+}
+
+/// As many in a second, and as many at once.
+fn rate(per_second: u64) -> Rate {
+    let per_second = small(per_second);
+    Rate { per_second, burst: per_second }
+}
+
+/// The number, or the largest that fits.
+fn small<T: TryFrom<u64> + Bounded>(number: u64) -> T {
+    T::try_from(number).unwrap_or(T::MOST)
+}
+
+trait Bounded {
+    const MOST: Self;
+}
+
+impl Bounded for u32 {
+    const MOST: u32 = u32::MAX;
+}
+
+impl Bounded for usize {
+    const MOST: usize = usize::MAX;
+}
+
+fn positive(text: &str) -> Result<u64, String> {
+    match count(text)? {
+        0 => Err("expected at least 1".to_string()),
+        count => Ok(count),
+    }
+}
+
+fn size_from<const LEAST: usize>(text: &str) -> Result<usize, String> {
+    match size(text)? {
+        size if size < LEAST => Err(format!("expected at least {LEAST} bytes")),
+        size => Ok(size),
+    }
+}
+
+fn prefix(text: &str) -> Result<Prefix, String> {
+    text.parse().map_err(|error| describe(&error))
+}

@@ -1,0 +1,202 @@
+//! One reactor, or one for each of several threads.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
+
+use echoloop::{Address, Config, Echo, Endpoint, Handle, Pong, Reactor, Service, Statistics, Stop};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use signal_hook::consts::SIGUSR1;
+
+use super::Args;
+use super::args::{Offer, ServiceName};
+use super::logged::Logged;
+use crate::cli::Done;
+use crate::cli::signals::{on_signal, stop_on_signals};
+
+/// Serves until it is told to stop.
+pub(crate) fn run(args: Args) -> Done {
+    let config = args.config();
+    if args.workers == 1 { run_one(&args, config) } else { run_many(&args, &config) }
+}
+
+fn run_one(args: &Args, config: Config) -> Done {
+    pin(args, 0);
+    let mut reactor = Reactor::new(config)?;
+    let bound = listen(&mut reactor, &args.offers, &args.reply)?;
+    stop_on_signals(&mut reactor)?;
+    on_signal(&mut reactor, SIGUSR1, |cx| log::info!("statistics\n{}", cx.statistics()))?;
+    announce(&bound);
+    reactor.run()?;
+    conclude("", &reactor.statistics());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A thread for each worker; this one only listens to signals. It stops when all the others have.
+fn run_many(args: &Args, config: &Config) -> Done {
+    let mut control = Reactor::new(Config::default())?;
+    let mut workers: Vec<Worker> = Vec::new();
+    let mut offers = args.offers.clone();
+    let left = Arc::new(AtomicU32::new(args.workers));
+    for number in 0..args.workers {
+        match start(number, args, &offers, config.clone(), (control.handle(), left.clone())) {
+            Ok((worker, bound)) => {
+                workers.push(worker);
+                if number == 0 {
+                    announce(&bound);
+                    // The others share its ports, which it may have chosen just now.
+                    offers = bound;
+                    offers.retain(|offer| {
+                        matches!(offer.endpoint, Endpoint::Tcp { .. } | Endpoint::Udp { .. })
+                    });
+                }
+            }
+            Err(error) => {
+                finish(workers, Some(Stop::AtOnce))?;
+                return Err(error);
+            }
+        }
+    }
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        let handles: Vec<_> = workers.iter().map(|worker| worker.handle.clone()).collect();
+        on_signal(&mut control, signal, move |_| {
+            for handle in &handles {
+                handle.stop(Stop::Gracefully);
+            }
+        })?;
+    }
+    let handles: Vec<_> = workers.iter().map(|worker| worker.handle.clone()).collect();
+    on_signal(&mut control, SIGUSR1, move |_| {
+        for (number, handle) in handles.iter().enumerate() {
+            handle.run(move |cx| log::info!("worker {number} statistics\n{}", cx.statistics()));
+        }
+    })?;
+    control.run()?;
+    // If somebody is left, another one has failed, and that is the end for all.
+    let failed = left.load(Ordering::Acquire) > 0;
+    finish(workers, failed.then_some(Stop::Gracefully))
+}
+
+/// A thread that serves.
+struct Worker {
+    handle: Handle,
+    thread: thread::JoinHandle<Result<Statistics, echoloop::Error>>,
+}
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+/// Starts a worker, and waits until it listens, or can't.
+fn start(
+    number: u32,
+    args: &Args,
+    offers: &[Offer],
+    config: Config,
+    (control, left): (Handle, Arc<AtomicU32>),
+) -> Result<(Worker, Vec<Offer>), Box<dyn Error>> {
+    let (ready, listening) = mpsc::sync_channel::<Result<(Handle, Vec<Offer>), Failure>>(1);
+    let (args, offers) = (args.clone(), offers.to_vec());
+    let serve = move || {
+        pin(&args, number as usize);
+        let set_up = || -> Result<_, Failure> {
+            let mut reactor = Reactor::new(config)?;
+            let bound = listen(&mut reactor, &offers, &args.reply)?;
+            Ok((reactor, bound))
+        };
+        let mut reactor = match set_up() {
+            Ok((reactor, bound)) => {
+                let _ = ready.send(Ok((reactor.handle(), bound)));
+                reactor
+            }
+            Err(error) => {
+                let _ = ready.send(Err(error));
+                return Ok(Statistics::default());
+            }
+        };
+        let served = reactor.run();
+        // The last to leave turns off the light; so does one who fails.
+        if left.fetch_sub(1, Ordering::AcqRel) == 1 || served.is_err() {
+            control.stop(Stop::Gracefully);
+        }
+        served.map(|()| reactor.statistics())
+    };
+    let thread = thread::Builder::new().name(format!("worker {number}")).spawn(serve)?;
+    let (handle, bound) = listening.recv()?.map_err(|error| error as Box<dyn Error>)?;
+    Ok((Worker { handle, thread }, bound))
+}
+
+/// Waits for all workers, and shows what each has done.
+fn finish(workers: Vec<Worker>, stop: Option<Stop>) -> Done {
+    for worker in &workers {
+        stop.map(|how| worker.handle.stop(how));
+    }
+    for (number, worker) in workers.into_iter().enumerate() {
+        let served = worker.thread.join().map_err(|_| "a worker has died")?;
+        conclude(&format!("worker {number}\n"), &served?);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Listens on everything, or on nothing. Returns the offers with the addresses really bound.
+fn listen(
+    reactor: &mut Reactor,
+    offers: &[Offer],
+    reply: &str,
+) -> Result<Vec<Offer>, echoloop::Error> {
+    let log = log::log_enabled!(log::Level::Debug);
+    let listen = |offer: &Offer| {
+        let (name, endpoint) = (offer.service, &offer.endpoint);
+        let id = match (name, log) {
+            (ServiceName::Echo, false) => reactor.listen(endpoint, Echo),
+            (ServiceName::Echo, true) => reactor.listen(endpoint, logged("echo", Echo)),
+            (ServiceName::Pong, false) => reactor.listen(endpoint, Pong::new(reply)),
+            (ServiceName::Pong, true) => reactor.listen(endpoint, logged("pong", Pong::new(reply))),
+        }?;
+        let endpoint = match (endpoint, reactor.local(id)) {
+            (Endpoint::Tcp { .. }, Some(Address::Ip(bound))) => {
+                Endpoint::Tcp { host: bound.ip().to_string(), port: bound.port() }
+            }
+            (Endpoint::Udp { .. }, Some(Address::Ip(bound))) => {
+                Endpoint::Udp { host: bound.ip().to_string(), port: bound.port() }
+            }
+            (endpoint, _) => endpoint.clone(),
+        };
+        Ok(Offer { service: name, endpoint })
+    };
+    offers.iter().map(listen).collect()
+}
+
+fn logged<S: Service>(name: &'static str, inner: S) -> Logged<S> {
+    Logged { inner, name }
+}
+
+/// Standard output may be closed, or a pipe that nobody reads any more. That is no reason not to serve.
+fn announce(bound: &[Offer]) {
+    let text: String = bound.iter().map(|offer| format!("listening on {offer}\n")).collect();
+    let mut out = io::stdout();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+fn conclude(title: &str, statistics: &Statistics) {
+    if log::log_enabled!(log::Level::Warn) {
+        let _ = writeln!(io::stdout(), "{title}{statistics}");
+    }
+}
+
+/// Keeps this thread on a core of its own, as long as there are any.
+fn pin(args: &Args, number: usize) {
+    if !args.pin {
+        return;
+    }
+    let pinned = sched_getaffinity(None).and_then(|allowed| {
+        let cores: Vec<_> = (0..CpuSet::MAX_CPU).filter(|&core| allowed.is_set(core)).collect();
+        let mut own = CpuSet::new();
+        own.set(cores[number % cores.len()]);
+        sched_setaffinity(None, &own)
+    });
+    if let Err(error) = pinned {
+        log::warn!("worker {number} could not be kept on one core: {error}");
+    }
+}

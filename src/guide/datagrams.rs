@@ -1,0 +1,47 @@
+//! Datagrams: everything that is different without connections.
+//!
+//! A datagram socket has no backlog, no accept, no end. One socket serves all; who a datagram is from
+//! comes with it. [`Service::datagram`](crate::Service::datagram) is called for each, and
+//! [`Context::reply`](crate::Context::reply) answers. A datagram of 0 bytes is one like any other, and
+//! not an end. Membership, if there is any, is a matter of time: whoever has not been heard of for long
+//! is gone, which is what [timers](crate::Context::every) are for.
+//!
+//! # A full buffer
+//!
+//! When the send buffer is full, the answer is dropped, and counted. To keep it would only move the
+//! queue from the kernel, which knows when to drop, into our memory, which doesn't. UDP clients have to
+//! cope with loss anyway.
+//!
+//! # The weapon
+//!
+//! A UDP sender writes its own return address. An echo server that answers whatever it gets is a tool
+//! for hitting others. If the forged sender is another echo server, the two of them throw the
+//! datagram to and fro for ever; if it is chargen, for ever and growing. If the answer is longer than
+//! the question, the forger can hit harder than he could himself.
+//!
+//! So some sources get no answer: port 0, multicast and broadcast addresses, our own address, a port
+//! equal to ours (the other echo server), ports below 1024 (chargen and friends). The rate for each source
+//! beyond this machine is limited. And [`Context::reply`](crate::Context::reply) refuses answers that
+//! are longer than what they answer:
+//!
+//! ```
+//! # use std::time::Instant;
+//! # use echoloop::{Context, Peer, Service};
+//! struct Uptime {
+//!     since: Instant,
+//! }
+//!
+//! impl Service for Uptime {
+//!     fn datagram(&mut self, cx: &mut Context<'_>, _from: &Peer, _payload: &[u8]) {
+//!         let seconds = (cx.now() - self.since).as_secs().to_be_bytes();
+//!         cx.reply(&seconds); // Nothing, to somebody who has asked with less than 8 bytes.
+//!     }
+//! }
+//! ```
+//!
+//! # Many at once
+//!
+//! One call of `recvmmsg` brings up to 32 datagrams, and their answers leave with one `sendmmsg`. Where
+//! the kernel can (UDP_GRO and UDP_SEGMENT, udp(7)) a run of equal datagrams from one sender arrives as
+//! one piece, is shown to the service one by one, and its answers leave as one piece again, from where
+//! they lie: nothing is copied. What the peers see is the same.

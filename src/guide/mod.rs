@@ -1,0 +1,26 @@
+//! How an event loop works, and what goes wrong without each of its parts.
+//!
+//! This is for somebody who has written `read` and `write` on sockets, with a thread for each client
+//! perhaps, and has never met [`WouldBlock`](std::io::ErrorKind::WouldBlock). Every example compiles
+//! and runs with the tests. The chapters:
+//!
+//! 1. [`one_byte`]: the way of one byte from a client through the loop and back.
+//! 2. [`readiness`]: what the kernel tells, what edges are, and why every latch is cleared by a refusal.
+//! 3. [`back_pressure`]: what happens when the other end doesn't read.
+//! 4. [`fairness`]: why a flood must not be served to its end.
+//! 5. [`closing`]: how last bytes get lost, and how they don't.
+//! 6. [`running_out`]: descriptors, memory, time.
+//! 7. [`datagrams`]: everything that is different without connections.
+//!
+//! The source follows the same order from the bottom up. Floor 0, `values`, is plain data. Floor 1,
+//! `machines`, decides everything about bytes and knows no socket: its tests are scripts of what the
+//! kernel gives and takes. Floor 2, `net`, is the loop, and the only place that knows the poller. Floor
+//! 3, `services`, and floor 4, the binary, use what you would use. A file refers to lower floors only.
+
+pub mod back_pressure;
+pub mod closing;
+pub mod datagrams;
+pub mod fairness;
+pub mod one_byte;
+pub mod readiness;
+pub mod running_out;

@@ -1,0 +1,11 @@
+//! The systems of the project, each started as a program of its own, and talked to over real sockets
+//! by clients that know nothing of this crate.
+
+mod chat;
+mod echo;
+mod greeting;
+mod group_chat;
+mod program;
+mod remote_command;
+mod upload;
+mod uppercase;
