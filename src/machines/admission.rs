@@ -125,6 +125,16 @@ impl DatagramPolicy {
         asked: Option<IpAddr>,
         now: Instant,
     ) -> Result<(), DatagramRefusal> {
+        self.check(from, asked)?;
+        if self.take(from.ip(), now) { Ok(()) } else { Err(DatagramRefusal::Rate) }
+    }
+
+    /// The part of [`admit`](DatagramPolicy::admit) that is the same for all datagrams of a source.
+    ///
+    /// # Errors
+    ///
+    /// The first reason not to answer.
+    pub fn check(&self, from: SocketAddr, asked: Option<IpAddr>) -> Result<(), DatagramRefusal> {
         let (ip, port) = (from.ip().to_canonical(), from.port());
         if port == 0 {
             return Err(DatagramRefusal::PortZero);
@@ -143,13 +153,15 @@ impl DatagramPolicy {
         if port < FIRST_HIGH_PORT && !self.low_ports {
             return Err(DatagramRefusal::LowPort);
         }
-        if let Some(limiter) = &mut self.limiter
-            && !ip.is_loopback()
-            && !limiter.take(ip, now)
-        {
-            return Err(DatagramRefusal::Rate);
-        }
         Ok(())
+    }
+
+    /// The other part: takes a token from a source. `false`: it sends too often.
+    pub fn take(&mut self, ip: IpAddr, now: Instant) -> bool {
+        match &mut self.limiter {
+            Some(limiter) => ip.to_canonical().is_loopback() || limiter.take(ip, now),
+            None => true,
+        }
     }
 }
 
@@ -179,7 +191,7 @@ impl Limiter {
 
 /// What counts as one source. An IPv6 host has a whole /64 to itself (RFC 4291 section 2.5.4).
 fn source_key(ip: IpAddr) -> (bool, u64) {
-    match ip {
+    match ip.to_canonical() {
         IpAddr::V4(v4) => (false, v4.to_bits().into()),
         IpAddr::V6(v6) => (true, (v6.to_bits() >> 64) as u64),
     }

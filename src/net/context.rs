@@ -120,16 +120,23 @@ impl Context<'_> {
     }
 
     /// Answers the datagram that the service is looking at. `false`: the answer was dropped, and
-    /// counted, since it is longer than what it answers. A sender's address can be forged, and so
-    /// nobody can use us to hit somebody else harder than he could himself.
+    /// counted, since it is longer than what it answers; or the sender, a Unix socket, has no name. A
+    /// sender's address can be forged, and so nobody can use us to hit somebody else harder than he could
+    /// himself.
     pub fn reply(&mut self, payload: &[u8]) -> bool {
-        let Some((peer, length)) = self.core.asked else { return false };
-        if payload.len() > length {
-            self.core.statistics.dropped.amplified += 1;
+        let core = &mut *self.core;
+        let Some(asked) = &core.asked else { return false };
+        if payload.len() > asked.length {
+            core.statistics.dropped.amplified += 1;
             return false;
         }
-        let connected = self.core.table.datagram(self.id).is_none_or(|it| it.connected.is_some());
-        self.gather(if connected { None } else { Some(&peer) }, payload)
+        let to = (!asked.connected).then_some(&asked.from);
+        if core.outbox_of == self.id && !core.outbox.is_full() {
+            core.outbox.push(to, payload); // The usual way, and no copy of the address.
+            return true;
+        }
+        let to = to.copied();
+        self.gather(to.as_ref(), payload)
     }
 
     fn gather(&mut self, to: Option<&Peer>, payload: &[u8]) -> bool {
@@ -138,9 +145,7 @@ impl Context<'_> {
         if to.is_none() && datagram.connected.is_none() {
             return false;
         }
-        let unnamed =
-            |peer: &Peer| matches!(peer.address, Address::Unix(name) if name.is_unnamed());
-        if to.is_some_and(unnamed) {
+        if to.is_some_and(|peer| !peer.can_be_answered()) {
             core.statistics.dropped.failed += 1;
             return false;
         }

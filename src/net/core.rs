@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::time::{Duration, Instant};
-use std::{io, mem};
+use std::{fmt, io, mem};
 
 use mio::unix::SourceFd;
 use mio::{Interest, Poll, Token};
@@ -33,6 +33,35 @@ pub(super) enum Due {
     DialTimeout(Id),
     /// An outgoing connection may try again.
     DialRetry(Id),
+}
+
+/// What a service may answer.
+pub(super) struct Asked {
+    pub(super) from: Peer,
+    pub(super) length: usize,
+    /// Whether it came by a connected socket.
+    pub(super) connected: bool,
+}
+
+/// Why a datagram is dropped.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Unwanted {
+    /// The kernel has cut it.
+    Cut,
+    /// Its source is not admitted.
+    Denied,
+    /// It must not be answered.
+    Forbidden(DatagramRefusal),
+}
+
+impl fmt::Display for Unwanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unwanted::Cut => f.write_str("it is too long"),
+            Unwanted::Denied => f.write_str("source is not admitted"),
+            Unwanted::Forbidden(refusal) => refusal.fmt(f),
+        }
+    }
 }
 
 /// Whether the reactor goes on.
@@ -91,8 +120,8 @@ pub(super) struct Core {
     /// Whether the outbox may hold pieces of the batch that is being received, which stays as it is
     /// until they have been sent.
     pub(super) lent: bool,
-    /// The sender and the length of the datagram that a service is looking at.
-    pub(super) asked: Option<(Peer, usize)>,
+    /// The datagram that a service is looking at.
+    pub(super) asked: Option<Asked>,
 }
 
 impl Core {
@@ -336,30 +365,44 @@ impl Core {
         }
     }
 
-    /// Whether a received datagram may be shown to a service, which may answer it; counts it.
-    pub(super) fn may_answer(&mut self, id: Id, from: &Peer, cut: bool) -> bool {
-        self.statistics.datagrams_in += 1;
-        let dropped = &mut self.statistics.dropped;
+    /// Why no datagram of this source may be shown to a service, which may answer it.
+    pub(super) fn refusal(&mut self, id: Id, from: &Peer, cut: bool) -> Option<Unwanted> {
         if cut {
-            dropped.cut += 1;
-            return false;
+            return Some(Unwanted::Cut);
         }
-        let Some(datagram) = self.table.datagram(id) else { return false };
-        let (Address::Ip(address), Some(policy)) = (from.address, &mut datagram.policy) else {
-            return true;
-        };
+        let policy = self.table.datagram(id)?.policy.as_ref()?;
+        let Address::Ip(address) = from.address else { return None };
         if !self.config.admits(address.ip()) {
-            dropped.denied += 1;
-            return false;
+            return Some(Unwanted::Denied);
         }
         let asked = from.local.map(|local| local.ip);
-        let Err(refusal) = policy.admit(address, asked, self.now) else { return true };
+        policy.check(address, asked).err().map(Unwanted::Forbidden)
+    }
+
+    /// Whether this one datagram may be shown to a service; counts it if not.
+    #[inline]
+    pub(super) fn admits(&mut self, id: Id, from: &Peer, refusal: Option<Unwanted>) -> bool {
+        let now = self.now;
+        let in_time = |core: &mut Core| match (from.ip(), core.table.datagram(id)) {
+            (Some(ip), Some(datagram)) => {
+                datagram.policy.as_mut().is_none_or(|policy| policy.take(ip, now))
+            }
+            _ => true,
+        };
+        let refusal = match refusal {
+            None if in_time(self) => return true,
+            None => Unwanted::Forbidden(DatagramRefusal::Rate),
+            Some(refusal) => refusal,
+        };
+        let dropped = &mut self.statistics.dropped;
         *match refusal {
-            DatagramRefusal::Rate => &mut dropped.rate,
-            _ => &mut dropped.forbidden,
+            Unwanted::Cut => &mut dropped.cut,
+            Unwanted::Denied => &mut dropped.denied,
+            Unwanted::Forbidden(DatagramRefusal::Rate) => &mut dropped.rate,
+            Unwanted::Forbidden(_) => &mut dropped.forbidden,
         } += 1;
         if let Some(more) = self.datagram_log.pass(self.now) {
-            log::warn!("{id} dropped a datagram from {address}: {refusal} ({more} more like it)");
+            log::warn!("{id} dropped a datagram from {from}: {refusal} ({more} more like it)");
         }
         false
     }

@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use super::core::Going;
+use super::core::{Asked, Going};
 use super::dial::Dialled;
 use super::packets::Inbox;
 use super::reactor::Reactor;
@@ -202,8 +202,7 @@ impl Reactor {
                     // Fewer than asked for: the socket is empty. Or, if it is connected, the next in
                     // line is the word of a router, recvmmsg(2).
                     datagram.readable = received == most || datagram.connected.is_some();
-                    share -= received;
-                    self.hand_over(id, received);
+                    share = share.saturating_sub(self.hand_over(id, received));
                 }
                 Outcome::Blocked => datagram.readable = false,
                 Outcome::Failed(error) => {
@@ -217,19 +216,31 @@ impl Reactor {
         self.halves.core.schedule(id);
     }
 
-    /// Shows the received datagrams, those that may be answered, and sends the answers.
-    fn hand_over(&mut self, id: Id, received: usize) {
-        let Some(inbox) = &self.inbox else { return };
+    /// Shows the received datagrams, those that may be answered, and sends the answers. Returns how
+    /// many there were.
+    fn hand_over(&mut self, id: Id, received: usize) -> usize {
+        let Some(inbox) = &self.inbox else { return 0 };
+        let mut count = 0;
         self.halves.core.lend(id, inbox.arena());
+        let datagram = self.halves.core.table.datagram(id);
+        let connected = datagram.is_some_and(|datagram| datagram.connected.is_some());
         for message in (0..received).map(|i| inbox.message(i)) {
+            let from = &message.from;
+            let asked = Asked { from: *from, length: 0, connected };
+            self.halves.core.asked = from.can_be_answered().then_some(asked);
+            // One decision for all datagrams of a train.
+            let refusal = self.halves.core.refusal(id, from, message.truncated);
             for payload in message.datagrams() {
+                count += 1;
                 let core = &mut self.halves.core;
-                if !core.may_answer(id, &message.from, message.truncated) {
+                if !core.admits(id, from, refusal) {
                     continue;
                 }
-                core.asked = Some((message.from, payload.len()));
-                log::trace!("{id} received {} bytes from {}", payload.len(), message.from);
-                self.halves.call_for(id, |it, cx| it.datagram(cx, &message.from, payload));
+                log::trace!("{id} received {} bytes from {from}", payload.len());
+                if let Some(asked) = &mut core.asked {
+                    asked.length = payload.len();
+                }
+                self.halves.call_for(id, |service, cx| service.datagram(cx, from, payload));
                 let core = &mut self.halves.core;
                 if core.outbox.is_full() {
                     core.flush_outbox(inbox.arena());
@@ -241,5 +252,7 @@ impl Reactor {
         core.asked = None;
         core.flush_outbox(inbox.arena());
         core.lent = false;
+        core.statistics.datagrams_in += count as u64;
+        count
     }
 }

@@ -121,6 +121,18 @@ pub struct Peer {
     pub local: Option<Local>,
 }
 
+impl Peer {
+    /// The internet address without its port; `None` for a Unix socket.
+    pub fn ip(&self) -> Option<IpAddr> {
+        self.address.ip()
+    }
+
+    /// Whether anything can be sent to it: an unnamed Unix socket can't be addressed.
+    pub(crate) fn can_be_answered(&self) -> bool {
+        !matches!(self.address, Address::Unix(name) if name.is_unnamed())
+    }
+}
+
 impl From<Address> for Peer {
     fn from(address: Address) -> Peer {
         Peer { address, local: None }
