@@ -71,10 +71,8 @@ fn row_9_who_is_not_heard_of_is_dropped() {
     let address = silent.local_addr().unwrap();
     server.until(&format!("{address} is dropped: not heard of, 0 members"));
 
-    let again = join(&server);
     let talker = join(&server);
     talker.set_read_timeout(Some(std::time::Duration::from_millis(50))).unwrap();
-    let dropped = format!("{} is dropped", again.local_addr().unwrap());
     let talking = std::thread::spawn(move || {
         for _ in 0..40 {
             talker.send(b"la la la").unwrap();
@@ -82,7 +80,8 @@ fn row_9_who_is_not_heard_of_is_dropped() {
             let _ = talker.recv(&mut [0; 100]); // Nothing comes, which takes 50 ms.
         }
     });
-    server.until(&dropped);
+    let again = join(&server);
+    server.until(&format!("{} is dropped", again.local_addr().unwrap()));
     talking.join().unwrap();
 }
 
@@ -101,8 +100,7 @@ fn row_9_acknowledged_messages_count_once() {
     }
     let mut answers: Vec<_> = (0..7).map(|_| String::from_utf8(receive(&one)).unwrap()).collect();
     answers.sort();
-    assert_eq!(answers[3..6], ["^ack^7"; 3]);
-    assert_eq!(answers[6], "^ack^8");
+    assert_eq!(answers[1..5], ["^ack^7", "^ack^7", "^ack^7", "^ack^8"]);
     // Two members may use the same number.
     two.send(b"^msg^7^mine").unwrap();
     assert_eq!(receive(&one), b"mine--******");
@@ -152,7 +150,8 @@ fn row_9_the_client_resends_and_gives_up() {
             _ => assert_eq!(text, "^hb^"),
         }
     }
-    assert_eq!(copies, [5, 2]);
+    assert_eq!(copies[0], 5);
+    assert!((2..=5).contains(&copies[1])); // More, if this test was slow to acknowledge.
     let output = client.wait_with_output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout), "not delivered: lost\n");
 }
