@@ -156,6 +156,29 @@ fn row_9_the_client_resends_and_gives_up() {
     assert_eq!(String::from_utf8_lossy(&output.stdout), "not delivered: lost\n");
 }
 
+/// The project's own client of plain text, with its heartbeat, outlives a member without one.
+#[test]
+fn row_9_with_connect() {
+    let server = group_chat(&["--interval", "1"]);
+    let mut connect = Command::new(env!("CARGO_BIN_EXE_echoloop"))
+        .args(["connect", "--heartbeat", "100ms", "--quit", "quit", &server.endpoints[0]])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    server.until("has joined, 1 members");
+    let silent = join(&server);
+    server.until(&format!("{} is dropped", silent.local_addr().unwrap()));
+    silent.send("are you there?".as_bytes()).unwrap();
+    let mut printed = BufReader::new(connect.stdout.take().unwrap());
+    let mut line = String::new();
+    printed.read_line(&mut line).unwrap();
+    assert!(line.starts_with("are you there?--******"), "{line}");
+    connect.stdin.take().unwrap().write_all(b"quit\n").unwrap();
+    server.until("has left");
+    assert!(connect.wait().unwrap().success());
+}
+
 #[test]
 fn row_9_with_netcat() {
     if !has("nc") {

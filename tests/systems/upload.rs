@@ -59,7 +59,7 @@ fn row_11_several_files_on_a_connection() {
     // All at once: headers stick to the bytes of files.
     let mut together = Vec::new();
     for (name, contents) in [("a b|c.txt", &binary[..]), ("größe.bin", &large), ("empty", b"")] {
-        write!(together, "post|{}|{name}\n", contents.len()).unwrap();
+        writeln!(together, "post|{}|{name}", contents.len()).unwrap();
         together.extend_from_slice(contents);
     }
     client.send(together);
