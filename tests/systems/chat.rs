@@ -34,7 +34,7 @@ fn row_8_a_line_from_one_goes_to_the_others() {
     assert_eq!(one.line(), "guest2: half a line, the other half");
     assert_eq!(one.line(), "guest2 has left");
     assert_eq!(two.rest(), b"");
-    drop(one);
+    drop((one, two));
     server.until("guest1 has left");
     assert!(server.interrupt().success());
 }
@@ -191,5 +191,6 @@ fn row_8_without_keyboard() {
     let (mut two, _) = join(&server);
     one.send("still here\n");
     assert_eq!(two.line(), "guest1: still here");
+    drop((one, two));
     assert!(server.interrupt().success());
 }

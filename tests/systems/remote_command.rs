@@ -112,6 +112,7 @@ fn row_10_output_and_exit_status() {
         assert_eq!(output, "");
     }
     remote.gone("hello.pid");
+    drop(client);
     assert!(remote.server.interrupt().success());
 }
 
@@ -177,7 +178,7 @@ fn row_10_forks_that_hold_the_pipe() {
 
 #[test]
 fn row_10_who_leaves_has_his_command_killed() {
-    let mut remote = Remote::start(&["--commands", "1", "--time-limit", "1000"]);
+    let remote = Remote::start(&["--commands", "1", "--time-limit", "1000"]);
     let leaves = remote.server.connect();
     leaves.send("sleeps\n");
     wait_for(|| number(&remote.path("sleeps.pid")));
@@ -192,10 +193,9 @@ fn row_10_who_leaves_has_his_command_killed() {
     fs::remove_file(remote.path("sleeps.pid")).unwrap();
     other.send("sleeps\n");
     wait_for(|| number(&remote.path("sleeps.pid")));
-    drop(remote.server.keyboard.take());
-    let pid = remote.server.pid().to_string();
-    Command::new("kill").args(["-INT", &pid]).status().unwrap();
+    remote.server.signal();
     assert_eq!(other.rest(), b"");
+    drop(other);
     remote.gone("sleeps.pid");
 }
 

@@ -165,6 +165,9 @@ fn row_11_a_dropped_client_leaves_nothing() {
     // Nor does the server's own end.
     other.send("post|4|more\nab");
     wait_for(|| upload.names().len() == 2);
+    upload.server.signal();
+    assert_eq!(other.rest(), b"");
+    drop(other);
     assert!(upload.server.interrupt().success());
     assert_eq!(upload.names(), ["other"]);
 }

@@ -20,6 +20,7 @@ fn row_7_a_handler_with_set_up_and_finish() {
     assert_eq!(two.bytes(13), b"\xffNOT \xc3 UTF-8\n");
     drop(two);
     server.until("1 left");
+    drop(one);
     assert!(server.interrupt().success());
 }
 
