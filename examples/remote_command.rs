@@ -154,8 +154,7 @@ impl Remote {
     fn asked(&mut self, cx: &mut Context<'_>, input: &[u8]) -> usize {
         let mut taken = 0;
         while let Some(Client::Nothing) = self.clients.get(&cx.id()) {
-            if cx.room() < HEAD {
-                cx.await_room();
+            if cx.room() < HEAD && cx.await_room() {
                 break;
             }
             match Lines::new(NAME).next(&input[taken..]) {

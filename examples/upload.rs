@@ -120,8 +120,8 @@ impl Service for Upload {
 
 impl Upload {
     fn header(&mut self, cx: &mut Context<'_>, input: &[u8]) -> Step {
-        if cx.room() < HEADER {
-            cx.await_room(); // A client that reads no answers is not asked for more files.
+        if cx.room() < HEADER && cx.await_room() {
+            // A client that reads no answers is not asked for more files.
             return Step::stuck(0, State::Header);
         }
         let fatal = |cx: &mut Context<'_>, why: &str| {

@@ -25,6 +25,9 @@ use support::{Arguments, Failure, listening, say, stop_on_ctrl_c};
 /// A capital takes up to three times the bytes: `ΐ`, two bytes, becomes `Ϊ́`, six.
 const GROWTH: usize = 3;
 
+/// So much room, and some character fits.
+const LEAST: usize = 64;
+
 /// What all handlers share.
 #[derive(Default)]
 struct Uppercase {
@@ -39,11 +42,14 @@ impl Service for Uppercase {
     }
 
     fn received(&mut self, cx: &mut Context<'_>, input: &[u8]) -> usize {
+        if cx.room() < LEAST && cx.await_room() {
+            return 0;
+        }
         let ready = whole_characters(&input[..input.len().min(cx.room() / GROWTH)]);
         let taken = ready.len();
         cx.send_all(&uppercase(ready));
         self.bytes += taken as u64;
-        if taken < input.len() && !cx.await_room() && taken > 0 {
+        if 0 < taken && taken < input.len() && !cx.await_room() {
             cx.resume(); // It had room: the rest, too.
         }
         taken

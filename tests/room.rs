@@ -83,6 +83,36 @@ fn who_asks_for_room_is_told_once_when_all_is_out() {
     assert_eq!(reactor.service::<Sender>(service).unwrap().refilled, 1);
 }
 
+/// Answers a small message, and looks whether that is kept.
+struct Asker {
+    kept: Vec<bool>,
+}
+
+impl Service for Asker {
+    fn received(&mut self, cx: &mut Context<'_>, input: &[u8]) -> usize {
+        cx.send(input);
+        self.kept.push(cx.await_room());
+        input.len()
+    }
+}
+
+/// Small sends may be gathered for a moment; whether anything is kept is known all the same.
+#[test]
+fn what_is_gathered_is_not_taken_for_what_is_kept() {
+    let mut reactor = Reactor::new(Config::default()).unwrap();
+    let service = reactor.add(Asker { kept: Vec::new() });
+    let mut clients = Vec::new();
+    for _ in 0..3 {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        reactor.context(service).adopt(ours, Half::Both).unwrap();
+        theirs.write_all(b"x").unwrap();
+        clients.push(theirs);
+    }
+    turn_until(&mut reactor, |reactor| {
+        reactor.service::<Asker>(service).unwrap().kept == [false; 3]
+    });
+}
+
 /// Takes a byte each time it is called, however many there are.
 struct Nibbler {
     seen: Vec<u8>,

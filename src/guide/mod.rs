@@ -11,6 +11,7 @@
 //! 5. [`closing`]: how last bytes get lost, and how they don't.
 //! 6. [`running_out`]: descriptors, memory, time.
 //! 7. [`datagrams`]: everything that is different without connections.
+//! 8. [`systems`]: six programs, and the trap that each of them mends.
 //!
 //! The source follows the same order from the bottom up. Floor 0, `values`, is plain data. Floor 1,
 //! `machines`, decides everything about bytes and knows no socket: its tests are scripts of what the
@@ -24,3 +25,4 @@ pub mod fairness;
 pub mod one_byte;
 pub mod readiness;
 pub mod running_out;
+pub mod systems;

@@ -110,6 +110,9 @@ impl Context<'_> {
     /// Called from [`Service::received`] for the connection itself, it also has the untaken rest shown
     /// again then.
     pub fn await_room(&mut self) -> bool {
+        if self.core.table.stream(self.id).is_some_and(|stream| stream.gathered > 0) {
+            self.core.write_gathered(); // Only the kernel knows whether it will have to be kept.
+        }
         self.core.table.stream(self.id).is_some_and(|stream| stream.connection.await_room())
     }
 

@@ -99,12 +99,18 @@ impl Program {
         self.child.id()
     }
 
-    /// Ctrl-C, and its exit status.
+    /// Ctrl-C, and its exit status. It waits for clients that stay for some seconds.
     #[track_caller]
     pub(crate) fn interrupt(&mut self) -> ExitStatus {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+        self.signal();
         self.child.wait().unwrap()
+    }
+
+    /// Ctrl-C alone.
+    #[track_caller]
+    pub(crate) fn signal(&self) {
+        let pid = self.pid().to_string();
+        assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
     }
 
     /// A line of `/proc/<pid>/status`, in KiB for memory; `None` where there is no such thing.
@@ -150,8 +156,8 @@ impl Client {
     pub(crate) fn line(&mut self) -> String {
         let mut line = String::new();
         self.stream.read_line(&mut line).unwrap();
-        assert!(line.ends_with('\n'), "the end came after {line:?}");
-        line.trim_end().to_owned()
+        let text = line.strip_suffix('\n');
+        text.unwrap_or_else(|| panic!("the end came after {line:?}")).to_owned()
     }
 
     /// Exactly so many bytes.

@@ -17,9 +17,10 @@ fn row_7_a_handler_with_set_up_and_finish() {
     one.send("größe, ĳs, σίσυφος\n");
     assert_eq!(one.line(), "GRÖSSE, ĲS, ΣΊΣΥΦΟΣ");
     two.send(b"\xffnot \xc3 utf-8\n");
-    assert_eq!(two.bytes(14), b"\xffNOT \xc3 UTF-8\n");
+    assert_eq!(two.bytes(13), b"\xffNOT \xc3 UTF-8\n");
     drop(two);
     server.until("1 left");
+    drop(one);
     assert!(server.interrupt().success());
 }
 
@@ -43,17 +44,19 @@ fn row_7_characters_come_in_pieces() {
 /// A client that sends long before it reads: the answer is three times as long as the question.
 #[test]
 fn row_7_a_flood_of_letters_that_grow() {
-    const COUNT: usize = 1_000_000;
+    const SMALL: &str = "\u{390}"; // Iota with two accents, two bytes;
+    const CAPITAL: &str = "\u{399}\u{308}\u{301}"; // its capital has six.
+    const COUNT: usize = 300_000;
 
     let server = Program::start("uppercase", &["tcp://127.0.0.1:0"]);
     let mut client = server.connect();
     let mut sender = client.socket().try_clone().unwrap();
     let sending = thread::spawn(move || {
-        sender.write_all("ΐ".repeat(COUNT).as_bytes()).unwrap();
+        sender.write_all(SMALL.repeat(COUNT).as_bytes()).unwrap();
         sender.shutdown(std::net::Shutdown::Write).unwrap();
     });
     let answer = client.rest();
     sending.join().unwrap();
-    assert_eq!(answer.len(), COUNT * "Ϊ́".len());
-    assert!(answer.starts_with("Ϊ́".as_bytes()) && str::from_utf8(&answer).is_ok());
+    assert_eq!(answer.len(), COUNT * CAPITAL.len());
+    assert!(answer == CAPITAL.repeat(COUNT).as_bytes());
 }
