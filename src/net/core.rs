@@ -285,7 +285,10 @@ impl Core {
             Source::Dial(dial) => {
                 dial.timeout.map(|timeout| self.timers.cancel(timeout));
             }
-            Source::Listener(_) | Source::Datagram(_) => {}
+            Source::Listener(listener) => {
+                listener.retry.map(|retry| self.timers.cancel(retry));
+            }
+            Source::Datagram(_) => {}
         }
         // Whoever waits for a descriptor or a place may find one now.
         for listener in mem::take(&mut self.parked) {
@@ -346,13 +349,13 @@ impl Core {
         }
     }
 
-    /// Lets a listener wait: until a source goes, or until the given time.
-    pub(super) fn park(&mut self, id: Id, until: Instant) {
+    /// Lets a listener wait: until a source goes, or until the given time if that is earlier.
+    pub(super) fn park(&mut self, id: Id, until: Option<Instant>) {
         let Some(listener) = self.table.listener(id) else { return };
         if !listener.parked {
             listener.parked = true;
+            listener.retry = until.map(|until| self.timers.once(until, Due::Accept(id)));
             self.parked.push(id);
-            self.timers.once(until, Due::Accept(id));
         }
     }
 
@@ -361,6 +364,8 @@ impl Core {
             && listener.parked
         {
             listener.parked = false;
+            // Left behind, each would find the listener parked again, and set another one.
+            listener.retry.take().map(|retry| self.timers.cancel(retry));
             self.schedule(id);
         }
     }

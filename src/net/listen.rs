@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd};
+use std::time::Instant;
 
 use socket2::Socket;
 
@@ -37,8 +38,14 @@ pub(super) fn listen(core: &mut Core, service: ServiceId, endpoint: &Endpoint) -
             }
             _ => ListenerSocket::Unix(mio::net::UnixListener::from_std(socket.into())),
         };
-        let (readable, parked, stopping) = (false, false, false);
-        Source::Listener(Box::new(Listener { socket, readable, parked, stopping, _file: file }))
+        Source::Listener(Box::new(Listener {
+            socket,
+            readable: false,
+            parked: false,
+            retry: None,
+            stopping: false,
+            _file: file,
+        }))
     };
     let (id, _) = core.insert(service, source, descriptor)?;
     log::debug!("{id} listens on {endpoint}");
@@ -73,7 +80,8 @@ impl Core {
     pub(super) fn accept(&mut self, id: Id) -> Outcome<(StreamSocket, Option<SocketAddr>)> {
         if self.config.connections.is_some_and(|limit| self.accepted >= limit) {
             let limit = "the connection limit is reached";
-            self.accept_later(id, |refused| &mut refused.connections, &limit);
+            // Only a connection that goes makes a place, and then nobody needs a timer.
+            self.accept_later(id, |refused| &mut refused.connections, &limit, None);
             return Outcome::Blocked;
         }
         // A token is only taken for a connection that is there.
@@ -81,14 +89,15 @@ impl Core {
             && ready > self.now
         {
             self.statistics.refused.accept_rate += 1;
-            self.park(id, ready);
+            self.park(id, Some(ready));
             return Outcome::Blocked;
         }
         let Some(listener) = self.table.listener(id) else { return Outcome::Blocked };
         match attempt(|| listener.socket.accept()) {
             Outcome::Blocked => listener.readable = false,
             Outcome::Failed(error) if is_exhaustion(&error) => {
-                self.accept_later(id, |refused| &mut refused.descriptors, &error);
+                let retry = Some(self.now + ACCEPT_RETRY);
+                self.accept_later(id, |refused| &mut refused.descriptors, &error, retry);
                 return Outcome::Blocked;
             }
             Outcome::Failed(error) => return Outcome::Failed(error),
@@ -108,12 +117,13 @@ impl Core {
         id: Id,
         reason: fn(&mut Refused) -> &mut u64,
         why: &dyn std::fmt::Display,
+        retry: Option<Instant>,
     ) {
         *reason(&mut self.statistics.refused) += 1;
         if let Some(more) = self.accept_log.pass(self.now) {
             log::warn!("{id} accepts nobody for now: {why} ({more} more like it)");
         }
-        self.park(id, self.now + ACCEPT_RETRY);
+        self.park(id, retry);
     }
 
     /// Makes a connection of an accepted socket, or closes it, if its peer is not wanted.

@@ -92,6 +92,8 @@ pub(super) struct Listener {
     pub(super) readable: bool,
     /// Accepting has to wait for a descriptor, a free place or a token.
     pub(super) parked: bool,
+    /// When to try again, if that is known.
+    pub(super) retry: Option<TimerId>,
     /// Once the backlog is empty, it goes.
     pub(super) stopping: bool,
     /// Goes with it.

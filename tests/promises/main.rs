@@ -1,0 +1,18 @@
+//! The promises of the library, over real sockets: each test drives a reactor in this process, on a
+//! port that the kernel chose, and talks to it in bytes.
+
+mod closing;
+mod datagrams;
+mod descriptors;
+mod dialling;
+mod embedding;
+mod fairness;
+mod limits;
+mod paths;
+mod pong;
+mod pressure;
+mod services;
+mod stopping;
+mod streams;
+mod support;
+mod trouble;

@@ -1,0 +1,392 @@
+//! What all of these tests need: a reactor in a thread or by hand, clients with a deadline.
+#![allow(dead_code, reason = "for all of the tests, whichever there are")]
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::os::unix::net::UnixStream;
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use echoloop::{
+    Address, Cause, Config, Context, Endpoint, Handle, Id, Peer, Reactor, Service, Statistics,
+    Stop, TimerId,
+};
+
+/// Longer than anything here takes on the slowest machine. Only against hanging.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A reactor in a thread of its own.
+pub(crate) struct Server<T> {
+    pub(crate) handle: Handle,
+    /// What its set-up has returned.
+    pub(crate) made: T,
+    thread: Option<JoinHandle<Statistics>>,
+}
+
+impl<T: Send + 'static> Server<T> {
+    #[track_caller]
+    pub(crate) fn start(
+        config: Config,
+        set_up: impl FnOnce(&mut Reactor) -> T + Send + 'static,
+    ) -> Server<T> {
+        let (sender, receiver) = mpsc::channel();
+        let thread = thread::spawn(move || {
+            let mut reactor = Reactor::new(config).unwrap();
+            let made = set_up(&mut reactor);
+            sender.send((reactor.handle(), made)).unwrap();
+            reactor.run().unwrap();
+            reactor.statistics()
+        });
+        let (handle, made) = receiver.recv().expect("the server has started");
+        Server { handle, made, thread: Some(thread) }
+    }
+
+    #[track_caller]
+    pub(crate) fn statistics(&self) -> Statistics {
+        let (sender, receiver) = mpsc::channel();
+        self.handle.run(move |cx| sender.send(cx.statistics()).unwrap());
+        receiver.recv_timeout(DEADLINE).expect("the loop turns")
+    }
+
+    /// Asks again and again.
+    #[track_caller]
+    pub(crate) fn until(&self, holds: impl Fn(&Statistics) -> bool) -> Statistics {
+        let start = Instant::now();
+        loop {
+            let statistics = self.statistics();
+            if holds(&statistics) {
+                return statistics;
+            }
+            assert!(start.elapsed() < DEADLINE, "it never came to that: {statistics}");
+            thread::yield_now();
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn stop(mut self, how: Stop) -> Statistics {
+        self.handle.stop(how);
+        self.thread.take().unwrap().join().expect("the server does not panic")
+    }
+
+    /// Waits for it to stop by itself.
+    #[track_caller]
+    pub(crate) fn join(mut self) -> Statistics {
+        self.thread.take().unwrap().join().expect("the server does not panic")
+    }
+}
+
+impl<T> Drop for Server<T> {
+    fn drop(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            self.handle.stop(Stop::AtOnce);
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A reactor with one service on a TCP port, in a thread.
+#[track_caller]
+pub(crate) fn serve(config: Config, service: impl Service + Send) -> Server<SocketAddr> {
+    Server::start(config, |reactor| listen(reactor, "tcp://127.0.0.1:0", service))
+}
+
+/// Listens, and says where.
+#[track_caller]
+pub(crate) fn listen(reactor: &mut Reactor, at: &str, service: impl Service) -> SocketAddr {
+    let id = reactor.listen(&endpoint(at), service).unwrap();
+    internet(reactor.local(id))
+}
+
+#[track_caller]
+pub(crate) fn internet(address: Option<Address>) -> SocketAddr {
+    match address {
+        Some(Address::Ip(address)) => address,
+        other => panic!("no internet address: {other:?}"),
+    }
+}
+
+#[track_caller]
+pub(crate) fn endpoint(text: &str) -> Endpoint {
+    text.parse().unwrap()
+}
+
+pub(crate) fn reactor(config: Config) -> Reactor {
+    Reactor::new(config).unwrap()
+}
+
+/// Turns by hand until something holds.
+#[track_caller]
+pub(crate) fn turn_until(reactor: &mut Reactor, mut holds: impl FnMut(&mut Reactor) -> bool) {
+    let start = Instant::now();
+    while !holds(reactor) {
+        assert!(start.elapsed() < DEADLINE, "it never came to that: {}", reactor.statistics());
+        reactor.turn(Some(Duration::from_millis(1))).unwrap();
+    }
+}
+
+/// Turns by hand until nothing happens any more without somebody else.
+#[track_caller]
+pub(crate) fn turn_until_quiet(reactor: &mut Reactor) {
+    let start = Instant::now();
+    let mut quiet = 0;
+    while quiet < 3 {
+        assert!(start.elapsed() < DEADLINE, "it never comes to rest: {}", reactor.statistics());
+        let before = reactor.statistics().events;
+        let busy = reactor.patience() == Some(Duration::ZERO);
+        reactor.turn(Some(Duration::ZERO)).unwrap();
+        quiet = if busy || reactor.statistics().events > before { 0 } else { quiet + 1 };
+    }
+}
+
+/// Runs until it has stopped, or the deadline.
+#[track_caller]
+pub(crate) fn run(reactor: &mut Reactor) -> Statistics {
+    turn_until(reactor, |reactor| reactor.is_stopped());
+    reactor.statistics()
+}
+
+#[track_caller]
+pub(crate) fn tcp(to: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(to).unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    stream.set_write_timeout(Some(DEADLINE)).unwrap();
+    stream
+}
+
+#[track_caller]
+pub(crate) fn unix(path: &std::path::Path) -> UnixStream {
+    let stream = UnixStream::connect(path).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    stream.set_write_timeout(Some(DEADLINE)).unwrap();
+    stream
+}
+
+/// A client socket; connected, if `to` is given.
+#[track_caller]
+pub(crate) fn udp(at: &str, to: Option<SocketAddr>) -> UdpSocket {
+    let socket = UdpSocket::bind(at).unwrap();
+    socket.set_read_timeout(Some(DEADLINE)).unwrap();
+    if let Some(to) = to {
+        socket.connect(to).unwrap();
+    }
+    socket
+}
+
+/// One datagram.
+#[track_caller]
+pub(crate) fn datagram(socket: &UdpSocket) -> Vec<u8> {
+    let mut buffer = vec![0; 65_536];
+    let length = socket.recv(&mut buffer).expect("a datagram");
+    buffer.truncate(length);
+    buffer
+}
+
+/// As many bytes as are expected, and the same ones.
+#[track_caller]
+pub(crate) fn expect(stream: &mut impl Read, expected: &[u8]) {
+    let mut bytes = vec![0; expected.len()];
+    stream.read_exact(&mut bytes).expect("bytes");
+    assert!(bytes == expected, "{} instead of {}", show(&bytes), show(expected));
+}
+
+/// Everything up to the end, which comes in order.
+#[track_caller]
+pub(crate) fn rest(stream: &mut impl Read) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).expect("an end in order");
+    bytes
+}
+
+/// These bytes, then the end.
+#[track_caller]
+pub(crate) fn expect_end(stream: &mut impl Read, expected: &[u8]) {
+    let bytes = rest(stream);
+    assert!(bytes == expected, "{} instead of {}", show(&bytes), show(expected));
+}
+
+/// There and back.
+#[track_caller]
+pub(crate) fn exchange(stream: &mut (impl Read + Write), bytes: &[u8]) {
+    stream.write_all(bytes).expect("somewhere to write to");
+    expect(stream, bytes);
+}
+
+/// Writes without waiting, until the kernel takes no more or all is out; returns how much that was.
+#[track_caller]
+pub(crate) fn stuff(stream: &mut TcpStream, bytes: &[u8]) -> usize {
+    stream.set_nonblocking(true).unwrap();
+    let mut sent = 0;
+    while sent < bytes.len() {
+        match stream.write(&bytes[sent..]) {
+            Ok(count) => sent += count,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    stream.set_nonblocking(false).unwrap();
+    sent
+}
+
+fn show(bytes: &[u8]) -> String {
+    match bytes.len() {
+        0..200 => bytes.escape_ascii().to_string(),
+        length => format!("{length} bytes"),
+    }
+}
+
+/// Recognizable bytes: no two neighbours are alike, and the period is no power of two.
+pub(crate) fn pattern(length: usize) -> Vec<u8> {
+    (0..length).map(|i| (i % 251) as u8).collect()
+}
+
+type Called = Box<dyn FnMut(&mut Context<'_>) + Send>;
+
+/// A service put together in the test, from what it does when it is called. Otherwise it does what
+/// services do by default.
+#[derive(Default)]
+pub(crate) struct Does {
+    opened: Option<Called>,
+    received: Option<Box<dyn FnMut(&mut Context<'_>, &[u8]) -> usize + Send>>,
+    ended: Option<Called>,
+    refilled: Option<Called>,
+    closed: Option<Box<dyn FnMut(&mut Context<'_>, &Cause) + Send>>,
+    datagram: Option<Box<dyn FnMut(&mut Context<'_>, &Peer, &[u8]) + Send>>,
+    unreachable: Option<Called>,
+    timer: Option<Box<dyn FnMut(&mut Context<'_>, TimerId) + Send>>,
+    stopping: Option<Called>,
+}
+
+impl Does {
+    pub(crate) fn new() -> Does {
+        Does::default()
+    }
+
+    /// Gives back what comes.
+    pub(crate) fn echo() -> Does {
+        Does::new().received(|cx, input| cx.send(input))
+    }
+
+    pub(crate) fn opened(mut self, it: impl FnMut(&mut Context<'_>) + Send + 'static) -> Does {
+        self.opened = Some(Box::new(it));
+        self
+    }
+
+    pub(crate) fn received(
+        mut self,
+        it: impl FnMut(&mut Context<'_>, &[u8]) -> usize + Send + 'static,
+    ) -> Does {
+        self.received = Some(Box::new(it));
+        self
+    }
+
+    pub(crate) fn ended(mut self, it: impl FnMut(&mut Context<'_>) + Send + 'static) -> Does {
+        self.ended = Some(Box::new(it));
+        self
+    }
+
+    pub(crate) fn refilled(mut self, it: impl FnMut(&mut Context<'_>) + Send + 'static) -> Does {
+        self.refilled = Some(Box::new(it));
+        self
+    }
+
+    pub(crate) fn closed(
+        mut self,
+        it: impl FnMut(&mut Context<'_>, &Cause) + Send + 'static,
+    ) -> Does {
+        self.closed = Some(Box::new(it));
+        self
+    }
+
+    pub(crate) fn datagram(
+        mut self,
+        it: impl FnMut(&mut Context<'_>, &Peer, &[u8]) + Send + 'static,
+    ) -> Does {
+        self.datagram = Some(Box::new(it));
+        self
+    }
+
+    pub(crate) fn unreachable(mut self, it: impl FnMut(&mut Context<'_>) + Send + 'static) -> Does {
+        self.unreachable = Some(Box::new(it));
+        self
+    }
+
+    pub(crate) fn timer(
+        mut self,
+        it: impl FnMut(&mut Context<'_>, TimerId) + Send + 'static,
+    ) -> Does {
+        self.timer = Some(Box::new(it));
+        self
+    }
+
+    pub(crate) fn stopping(mut self, it: impl FnMut(&mut Context<'_>) + Send + 'static) -> Does {
+        self.stopping = Some(Box::new(it));
+        self
+    }
+
+    /// Tells over a channel of every connection that has gone, and why.
+    pub(crate) fn tells_causes(self) -> (Does, mpsc::Receiver<(Id, String)>) {
+        let (sender, causes) = mpsc::channel();
+        let tells = self.closed(move |cx, cause| {
+            let _ = sender.send((cx.id(), format!("{cause:?}")));
+        });
+        (tells, causes)
+    }
+}
+
+impl Service for Does {
+    fn opened(&mut self, cx: &mut Context<'_>) {
+        if let Some(it) = &mut self.opened {
+            it(cx);
+        }
+    }
+
+    fn received(&mut self, cx: &mut Context<'_>, input: &[u8]) -> usize {
+        self.received.as_mut().map_or(input.len(), |it| it(cx, input))
+    }
+
+    fn ended(&mut self, cx: &mut Context<'_>, _rest: &[u8]) {
+        match &mut self.ended {
+            Some(it) => it(cx),
+            None => cx.close(),
+        }
+    }
+
+    fn refilled(&mut self, cx: &mut Context<'_>) {
+        if let Some(it) = &mut self.refilled {
+            it(cx);
+        }
+    }
+
+    fn closed(&mut self, cx: &mut Context<'_>, cause: &Cause) {
+        if let Some(it) = &mut self.closed {
+            it(cx, cause);
+        }
+    }
+
+    fn datagram(&mut self, cx: &mut Context<'_>, from: &Peer, payload: &[u8]) {
+        if let Some(it) = &mut self.datagram {
+            it(cx, from, payload);
+        }
+    }
+
+    fn unreachable(&mut self, cx: &mut Context<'_>, _error: &std::io::Error) {
+        if let Some(it) = &mut self.unreachable {
+            it(cx);
+        }
+    }
+
+    fn timer(&mut self, cx: &mut Context<'_>, timer: TimerId) {
+        if let Some(it) = &mut self.timer {
+            it(cx, timer);
+        }
+    }
+
+    fn stopping(&mut self, cx: &mut Context<'_>) {
+        match &mut self.stopping {
+            Some(it) => it(cx),
+            None => cx.close(),
+        }
+    }
+}
