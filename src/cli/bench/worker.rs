@@ -162,9 +162,14 @@ impl Outcome {
         self.tally.times.latency.value_at_quantile(quantile)
     }
 
-    /// Whether the server gave wrong answers, or none at all.
+    /// Whether the server gave wrong answers.
+    pub(super) fn has_faults(&self) -> bool {
+        self.tally.errors.faults() > 0
+    }
+
+    /// Whether it gave wrong answers, or none at all.
     pub(super) fn has_failed(&self) -> bool {
-        self.tally.errors.faults() > 0 || self.tally.times.latency.is_empty()
+        self.has_faults() || self.tally.times.latency.is_empty()
     }
 }
 
