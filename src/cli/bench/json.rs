@@ -74,6 +74,7 @@ pub(super) fn run(outcome: &Outcome, round: usize) -> Value {
         "generator": {
             "cpu_seconds": outcome.cpu.as_secs_f64(),
             "busiest_worker": outcome.busiest,
+            "waited_for_processor": outcome.waited,
             "messages_per_cpu_second": outcome.per_own_cpu(),
             "datagrams_without_room": outcome.no_room,
         },
