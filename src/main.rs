@@ -31,7 +31,7 @@ struct Cli {
 enum Command {
     /// Serve echo, pong, or both, on any number of endpoints.
     Serve(serve::Args),
-    Bench(bench::Args),
+    Bench(Box<bench::Args>),
 }
 
 fn main() -> ExitCode {
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
     let done = match cli.command {
         None => serve::run(serve::Args::default()),
         Some(Command::Serve(args)) => serve::run(args),
-        Some(Command::Bench(args)) => bench::run(args),
+        Some(Command::Bench(args)) => bench::run(*args),
     };
     done.unwrap_or_else(|error| {
         eprintln!("echoloop: {}", echoloop::describe(&*error));
