@@ -190,9 +190,9 @@ impl Meter {
         }
     }
 
-    /// A datagram without a reply in time.
-    pub(super) fn lost(&mut self) {
-        self.tally.errors.lost += 1;
+    /// A datagram without a reply in time, sent then.
+    pub(super) fn lost(&mut self, sent: u64) {
+        self.tally.errors.lost += u64::from(sent >= self.from);
         if self.goal != u64::MAX {
             self.goal -= 1.min(self.goal);
         }
