@@ -30,6 +30,7 @@ const GLANCE: u32 = 32;
 #[derive(Clone, Copy, Default)]
 struct Flight {
     number: u32,
+    place: u16,
     on_its_way: bool,
     sent: u64,
     due: u64,
@@ -41,6 +42,9 @@ struct Lane {
     /// A place each for as many as may be on their way.
     flights: Box<[Flight]>,
     free: Vec<u16>,
+    /// How many may be on their way now. Begins with one and grows with each reply, so that the first
+    /// datagrams of many sockets don't come in one burst, which would overflow the server's buffer.
+    window: usize,
     /// The number of the next datagram.
     next: u32,
     /// The highest number that was answered, and one more.
@@ -77,11 +81,12 @@ pub(super) struct Datagrams {
 }
 
 impl Lane {
-    fn new(depth: usize) -> Lane {
+    fn new(depth: usize, window: usize) -> Lane {
         Lane {
             id: None,
             flights: vec![Flight::default(); depth].into(),
             free: (0..depth as u16).rev().collect(),
+            window,
             next: 0,
             highest: 0,
             answered: vec![0; RECORD / 64].into(),
@@ -102,8 +107,9 @@ impl Lane {
 impl Datagrams {
     pub(super) fn new(meter: Meter, first: u64) -> Datagrams {
         let load = &meter.load;
+        let window = if load.rate.is_some() { load.depth } else { 1 };
         Datagrams {
-            lanes: (0..load.connections).map(|_| Lane::new(load.depth)).collect(),
+            lanes: (0..load.connections).map(|_| Lane::new(load.depth, window)).collect(),
             scratch: vec![0; load.size],
             meter,
             wheel: Wheel::new(),
@@ -163,10 +169,11 @@ impl Datagrams {
         self.control = Some(cx.after(CONTROL));
     }
 
-    /// Gives up those that have been on their way for too long.
+    /// Gives up those that have been on their way for too long. Not all at once, since those that were lost
+    /// in one burst would be replaced in one burst, and be lost again.
     fn give_up_lost(&mut self, cx: &mut Context<'_>, now: u64) {
         let timeout = nanos(self.meter.load.timeout);
-        if now - self.looked < (timeout / 8).min(100_000_000) {
+        if now - self.looked < (timeout / 64).min(100_000_000) {
             return;
         }
         self.looked = now;
@@ -175,13 +182,13 @@ impl Datagrams {
             if lane.free.len() == lane.flights.len() {
                 continue;
             }
-            for (place, flight) in lane.flights.iter_mut().enumerate() {
-                if flight.on_its_way && now - flight.sent > timeout {
-                    flight.on_its_way = false;
-                    lane.free.push(place as u16);
-                    self.pending -= 1;
-                    self.meter.lost();
-                }
+            let most = lane.flights.len() / 8 + 1;
+            let late = |flight: &&mut Flight| flight.on_its_way && now - flight.sent > timeout;
+            for flight in lane.flights.iter_mut().filter(late).take(most) {
+                flight.on_its_way = false;
+                lane.free.push(flight.place);
+                self.pending -= 1;
+                self.meter.lost(flight.sent);
             }
             self.pump(cx, index, now);
         }
@@ -217,8 +224,11 @@ impl Datagrams {
     fn pump(&mut self, cx: &mut Context<'_>, index: usize, now: u64) {
         let Some(id) = self.lanes[index].id else { return };
         let mut cx = cx.on(id);
-        while !self.lanes[index].free.is_empty() {
+        loop {
             let lane = &mut self.lanes[index];
+            if lane.flights.len() - lane.free.len() >= lane.window {
+                return;
+            }
             let due = if self.pacer.is_some() {
                 let Some(due) = lane.due.pop_front() else { return };
                 due
@@ -233,7 +243,8 @@ impl Datagrams {
             let number = lane.next;
             lane.next = lane.next.wrapping_add(1);
             lane.record(number, false);
-            lane.flights[usize::from(place)] = Flight { number, on_its_way: true, sent: now, due };
+            lane.flights[usize::from(place)] =
+                Flight { number, place, on_its_way: true, sent: now, due };
             self.write(index, number, place);
             cx.send(&self.scratch);
         }
@@ -281,9 +292,14 @@ impl Datagrams {
         let (turn, id, left) = &mut self.glance;
         if *left == 0 || *turn != cx.now() || *id != Some(cx.id()) {
             self.glance = (cx.now(), Some(cx.id()), GLANCE);
-            self.now = self.meter.now();
+            self.look();
         }
         self.glance.2 -= 1;
+        self.now
+    }
+
+    fn look(&mut self) -> u64 {
+        self.now = self.meter.now();
         self.now
     }
 }
@@ -320,7 +336,9 @@ impl Service for Datagrams {
         } else {
             self.meter.tally.errors.reordered += 1;
         }
+        lane.window = (lane.window + 1).min(lane.flights.len());
         self.pending -= 1;
+        let now = if sent < now { now } else { self.look() }; // It has been there and back since.
         if self.pacer.is_some() {
             self.meter.replied_to(due, sent, now);
         } else {
