@@ -4,21 +4,19 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::time::{Duration, Instant};
-use std::{fmt, io, mem};
+use std::{io, mem};
 
 use mio::unix::SourceFd;
 use mio::{Interest, Poll, Token};
 
-use super::context::Stop;
+use super::datagrams::Asked;
 use super::outgoing::Outgoing;
-use super::packets::{Outbox, send_one};
+use super::packets::Outbox;
 use super::service::Service;
 use super::socket::StreamSocket;
 use super::table::{Entry, Origin, Phase, Source, StreamSource, Table};
-use crate::machines::{Connection, DatagramRefusal, Latch, Timers, TokenBucket};
-use crate::values::{
-    Address, Config, Id, LOG_INTERVAL, Outcome, Peer, Pool, ServiceId, Statistics, attempt,
-};
+use crate::machines::{Connection, Latch, Timers, TokenBucket};
+use crate::values::{Config, Id, LOG_INTERVAL, Pool, ServiceId, Statistics};
 
 /// What a timer is for.
 #[derive(Clone, Copy, Debug)]
@@ -33,35 +31,6 @@ pub(super) enum Due {
     DialTimeout(Id),
     /// An outgoing connection may try again.
     DialRetry(Id),
-}
-
-/// What a service may answer.
-pub(super) struct Asked {
-    pub(super) from: Peer,
-    pub(super) length: usize,
-    /// Whether it came by a connected socket.
-    pub(super) connected: bool,
-}
-
-/// Why a datagram is dropped.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Unwanted {
-    /// The kernel has cut it.
-    Cut,
-    /// Its source is not admitted.
-    Denied,
-    /// It must not be answered.
-    Forbidden(DatagramRefusal),
-}
-
-impl fmt::Display for Unwanted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Unwanted::Cut => f.write_str("it is too long"),
-            Unwanted::Denied => f.write_str("source is not admitted"),
-            Unwanted::Forbidden(refusal) => refusal.fmt(f),
-        }
-    }
 }
 
 /// Whether the reactor goes on.
@@ -368,113 +337,6 @@ impl Core {
             listener.retry.take().map(|retry| self.timers.cancel(retry));
             self.schedule(id);
         }
-    }
-
-    /// Why no datagram of this source may be shown to a service, which may answer it.
-    pub(super) fn refusal(&mut self, id: Id, from: &Peer, cut: bool) -> Option<Unwanted> {
-        if cut {
-            return Some(Unwanted::Cut);
-        }
-        let policy = self.table.datagram(id)?.policy.as_ref()?;
-        let Address::Ip(address) = from.address else { return None };
-        if !self.config.admits(address.ip()) {
-            return Some(Unwanted::Denied);
-        }
-        let asked = from.local.map(|local| local.ip);
-        policy.check(address, asked).err().map(Unwanted::Forbidden)
-    }
-
-    /// Whether this one datagram may be shown to a service; counts it if not.
-    #[inline]
-    pub(super) fn admits(&mut self, id: Id, from: &Peer, refusal: Option<Unwanted>) -> bool {
-        let now = self.now;
-        let in_time = |core: &mut Core| match (from.ip(), core.table.datagram(id)) {
-            (Some(ip), Some(datagram)) => {
-                datagram.policy.as_mut().is_none_or(|policy| policy.take(ip, now))
-            }
-            _ => true,
-        };
-        let refusal = match refusal {
-            None if in_time(self) => return true,
-            None => Unwanted::Forbidden(DatagramRefusal::Rate),
-            Some(refusal) => refusal,
-        };
-        let dropped = &mut self.statistics.dropped;
-        *match refusal {
-            Unwanted::Cut => &mut dropped.cut,
-            Unwanted::Denied => &mut dropped.denied,
-            Unwanted::Forbidden(DatagramRefusal::Rate) => &mut dropped.rate,
-            Unwanted::Forbidden(_) => &mut dropped.forbidden,
-        } += 1;
-        if let Some(more) = self.datagram_log.pass(self.now) {
-            log::warn!("{id} dropped a datagram from {from}: {refusal} ({more} more like it)");
-        }
-        false
-    }
-
-    /// From here to the next flush, the outbox gathers for this socket, and may refer to the arena.
-    pub(super) fn lend(&mut self, id: Id, arena: &[u8]) {
-        if self.outbox_of != id {
-            self.flush_outbox(&[]);
-        }
-        self.outbox_of = id;
-        self.outbox.open(arena);
-        self.lent = true;
-    }
-
-    /// Sends what the outbox has gathered, from the datagram socket that it gathers for.
-    pub(super) fn flush_outbox(&mut self, arena: &[u8]) {
-        let id = mem::replace(&mut self.outbox_of, Id::NONE);
-        if self.outbox.is_empty() {
-            return;
-        }
-        let Some(datagram) = self.table.datagram(id) else {
-            self.statistics.dropped.failed += self.outbox.discard();
-            return;
-        };
-        let sent = self.outbox.flush(datagram.socket.as_fd(), arena, datagram.offload);
-        log::trace!(
-            "{id} sent {} datagrams, {} refused",
-            sent.datagrams,
-            sent.refused + sent.failed
-        );
-        self.statistics.datagrams_out += sent.datagrams;
-        self.statistics.dropped.no_room += sent.refused;
-        self.statistics.dropped.failed += sent.failed;
-        if let Some(error) = sent.last_error
-            && let Some(more) = self.datagram_log.pass(self.now)
-        {
-            log::warn!("{id} could not send a datagram: {error} ({more} more like it)");
-        }
-    }
-
-    /// Sends one datagram past the outbox.
-    pub(super) fn send_now(&mut self, id: Id, to: Option<&Peer>, payload: &[u8]) -> bool {
-        let Some(datagram) = self.table.datagram(id) else { return false };
-        let dropped = &mut self.statistics.dropped;
-        match attempt(|| send_one(datagram.socket.as_fd(), to, payload)) {
-            Outcome::Done(()) => {
-                self.statistics.datagrams_out += 1;
-                return true;
-            }
-            Outcome::Blocked => dropped.no_room += 1,
-            Outcome::Failed(error) => {
-                log::debug!("{id} could not send a datagram: {error}");
-                dropped.failed += 1;
-            }
-        }
-        false
-    }
-
-    /// Asks the loop to stop. The second time it doesn't wait for anybody.
-    pub(super) fn stop(&mut self, how: Stop) {
-        self.going = match (self.going, how) {
-            (Going::Stopped, _) => Going::Stopped,
-            (Going::On, Stop::Gracefully) => Going::Asked,
-            (_, Stop::AtOnce) | (Going::Asked | Going::Draining | Going::AtOnce, _) => {
-                Going::AtOnce
-            }
-        };
     }
 
     /// A snapshot of what was counted.

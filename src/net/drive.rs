@@ -1,15 +1,13 @@
 //! What one source does with its share of a turn.
 
-use std::os::fd::AsFd;
 use std::time::Duration;
 
-use super::core::{Asked, Going};
+use super::core::Going;
 use super::dial::Dialled;
-use super::packets::Inbox;
 use super::reactor::Reactor;
 use super::table::{Phase, Source};
 use crate::machines::{Latch, Step};
-use crate::values::{Cause, DATAGRAM_BATCH, Id, Outcome, ServiceId, attempt};
+use crate::values::{Cause, Id, Outcome, ServiceId};
 
 impl Reactor {
     /// Reads, shows, writes, until nothing moves or the share is used up.
@@ -180,79 +178,5 @@ impl Reactor {
             Dialled::Failed(error) => self.gone(id, Cause::ConnectFailed(error)),
             Dialled::Abandoned => self.gone(id, Cause::Closed),
         }
-    }
-
-    /// Receives datagrams in batches, shows each to the service, sends the answers together.
-    pub(super) fn drive_datagram(&mut self, id: Id) {
-        let mut share = self.halves.core.config.datagrams_per_share;
-        while share > 0 {
-            let core = &mut self.halves.core;
-            let Some(datagram) = core.table.datagram(id) else { return };
-            if !datagram.readable {
-                if datagram.stopping {
-                    core.forget(id);
-                }
-                return;
-            }
-            let most = share.min(DATAGRAM_BATCH);
-            let inbox = self.inbox.get_or_insert_with(Inbox::new);
-            let socket = datagram.socket.as_fd();
-            match attempt(|| inbox.receive(socket, most, datagram.is_udp)) {
-                Outcome::Done(received) => {
-                    // Fewer than asked for: the socket is empty. Or, if it is connected, the next in
-                    // line is the word of a router, recvmmsg(2).
-                    datagram.readable = received == most || datagram.connected.is_some();
-                    share = share.saturating_sub(self.hand_over(id, received));
-                }
-                Outcome::Blocked => datagram.readable = false,
-                Outcome::Failed(error) => {
-                    // What an earlier datagram met with. It says nothing about this socket.
-                    log::debug!("{id} was told: {error}");
-                    share -= 1;
-                    self.halves.call_for(id, |service, cx| service.unreachable(cx, &error));
-                }
-            }
-        }
-        self.halves.core.schedule(id);
-    }
-
-    /// Shows the received datagrams, those that may be answered, and sends the answers. Returns how
-    /// many there were.
-    fn hand_over(&mut self, id: Id, received: usize) -> usize {
-        let Some(inbox) = &self.inbox else { return 0 };
-        let mut count = 0;
-        self.halves.core.lend(id, inbox.arena());
-        let datagram = self.halves.core.table.datagram(id);
-        let connected = datagram.is_some_and(|datagram| datagram.connected.is_some());
-        for message in (0..received).map(|i| inbox.message(i)) {
-            let from = &message.from;
-            let asked = Asked { from: *from, length: 0, connected };
-            self.halves.core.asked = from.can_be_answered().then_some(asked);
-            // One decision for all datagrams of a train.
-            let refusal = self.halves.core.refusal(id, from, message.truncated);
-            for payload in message.datagrams() {
-                count += 1;
-                let core = &mut self.halves.core;
-                if !core.admits(id, from, refusal) {
-                    continue;
-                }
-                log::trace!("{id} received {} bytes from {from}", payload.len());
-                if let Some(asked) = &mut core.asked {
-                    asked.length = payload.len();
-                }
-                self.halves.call_for(id, |service, cx| service.datagram(cx, from, payload));
-                let core = &mut self.halves.core;
-                if core.outbox.is_full() {
-                    core.flush_outbox(inbox.arena());
-                    core.lend(id, inbox.arena());
-                }
-            }
-        }
-        let core = &mut self.halves.core;
-        core.asked = None;
-        core.flush_outbox(inbox.arena());
-        core.lent = false;
-        core.statistics.datagrams_in += count as u64;
-        count
     }
 }

@@ -3,6 +3,7 @@
 mod bind;
 mod context;
 mod core;
+mod datagrams;
 mod dial;
 mod drive;
 mod handle;
@@ -11,6 +12,7 @@ mod outgoing;
 mod packets;
 mod reactor;
 mod service;
+mod setup;
 mod socket;
 mod stop;
 mod table;

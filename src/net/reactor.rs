@@ -13,10 +13,10 @@ use super::context::Context;
 use super::core::{Core, Due, Going};
 use super::handle::{Command, Handle};
 use super::packets::Inbox;
-use super::service::{Service, Unborn};
+use super::service::Service;
 use super::table::Source;
 use crate::machines::Latch;
-use crate::values::{Address, Cause, Config, Endpoint, Error, Id, ServiceId, Statistics};
+use crate::values::{Cause, Config, Error, Id, ServiceId};
 
 /// The event loop: one thread, one poll, any number of sockets.
 ///
@@ -51,7 +51,7 @@ pub struct Reactor {
     /// Shared by all datagram sockets; made when there is one.
     pub(super) inbox: Option<Inbox>,
     commands: mpsc::Receiver<Command>,
-    handle: Handle,
+    pub(super) handle: Handle,
     woken: bool,
     /// The queue of the turn before, for its memory.
     spare: Vec<Id>,
@@ -59,7 +59,7 @@ pub struct Reactor {
 
 /// The two halves.
 pub(super) struct Halves {
-    services: Vec<Box<dyn Service>>,
+    pub(super) services: Vec<Box<dyn Service>>,
     pub(super) core: Core,
 }
 
@@ -91,7 +91,7 @@ impl Halves {
     }
 }
 
-/// Setting up.
+/// Running.
 impl Reactor {
     /// An empty reactor.
     ///
@@ -117,106 +117,6 @@ impl Reactor {
         })
     }
 
-    /// Adds a service without any source yet; [`context`](Reactor::context) gives it some.
-    pub fn add(&mut self, service: impl Service) -> ServiceId {
-        self.halves.core.add_service(Box::new(service))
-    }
-
-    /// Listens on an endpoint, which this service serves alone.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Context::listen`]; the service is dropped then.
-    pub fn listen(&mut self, endpoint: &Endpoint, service: impl Service) -> Result<Id, Error> {
-        let service = self.add(service);
-        self.context(service).listen(endpoint)
-    }
-
-    /// Connects to an endpoint; this service gets the connection.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Context::connect`]; the service is dropped then.
-    pub fn connect(&mut self, endpoint: &Endpoint, service: impl Service) -> Result<Id, Error> {
-        let service = self.add(service);
-        self.context(service).connect(endpoint)
-    }
-
-    /// Adds a service that is made together with its first sources, so that it knows their ids from
-    /// the beginning.
-    ///
-    /// ```
-    /// # use echoloop::{Config, Half, Id, Reactor, Service};
-    /// # struct Relay { from: Id, to: Id }
-    /// # impl Service for Relay {}
-    /// # let mut reactor = Reactor::new(Config::default())?;
-    /// # let (keyboard, screen) = (std::io::pipe().unwrap().0, std::io::pipe().unwrap().1);
-    /// reactor.start(|cx| {
-    ///     let (from, to) = (cx.adopt(keyboard, Half::Read)?, cx.adopt(screen, Half::Write)?);
-    ///     Ok(Relay { from, to })
-    /// })?;
-    /// # Ok::<(), echoloop::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// What `set_up` returns; what it had made is closed then.
-    pub fn start<S: Service>(
-        &mut self,
-        set_up: impl FnOnce(&mut Context<'_>) -> Result<S, Error>,
-    ) -> Result<ServiceId, Error> {
-        let id = self.add(Unborn);
-        match set_up(&mut self.context(id)) {
-            Ok(service) => {
-                let halves = &mut self.halves;
-                halves.services.append(&mut halves.core.arrivals);
-                halves.services[id.0 as usize] = Box::new(service);
-                Ok(id)
-            }
-            Err(error) => {
-                self.halves.core.forget_service(id);
-                Err(error)
-            }
-        }
-    }
-
-    /// What the service could do if it were called now: listen, connect, set timers, send.
-    ///
-    /// # Panics
-    ///
-    /// When the service is another reactor's.
-    pub fn context(&mut self, service: ServiceId) -> Context<'_> {
-        assert!(service.0 < self.halves.core.services, "the service belongs to this reactor");
-        Context { core: &mut self.halves.core, service, id: Id::NONE }
-    }
-
-    /// The service itself, to give it something or to see what it has gathered. `None` if it is of
-    /// another type.
-    pub fn service<S: Service>(&mut self, service: ServiceId) -> Option<&mut S> {
-        self.halves.services.append(&mut self.halves.core.arrivals);
-        let service: &mut dyn Any = &mut **self.halves.services.get_mut(service.0 as usize)?;
-        service.downcast_mut()
-    }
-
-    /// What a listener or a datagram socket is bound to, which tells the port when 0 was asked for; our
-    /// own end of a connection.
-    pub fn local(&mut self, id: Id) -> Option<Address> {
-        Context { core: &mut self.halves.core, service: ServiceId(0), id }.local()
-    }
-
-    /// A handle for other threads.
-    pub fn handle(&self) -> Handle {
-        self.handle.clone()
-    }
-
-    /// What the reactor has done so far.
-    pub fn statistics(&self) -> Statistics {
-        self.halves.core.statistics()
-    }
-}
-
-/// Running.
-impl Reactor {
     /// Turns until somebody stops it: a service, or a [`Handle`].
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use socket2::SockRef;
 
 use super::bind::stop_admitting;
+use super::context::Stop;
 use super::core::{Core, Going};
 use super::reactor::Reactor;
 use super::table::{Origin, Phase, Source};
@@ -76,6 +77,17 @@ impl Reactor {
 }
 
 impl Core {
+    /// Asks the loop to stop. The second time it doesn't wait for anybody.
+    pub(super) fn stop(&mut self, how: Stop) {
+        self.going = match (self.going, how) {
+            (Going::Stopped, _) => Going::Stopped,
+            (Going::On, Stop::Gracefully) => Going::Asked,
+            (_, Stop::AtOnce) | (Going::Asked | Going::Draining | Going::AtOnce, _) => {
+                Going::AtOnce
+            }
+        };
+    }
+
     /// Counts what a connection brings in while the reactor is stopping.
     pub(super) fn count_down(&mut self, id: Id, read: usize) {
         if let Some(left) = self.allowance.get_mut(&id) {
