@@ -17,8 +17,7 @@ impl Reactor {
             Going::On | Going::Stopped => {}
             Going::Asked => self.begin_draining(),
             Going::Draining => {
-                // Only those are left that nobody waits for.
-                if core.table.len() == core.background {
+                if core.has_emptied() {
                     self.close_all();
                 }
             }
@@ -79,6 +78,11 @@ impl Reactor {
 }
 
 impl Core {
+    /// Whether only those are left that nobody waits for.
+    pub(super) fn has_emptied(&self) -> bool {
+        self.table.len() == self.background
+    }
+
     /// Has a connection served to the end of what has arrived: an event may be on its way that tells of
     /// more, so one more read decides. Somebody who never ceases to send gets no further than what
     /// the receive buffer can hold now.
