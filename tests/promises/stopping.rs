@@ -1,6 +1,6 @@
 //! A graceful stop loses nothing.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc;
@@ -232,4 +232,31 @@ fn nothing_new_is_begun_during_a_stop() {
     ] {
         assert!(echoloop::describe(&result.unwrap_err()).ends_with("the reactor is stopping"));
     }
+}
+
+/// While the backlog of a Unix listener is served, newcomers are told that nobody listens any more:
+/// none of them is taken in and then dropped.
+#[cfg(target_os = "linux")]
+#[test]
+fn newcomers_are_refused_while_the_backlog_is_served() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("echo");
+    let config = Config { connections: Some(1), ..patient() };
+    let mut reactor = reactor(config);
+    reactor.listen(&endpoint(&format!("unix://{}", path.display())), Echo).unwrap();
+    let mut clients: Vec<_> = (0..3).map(|_| unix(&path)).collect();
+    for client in &mut clients {
+        client.write_all(b"hello").unwrap();
+    }
+    reactor.handle().stop(Stop::Gracefully);
+    turn_until(&mut reactor, |reactor| reactor.statistics().bytes_out == 5);
+    let newcomer = UnixStream::connect(&path);
+    assert_eq!(newcomer.unwrap_err().kind(), ErrorKind::ConnectionRefused);
+    let reading = thread::spawn(move || {
+        for mut client in clients {
+            expect_end(&mut client, b"hello");
+        }
+    });
+    assert_eq!(run(&mut reactor).accepted, 3);
+    reading.join().unwrap();
 }
