@@ -2,13 +2,13 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use socket2::{SockAddr, Socket, Type};
 
 use super::socket::{internet_socket, unix_address, unix_socket};
+use super::table::ListenerSocket;
 use crate::values::{Config, Endpoint, UnixName};
 
 /// A bound socket, and the file that goes with it if it has one.
@@ -129,15 +129,23 @@ fn somebody_answers(address: &SockAddr) -> bool {
     !answer.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
-/// From here on clients that come anew are not answered, so that none of them is accepted by the
-/// kernel, and then reset with the listener: they try again, and find nobody. Those that are in
-/// the backlog can still be served. Only Linux has this; elsewhere the gap stays open for an instant.
-pub(super) fn stop_admitting(listener: &impl AsFd) {
+/// From here on clients that come anew are not taken in, so that none of them is accepted by the
+/// kernel, and then reset with the listener. Those that are in the backlog can still be served. Only
+/// Linux has this; elsewhere the gap stays open for an instant.
+pub(super) fn stop_admitting(listener: &ListenerSocket) {
     #[cfg(target_os = "linux")]
     {
-        // One instruction of the classic packet filter: return 0, keep nothing of the packet.
-        let drop_all = [socket2::SockFilter::new(libc::BPF_RET as u16, 0, 0, 0)];
-        if let Err(error) = socket2::SockRef::from(listener).attach_filter(&drop_all) {
+        let listening = socket2::SockRef::from(listener);
+        let stopped = match listener {
+            // They get no answer, try again, and find nobody. One instruction of the classic packet
+            // filter: return 0, keep nothing of the packet.
+            ListenerSocket::Tcp(_) => {
+                listening.attach_filter(&[socket2::SockFilter::new(libc::BPF_RET as u16, 0, 0, 0)])
+            }
+            // They are refused.
+            ListenerSocket::Unix(_) => listening.shutdown(std::net::Shutdown::Read),
+        };
+        if let Err(error) = stopped {
             log::debug!("cannot close the backlog: {error}");
         }
     }

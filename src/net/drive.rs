@@ -47,16 +47,13 @@ impl Reactor {
                     self.halves.call(service, id, |service, cx| service.ended(cx, rest));
                     0
                 }
-                Step::Wait => return self.waits(id),
+                Step::Wait => return self.rests(id),
                 Step::Gone(cause) => return self.gone(id, cause),
             };
             share = share.saturating_sub(moved.max(1));
             if share == 0 {
                 self.halves.core.schedule(id);
-                if self.halves.core.going == Going::Draining {
-                    self.has_drained(id);
-                }
-                return;
+                return self.rests(id);
             }
         }
     }
@@ -83,9 +80,10 @@ impl Reactor {
         stream.connection.rests()
     }
 
-    /// A stream has come to rest: its next event, or its deadline, is what it waits for.
+    /// A stream has come to rest: until its next event, its next turn, or its deadline. Who is closing
+    /// must get one here, also if there is always more to read from him.
     #[inline]
-    fn waits(&mut self, id: Id) {
+    fn rests(&mut self, id: Id) {
         if self.halves.core.going == Going::Draining {
             self.has_drained(id);
         }

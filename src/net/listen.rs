@@ -10,7 +10,7 @@ use socket2::Socket;
 use super::bind::{Bound, bind};
 use super::core::{Core, Going};
 use super::packets::{enable_gro, enable_pktinfo, offload_supported};
-use super::socket::{StreamSocket, local_address};
+use super::socket::{StreamSocket, local_address, set_buffers};
 use super::table::{DatagramSource, Listener, ListenerSocket, Origin, Source};
 use crate::machines::{Connection, DatagramPolicy};
 use crate::values::{ACCEPT_RETRY, Address, Endpoint, Id, Outcome, Refused, ServiceId, attempt};
@@ -142,7 +142,13 @@ impl Core {
             }
             return None;
         }
-        match self.insert_stream(service, Connection::new(socket), peer, Origin::Accepted) {
+        let buffers = match &socket {
+            StreamSocket::Unix(socket) => set_buffers(socket, &self.config),
+            _ => Ok(()),
+        };
+        let connection = Connection::new(socket);
+        match buffers.and_then(|()| self.insert_stream(service, connection, peer, Origin::Accepted))
+        {
             Ok(id) => {
                 self.accepted += 1;
                 self.statistics.accepted += 1;

@@ -1,6 +1,5 @@
 //! The loop.
 
-use std::any::Any;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -154,7 +153,12 @@ impl Reactor {
     /// before it must call [`turn`](Reactor::turn) all the same. `None`: for ever.
     pub fn patience(&self) -> Option<Duration> {
         let core = &self.halves.core;
-        if !core.runnable.is_empty() || matches!(core.going, Going::Asked | Going::AtOnce) {
+        let stops = match core.going {
+            Going::On | Going::Stopped => false,
+            Going::Asked | Going::AtOnce => true,
+            Going::Draining => core.has_emptied(),
+        };
+        if stops || !core.runnable.is_empty() {
             return Some(Duration::ZERO);
         }
         let next = core.timers.next()?;

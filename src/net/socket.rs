@@ -130,7 +130,9 @@ pub(super) fn unix_socket(kind: Type, config: &Config) -> io::Result<Socket> {
     Ok(socket)
 }
 
-fn set_buffers(socket: &Socket, config: &Config) -> io::Result<()> {
+/// Accepted TCP sockets inherit this from their listener, Unix ones don't.
+pub(super) fn set_buffers(socket: &impl AsFd, config: &Config) -> io::Result<()> {
+    let socket = SockRef::from(socket);
     if let Some(size) = config.receive_buffer {
         socket.set_recv_buffer_size(size)?;
     }

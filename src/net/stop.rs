@@ -18,7 +18,7 @@ impl Reactor {
         }
         let core = &self.halves.core;
         // When only those are left that nobody waits for, it is over.
-        let drained = core.going == Going::Draining && core.table.len() == core.background;
+        let drained = core.going == Going::Draining && core.has_emptied();
         if drained || core.going == Going::AtOnce {
             self.close_all();
         }
@@ -93,6 +93,11 @@ impl Core {
         if let Some(left) = self.allowance.get_mut(&id) {
             *left = left.saturating_sub(read);
         }
+    }
+
+    /// Whether only those are left that nobody waits for.
+    pub(super) fn has_emptied(&self) -> bool {
+        self.table.len() == self.background
     }
 
     /// Has a connection served to the end of what has arrived: an event may be on its way that tells of

@@ -1,6 +1,8 @@
 //! Answers each message with the same word.
 
-use crate::{Context, Lines, Peer, Service, TooLong};
+use std::collections::HashSet;
+
+use crate::{Cause, Context, Id, Lines, Peer, Service};
 
 /// Answers each message with the same word: `pong`, or another one.
 ///
@@ -16,12 +18,45 @@ pub struct Pong {
     word: Vec<u8>,
     /// The answers to all lines that arrived together, which leave together.
     answers: Vec<u8>,
+    /// Connections that have ended, and whose last answer waits for room.
+    owed: HashSet<Id>,
+}
+
+/// Why no more lines were answered together.
+enum Rest {
+    /// There is no whole line left.
+    Unfinished,
+    /// There is no room for more.
+    Waits,
+    /// Its first line is longer than agreed.
+    TooLong,
 }
 
 impl Pong {
     /// Answers with this word.
     pub fn new(word: impl Into<Vec<u8>>) -> Pong {
-        Pong { word: word.into(), answers: Vec::new() }
+        Pong { word: word.into(), answers: Vec::new(), owed: HashSet::new() }
+    }
+
+    /// Gathers the answers to as many lines as there is room for, one at least. Returns how many bytes
+    /// these lines have.
+    fn gather(&mut self, lines: Lines, input: &[u8], room: usize) -> (usize, Rest) {
+        self.answers.clear();
+        let mut taken = 0;
+        loop {
+            let line = match lines.next(&input[taken..]) {
+                Ok(Some(line)) => line,
+                Ok(None) => return (taken, Rest::Unfinished),
+                Err(_) => return (taken, Rest::TooLong),
+            };
+            let answer = self.word.len() + line.ending.len();
+            if taken > 0 && self.answers.len() + answer > room {
+                return (taken, Rest::Waits);
+            }
+            self.answers.extend_from_slice(&self.word);
+            self.answers.extend_from_slice(line.ending);
+            taken += line.len();
+        }
     }
 }
 
@@ -31,61 +66,52 @@ impl Default for Pong {
     }
 }
 
-impl Pong {
-    /// Gathers the answers to as many lines as there is room for, to one at least. Returns how many
-    /// bytes those lines have, and whether they are all.
-    fn answer(
-        &mut self,
-        lines: Lines,
-        input: &[u8],
-        room: usize,
-    ) -> (usize, Result<bool, TooLong>) {
-        let mut taken = 0;
-        self.answers.clear();
-        loop {
-            match lines.next(&input[taken..]) {
-                Ok(Some(line)) => {
-                    let answer = self.word.len() + line.ending.len();
-                    if self.answers.len() + answer > room && !self.answers.is_empty() {
-                        return (taken, Ok(false));
-                    }
-                    self.answers.extend_from_slice(&self.word);
-                    self.answers.extend_from_slice(line.ending);
-                    taken += line.len();
-                }
-                Ok(None) => return (taken, Ok(true)),
-                Err(error) => return (taken, Err(error)),
-            }
-        }
-    }
-}
-
 impl Service for Pong {
     fn received(&mut self, cx: &mut Context<'_>, input: &[u8]) -> usize {
         let lines = Lines::new(cx.config().line_length);
         let mut taken = 0;
         loop {
-            let room = cx.room();
-            let (answered, all) = self.answer(lines, &input[taken..], room);
-            if !cx.send_all(&self.answers) {
+            let (bytes, rest) = self.gather(lines, &input[taken..], cx.room());
+            // What was refused is shown again when there is room.
+            if !self.answers.is_empty() && !cx.send_all(&self.answers) {
                 return taken;
             }
-            taken += answered;
-            match all {
-                Err(_) => cx.close_because("a line longer than the limit"),
-                // The others when these are out, or now, if they are out already.
-                Ok(false) if !cx.await_room() => continue,
-                Ok(_) => {}
+            taken += bytes;
+            match rest {
+                Rest::Waits => {}
+                Rest::Unfinished => return taken,
+                Rest::TooLong => {
+                    cx.close_because("a line longer than the limit");
+                    return taken;
+                }
             }
-            return taken;
         }
     }
 
     fn ended(&mut self, cx: &mut Context<'_>, rest: &[u8]) {
-        if !rest.is_empty() {
-            cx.send_all(&self.word);
+        let refused = !rest.is_empty() && !cx.send_all(&self.word);
+        if refused && cx.queued() > 0 {
+            self.owed.insert(cx.id());
+        } else {
+            cx.close();
         }
-        cx.close();
+    }
+
+    fn refilled(&mut self, cx: &mut Context<'_>) {
+        if self.owed.remove(&cx.id()) {
+            cx.send_all(&self.word);
+            cx.close();
+        }
+    }
+
+    fn closed(&mut self, cx: &mut Context<'_>, _cause: &Cause) {
+        self.owed.remove(&cx.id());
+    }
+
+    fn stopping(&mut self, cx: &mut Context<'_>) {
+        if !self.owed.contains(&cx.id()) {
+            cx.close();
+        }
     }
 
     fn datagram(&mut self, cx: &mut Context<'_>, _from: &Peer, payload: &[u8]) {

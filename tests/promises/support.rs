@@ -1,5 +1,4 @@
 //! What all of these tests need: a reactor in a thread or by hand, clients with a deadline.
-#![allow(dead_code, reason = "for all of the tests, whichever there are")]
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
@@ -14,7 +13,7 @@ use echoloop::{
 };
 
 /// Longer than anything here takes on the slowest machine. Only against hanging.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
 /// A reactor in a thread of its own.
 pub(crate) struct Server<T> {
@@ -64,15 +63,20 @@ impl<T: Send + 'static> Server<T> {
     }
 
     #[track_caller]
-    pub(crate) fn stop(mut self, how: Stop) -> Statistics {
+    pub(crate) fn stop(self, how: Stop) -> Statistics {
         self.handle.stop(how);
-        self.thread.take().unwrap().join().expect("the server does not panic")
+        self.join()
     }
 
     /// Waits for it to stop by itself.
     #[track_caller]
     pub(crate) fn join(mut self) -> Statistics {
-        self.thread.take().unwrap().join().expect("the server does not panic")
+        let (thread, start) = (self.thread.take().unwrap(), Instant::now());
+        while !thread.is_finished() {
+            assert!(start.elapsed() < DEADLINE, "the server does not stop");
+            thread::park_timeout(Duration::from_millis(1));
+        }
+        thread.join().expect("the server does not panic")
     }
 }
 
