@@ -257,7 +257,10 @@ impl Reactor {
                     }
                 }
                 Source::Listener(listener) => listener.readable = true,
-                Source::Datagram(datagram) => datagram.readable |= event.is_readable(),
+                Source::Datagram(datagram) => {
+                    // Receiving is also how one hears of an error: the poll tells no more of it.
+                    datagram.readable |= event.is_readable() || event.is_error();
+                }
                 Source::Dial(dial) => {
                     dial.answered = true;
                     dial.latch = latch(event);

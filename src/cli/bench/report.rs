@@ -63,13 +63,13 @@ pub(super) fn headline(load: &Load, swept: Option<Axis>) -> String {
 pub(super) fn full(outcome: &Outcome) -> String {
     let mut out = headline(&outcome.load, None) + "\n\n";
     let times = &outcome.tally.times;
-    throughput(outcome, &mut out);
     if !times.latency.is_empty() {
+        throughput(outcome, &mut out);
         latencies(outcome, &mut out);
         out.push('\n');
         bars(&times.latency, &mut out);
+        resources(outcome, &mut out);
     }
-    resources(outcome, &mut out);
     errors(outcome, &mut out);
     for sentence in verdict::sentences(outcome) {
         let _ = write!(out, "\n{sentence}");
@@ -158,7 +158,9 @@ fn errors(outcome: &Outcome, out: &mut String) {
     if rows.is_empty() {
         return;
     }
-    out.push('\n');
+    if !out.ends_with("\n\n") {
+        out.push('\n');
+    }
     let mut table = Table::default();
     for (_, words, number) in rows {
         table.row([words.to_owned(), count(number as f64)]);
