@@ -1,7 +1,7 @@
 //! What is measured, and what is found to be wrong.
 
 use std::collections::HashSet;
-use std::net::{Shutdown, TcpListener};
+use std::net::{Shutdown, TcpListener, UdpSocket};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
@@ -188,6 +188,17 @@ fn trouble_is_counted_by_kind() {
     assert_eq!((run.code(), &run.only()["errors"]["unanswered"]), (1, &3.into()));
     let run = bench(&format!("{silent} -c 3 -n 100 --timeout 100ms --json -"));
     assert_eq!((run.code(), &run.only()["errors"]["unanswered"]), (1, &3.into()));
+}
+
+/// Where nobody listens for datagrams, the kernel says so, and that is counted.
+#[cfg(target_os = "linux")]
+#[test]
+fn unreachable_datagrams_are_counted() {
+    let nobody = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let run = bench(&format!("udp://{nobody} -c 3 -t 100ms --warmup 0 --timeout 100ms"));
+    assert_eq!(run.code(), 1);
+    assert!(run.out.contains("datagrams that could not be delivered "), "{}", run.out);
+    assert!(run.out.contains("nothing was measured: connection refused"), "{}", run.out);
 }
 
 /// A server that dies in the middle ends the run.

@@ -7,7 +7,6 @@ use echoloop::{Cause, Context, Service, TimerId};
 use super::lane::{Finder, Lane, State};
 use super::meter::{CONTROL, Meter, Phase, Standing};
 use super::pacer::Pacer;
-use super::streams::ALERT;
 use super::wheel::Wheel;
 use super::worker::Generator;
 
@@ -59,7 +58,7 @@ impl Churn {
         match self.meter.phase {
             Phase::Warming | Phase::Measuring if changed && self.begun == 0 => {
                 match self.meter.load.rate {
-                    Some(rate) => self.pacer = Some(Pacer::new(rate, self.lanes.len(), now)),
+                    Some(rate) => self.pacer = Some(self.meter.pacer(rate, now)),
                     None => (0..self.lanes.len()).for_each(|index| self.dial(cx, index)),
                 }
             }
@@ -130,8 +129,7 @@ impl Churn {
         if let Some(pacer) = &self.pacer
             && self.meter.is_on()
         {
-            let left = pacer.due().saturating_sub(self.meter.now());
-            cx.after(Duration::from_nanos(left.saturating_sub(ALERT)));
+            cx.after(pacer.sleep(self.meter.now()));
         }
     }
 
@@ -189,9 +187,11 @@ impl Service for Churn {
         let Some(index) = self.finder.find(cx.id()) else { return input.len() };
         let lane = &mut self.lanes[index];
         if input.len() as u64 > lane.owed {
+            lane.state = State::Condemned;
             self.meter.tally.errors.surplus += 1;
             cx.abort();
         } else if let Err(at) = self.wheel.compare(lane.back, input) {
+            lane.state = State::Condemned;
             self.meter.tally.wrong(|| format!("a wrong byte at place {at} of what has come"));
             cx.abort();
         } else if lane.arrived(input.len(), self.meter.load.size) > 0 {

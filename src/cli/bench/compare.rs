@@ -171,7 +171,8 @@ fn label(
 
 fn text(session: &Session, loads: &[Load], cases: &[Case]) -> String {
     let several = loads.len() > 1;
-    let mut out = report::headline(&loads[0]) + "\n";
+    let axis = session.args.sweep.as_ref().map(|sweep| sweep.axis);
+    let mut out = report::headline(&loads[0], axis) + "\n";
     if several {
         out = out.replacen(&format!(" to {}", loads[0].endpoint), "", 1);
         let rounds = cases.iter().map(|case| case.rounds.len()).max().unwrap_or(0);
@@ -182,7 +183,6 @@ fn text(session: &Session, loads: &[Load], cases: &[Case]) -> String {
         ));
     }
     let mut table = Table::default();
-    let axis = session.args.sweep.as_ref().map(|sweep| sweep.axis);
     let mut heads = Vec::from_iter(axis.map(|axis| axis.to_string()));
     let pids = !session.args.server_pid.is_empty();
     heads.extend(several.then(|| "endpoint".to_owned()));

@@ -9,7 +9,6 @@ use echoloop::{Context, Id, Peer, Service, TimerId};
 use super::lane::Finder;
 use super::meter::{CONTROL, Meter, Phase, Standing, nanos};
 use super::pacer::Pacer;
-use super::streams::ALERT;
 use super::wheel::Wheel;
 use super::worker::Generator;
 
@@ -151,7 +150,7 @@ impl Datagrams {
                 if changed && !mem::replace(&mut self.began, true) =>
             {
                 if let Some(rate) = self.meter.load.rate {
-                    self.pacer = Some(Pacer::new(rate, self.lanes.len(), now));
+                    self.pacer = Some(self.meter.pacer(rate, now));
                     self.pace(cx, now);
                     self.wait_for_due(cx);
                 } else {
@@ -214,8 +213,7 @@ impl Datagrams {
         if let Some(pacer) = &self.pacer
             && self.meter.is_on()
         {
-            let left = pacer.due().saturating_sub(self.meter.now());
-            cx.after(Duration::from_nanos(left.saturating_sub(ALERT)));
+            cx.after(pacer.sleep(self.meter.now()));
         }
     }
 

@@ -8,6 +8,7 @@ use echoloop::{Context, Stop};
 use hdrhistogram::Histogram;
 
 use super::load::{Length, Load};
+use super::pacer::Pacer;
 use super::process::{Probe, Usage, thread_cpu, thread_waited};
 use super::tally::{Tally, Times};
 
@@ -196,6 +197,12 @@ impl Meter {
         if self.goal != u64::MAX {
             self.goal -= 1.min(self.goal);
         }
+    }
+
+    /// The schedule of this worker. Workers don't send at the same moments, but in turn.
+    pub(super) fn pacer(&self, rate: f64, now: u64) -> Pacer {
+        let turn = self.worker as f64 / self.stage.workers as f64;
+        Pacer::new(rate, self.load.connections, now + (turn * 1e9 / rate) as u64)
     }
 
     /// Whether new messages are begun.

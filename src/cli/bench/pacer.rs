@@ -1,5 +1,10 @@
 //! The schedule of an open loop.
 
+use std::time::Duration;
+
+/// How long before a message is due the loop ceases to sleep: the poll counts in milliseconds.
+const ALERT: u64 = 1_100_000;
+
 /// When which message is due: evenly spread, on the lanes in turn.
 ///
 /// ```text
@@ -27,9 +32,9 @@ impl Pacer {
         Pacer { start, interval: 1e9 / rate, lanes: lanes as u64, number: 0, lane: 0, due: start }
     }
 
-    /// When the next one is due.
-    pub(super) fn due(&self) -> u64 {
-        self.due
+    /// How long the loop may sleep. From then on it must not, until the next message is due.
+    pub(super) fn sleep(&self, now: u64) -> Duration {
+        Duration::from_nanos(self.due.saturating_sub(now).saturating_sub(ALERT))
     }
 
     /// The lane of the next one, if it is due now, and when it was.
@@ -71,7 +76,7 @@ mod tests {
         let mut seen = [0, 0];
         for number in 0..1000 {
             let due = 500 + number * 1_000_000;
-            assert_eq!(pacer.due(), due);
+            assert_eq!(pacer.next(due - 1), None);
             let lane = number as usize % 2;
             assert_eq!(pacer.next(due), Some((lane, due)));
             assert_eq!(pacer.due_of(lane, seen[lane]), due);

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::args::Axis;
 use super::load::{Length, Load};
 use super::table::{Table, bars};
 use super::verdict;
@@ -12,29 +13,38 @@ use super::worker::Outcome;
 pub(super) const PERCENTILES: [f64; 6] = [50.0, 90.0, 99.0, 99.9, 99.99, 100.0];
 
 /// `100 connections to tcp://127.0.0.1:8888, 64 bytes, 16 deep, closed loop, 10 s after 1 s warm-up`.
-pub(super) fn headline(load: &Load) -> String {
-    let things = match (load.endpoint.is_datagram(), load.connections) {
-        (true, 1) => "socket",
-        (true, _) => "sockets",
-        (false, 1) => "connection",
-        (false, _) => "connections",
+/// What a sweep varies is an `N`.
+pub(super) fn headline(load: &Load, swept: Option<Axis>) -> String {
+    let number = |axis: Axis, number: f64| match swept == Some(axis) {
+        true => "N".to_owned(),
+        false => count(number),
+    };
+    let one = load.connections == 1 && swept != Some(Axis::Connections);
+    let things = match (load.endpoint.is_datagram(), one) {
+        (true, true) => "socket",
+        (true, false) => "sockets",
+        (false, true) => "connection",
+        (false, false) => "connections",
     };
     let mut text = format!(
         "{} {things} to {}, {} bytes",
-        count(load.connections as f64),
+        number(Axis::Connections, load.connections as f64),
         load.endpoint,
-        count(load.size as f64)
+        number(Axis::Size, load.size as f64)
     );
-    if load.depth > 1 {
-        let _ = write!(text, ", {} deep", load.depth);
+    if load.depth > 1 || swept == Some(Axis::Depth) {
+        let _ = write!(text, ", {} deep", number(Axis::Depth, load.depth as f64));
     }
     text.push_str(match load.churn {
         true => ", one message a connection",
         false => "",
     });
     let _ = match load.rate {
-        Some(rate) => write!(text, ", open loop at {} a second", count(rate)),
-        None => write!(text, ", closed loop"),
+        None if swept != Some(Axis::Rate) => write!(text, ", closed loop"),
+        rate => {
+            let rate = number(Axis::Rate, rate.unwrap_or_default());
+            write!(text, ", open loop at {rate} a second")
+        }
     };
     let _ = match load.length {
         Length::Time(time) => write!(text, ", {}", duration(time)),
@@ -51,15 +61,15 @@ pub(super) fn headline(load: &Load) -> String {
 
 /// Everything about one run.
 pub(super) fn full(outcome: &Outcome) -> String {
-    let mut out = headline(&outcome.load) + "\n\n";
+    let mut out = headline(&outcome.load, None) + "\n\n";
     let times = &outcome.tally.times;
-    throughput(outcome, &mut out);
     if !times.latency.is_empty() {
+        throughput(outcome, &mut out);
         latencies(outcome, &mut out);
         out.push('\n');
         bars(&times.latency, &mut out);
+        resources(outcome, &mut out);
     }
-    resources(outcome, &mut out);
     errors(outcome, &mut out);
     for sentence in verdict::sentences(outcome) {
         let _ = write!(out, "\n{sentence}");
@@ -148,7 +158,9 @@ fn errors(outcome: &Outcome, out: &mut String) {
     if rows.is_empty() {
         return;
     }
-    out.push('\n');
+    if !out.ends_with("\n\n") {
+        out.push('\n');
+    }
     let mut table = Table::default();
     for (_, words, number) in rows {
         table.row([words.to_owned(), count(number as f64)]);

@@ -100,7 +100,7 @@ fn text(
     goal: Goal,
 ) -> String {
     let limit = duration(goal.limit);
-    let mut out = report::headline(&session.loads[0]).replacen("closed loop", "open loop", 1);
+    let mut out = report::headline(&session.loads[0], None).replacen("closed loop", "open loop", 1);
     out.push_str(&format!(
         "\nLooking for the highest rate with p{} within {limit}. Closed loop: {} a second.\n\n",
         goal.percent,

@@ -12,9 +12,6 @@ use super::worker::Generator;
 /// finds it full waits a second.
 pub(super) const DIALS: usize = 128;
 
-/// How long before a message is due the loop ceases to sleep: the poll counts in milliseconds.
-pub(super) const ALERT: u64 = 1_100_000;
-
 /// Load on stream connections that stay: in a closed loop, the next message of a connection goes out
 /// when a reply has come in; in an open loop, when it is due, and if the depth is used up then, as soon
 /// as there is a place.
@@ -99,7 +96,7 @@ impl Streams {
     /// All connections are there.
     fn begin(&mut self, cx: &mut Context<'_>, now: u64) {
         if let Some(rate) = self.meter.load.rate {
-            self.pacer = Some(Pacer::new(rate, self.lanes.len(), now));
+            self.pacer = Some(self.meter.pacer(rate, now));
             self.pace(cx, now);
             self.wait_for_due(cx);
             return;
@@ -140,8 +137,7 @@ impl Streams {
         if let Some(pacer) = &self.pacer
             && self.meter.is_on()
         {
-            let left = pacer.due().saturating_sub(self.meter.now());
-            cx.after(std::time::Duration::from_nanos(left.saturating_sub(ALERT)));
+            cx.after(pacer.sleep(self.meter.now()));
         }
     }
 
