@@ -330,6 +330,17 @@ fn options_set_the_limits() {
     assert_eq!(tcp(&server, 0).read(&mut [0]).unwrap(), 0);
 }
 
+/// A loop that looks for events before it sleeps serves, sleeps and stops like any other.
+#[test]
+fn a_spinning_loop_serves_and_stops() {
+    let server = Server::start(&["--spin", "1ms", "echo=tcp://127.0.0.1:0"]);
+    for round in 0..50u8 {
+        assert_eq!(exchange(tcp(&server, 0), &[round]), [round]);
+    }
+    server.signal(SIGTERM);
+    assert_eq!(server.wait().0.code(), Some(0));
+}
+
 /// `RUST_LOG=echoloop=trace` tells what the poll returned, how much was read, what was taken.
 #[test]
 fn the_trace_tells_the_story() {

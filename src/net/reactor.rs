@@ -170,12 +170,39 @@ impl Reactor {
             (Some(ours), Some(theirs)) => Some(ours.min(theirs)),
             (ours, theirs) => ours.or(theirs),
         };
+        if !self.spin(timeout)? {
+            self.poll(timeout)?;
+        }
+        self.halves.core.read_clock();
+        self.halves.core.statistics.turns += 1;
+        Ok(())
+    }
+
+    /// Looks for events without sleeping, for as long as the configuration says, so that the next message
+    /// doesn't have to wake a sleeper. Returns whether there were any.
+    fn spin(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
+        let spin = self.halves.core.config.spin;
+        let spin = timeout.map_or(spin, |timeout| spin.min(timeout));
+        if spin.is_zero() {
+            return Ok(false);
+        }
+        let start = Instant::now();
+        loop {
+            self.poll(Some(Duration::ZERO))?;
+            if !self.events.is_empty() {
+                return Ok(true);
+            }
+            if start.elapsed() >= spin {
+                return Ok(false);
+            }
+        }
+    }
+
+    fn poll(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         match self.halves.core.poll.poll(&mut self.events, timeout) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => self.events.clear(),
             other => other?,
         }
-        self.halves.core.read_clock();
-        self.halves.core.statistics.turns += 1;
         Ok(())
     }
 

@@ -98,6 +98,11 @@ pub struct Config {
     /// next poll.
     pub events: usize,
 
+    /// How long the loop looks for events before it sleeps. Default zero: it sleeps at once, and idle is
+    /// free. 50 µs or so spare a busy connection the time it takes to wake a sleeper, and cost all the
+    /// processor time there is; with [`Duration::MAX`] the loop never sleeps.
+    pub spin: Duration,
+
     /// `SO_RCVBUF`, socket(7), in bytes. Default `None`: the kernel's own, which for TCP grows.
     pub receive_buffer: Option<usize>,
 
@@ -157,6 +162,7 @@ impl Default for Config {
             datagrams_per_share: 256,
             read_buffer: 64 * 1024,
             events: 1024,
+            spin: Duration::ZERO,
             receive_buffer: None,
             send_buffer: None,
             backlog: 4096,

@@ -92,6 +92,11 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) pin: bool,
 
+    /// Look for events for so long before sleeping: lower latency for all the processor time there is
+    /// [default: sleep at once]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    spin: Option<Duration>,
+
     #[command(flatten)]
     limits: Limits,
 }
@@ -205,6 +210,7 @@ impl Args {
             low_ports: limits.low_ports,
             datagram_rate: (limits.datagram_rate > 0).then(|| rate(limits.datagram_rate)),
             offload: !limits.no_offload,
+            spin: self.spin.unwrap_or_default(),
             ..Config::default()
         }
     }
