@@ -107,9 +107,19 @@ impl Churn {
             }
             Err(error) => {
                 self.meter.tally.gone(&Cause::ConnectFailed(error.into()));
+                self.give_up(index);
                 self.failed.push((cx.after(RETRY), index));
             }
         }
+    }
+
+    /// Its message will have no reply.
+    fn give_up(&mut self, index: usize) {
+        let lane = &mut self.lanes[index];
+        lane.flying = 0;
+        lane.answered += 1;
+        self.pending -= 1;
+        self.meter.gave_up(1);
     }
 
     fn pace(&mut self, cx: &mut Context<'_>) {
@@ -215,10 +225,7 @@ impl Service for Churn {
         let lane = &mut self.lanes[index];
         let state = std::mem::replace(&mut lane.state, State::Gone);
         if lane.flying > 0 {
-            lane.flying = 0;
-            lane.answered += 1;
-            self.pending -= 1;
-            self.meter.gave_up(1);
+            self.give_up(index);
         }
         if state != State::Condemned {
             self.meter.tally.gone(cause);

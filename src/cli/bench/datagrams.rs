@@ -2,7 +2,7 @@
 
 use std::io;
 use std::mem;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use echoloop::{Context, Id, Peer, Service, TimerId};
 

@@ -59,7 +59,7 @@ fn single(mut session: Session) -> Done {
     let outcome = session.run(0, &load, "", 0)?;
     session.print(&report::full(&outcome))?;
     let times = &outcome.tally.times;
-    let mut plot = Plot::percentiles(&report::headline(&load, None));
+    let mut plot = Plot::percentiles(&report::subject(&load, None));
     if load.rate.is_some() {
         plot.latencies("from the scheduled time", &times.latency);
         plot.latencies("uncorrected, from sending", &times.uncorrected);

@@ -7,11 +7,14 @@ use hdrhistogram::Histogram;
 use super::words;
 
 const WIDTH: f64 = 760.0;
-const PANEL: f64 = 300.0;
+/// The part within the axes.
+const HEIGHT: f64 = 220.0;
 const LEFT: f64 = 90.0;
 const RIGHT: f64 = 20.0;
-const TOP: f64 = 44.0;
-const BOTTOM: f64 = 48.0;
+/// The title, and one line for each name.
+const TITLE: f64 = 28.0;
+const NAME: f64 = 16.0;
+const BOTTOM: f64 = 40.0;
 
 /// Distinct also for most of the colour-blind, and on white and on black: Okabe and Ito.
 const COLOURS: [&str; 7] =
@@ -77,16 +80,18 @@ impl Plot {
     }
 
     pub(super) fn svg(&self) -> String {
-        let height = PANEL * self.panels.len() as f64;
+        let height: f64 = self.panels.iter().map(Panel::height).sum();
         let mut out = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" \
              font-family=\"sans-serif\" font-size=\"12\">\n\
              <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n"
         );
-        for (index, panel) in self.panels.iter().enumerate() {
-            let _ = writeln!(out, "<g transform=\"translate(0 {})\">", index as f64 * PANEL);
+        let mut top = 0.0;
+        for panel in &self.panels {
+            let _ = writeln!(out, "<g transform=\"translate(0 {top})\">");
             panel.draw(&mut out);
             out.push_str("</g>\n");
+            top += panel.height();
         }
         out + "</svg>\n"
     }
@@ -97,7 +102,16 @@ impl Panel {
         Panel { title: title.to_owned(), x, y, y_logarithmic, lines: Vec::new() }
     }
 
+    fn top(&self) -> f64 {
+        TITLE + NAME * self.lines.len() as f64
+    }
+
+    fn height(&self) -> f64 {
+        self.top() + HEIGHT + BOTTOM
+    }
+
     fn draw(&self, out: &mut String) {
+        let (top, bottom) = (self.top(), self.top() + HEIGHT);
         let all = || self.lines.iter().flat_map(|(_, points)| points);
         let (left, right) = extent(all().map(|point| point.0));
         let (mut low, high) = extent(all().map(|point| point.1));
@@ -105,12 +119,12 @@ impl Panel {
             low = 0.0;
         }
         let x = Scale::new(left, right, true, LEFT, WIDTH - RIGHT);
-        let y = Scale::new(low, high, self.y_logarithmic, PANEL - BOTTOM, TOP);
+        let y = Scale::new(low, high, self.y_logarithmic, bottom, top);
         text(out, LEFT, 18.0, "start", " font-weight=\"bold\"", &self.title);
         for value in x.ticks(matches!(self.x, Unit::Bytes)) {
             let at = x.at(value);
-            line(out, (at, TOP), (at, PANEL - BOTTOM), "#dddddd", 1.0);
-            text(out, at, PANEL - BOTTOM + 18.0, "middle", "", &self.x.label(value));
+            line(out, (at, top), (at, bottom), "#dddddd", 1.0);
+            text(out, at, bottom + 18.0, "middle", "", &self.x.label(value));
         }
         for value in y.ticks(false) {
             let at = y.at(value);
@@ -128,9 +142,9 @@ impl Panel {
                 "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>",
                 path.trim_end()
             );
-            let top = TOP + 16.0 * (index as f64 + 1.0);
-            line(out, (LEFT + 10.0, top - 4.0), (LEFT + 30.0, top - 4.0), colour, 2.0);
-            text(out, LEFT + 36.0, top, "start", "", name);
+            let at = TITLE + NAME * (index as f64 + 0.5);
+            line(out, (LEFT, at - 4.0), (LEFT + 20.0, at - 4.0), colour, 2.0);
+            text(out, LEFT + 28.0, at, "start", "", name);
         }
     }
 }

@@ -12,9 +12,22 @@ use super::worker::Outcome;
 /// The percentiles that are shown.
 pub(super) const PERCENTILES: [f64; 6] = [50.0, 90.0, 99.0, 99.9, 99.99, 100.0];
 
-/// `100 connections to tcp://127.0.0.1:8888, 64 bytes, 16 deep, closed loop, 10 s after 1 s warm-up`.
-/// What a sweep varies is an `N`.
+/// `100 connections to tcp://127.0.0.1:8888, 64 bytes, 16 deep, closed loop, 10.0 s after 1.00 s of
+/// warm-up`. What a sweep varies is an `N`.
 pub(super) fn headline(load: &Load, swept: Option<Axis>) -> String {
+    let mut text = subject(load, swept);
+    let _ = match load.length {
+        Length::Time(time) => write!(text, ", {}", duration(time)),
+        Length::Count(messages) => write!(text, ", {} messages", count(messages as f64)),
+    };
+    if !load.warmup.is_zero() {
+        let _ = write!(text, " after {} of warm-up", duration(load.warmup));
+    }
+    text
+}
+
+/// The same without how long it takes.
+pub(super) fn subject(load: &Load, swept: Option<Axis>) -> String {
     let number = |axis: Axis, number: f64| match swept == Some(axis) {
         true => "N".to_owned(),
         false => count(number),
@@ -46,13 +59,6 @@ pub(super) fn headline(load: &Load, swept: Option<Axis>) -> String {
             write!(text, ", open loop at {rate} a second")
         }
     };
-    let _ = match load.length {
-        Length::Time(time) => write!(text, ", {}", duration(time)),
-        Length::Count(messages) => write!(text, ", {} messages", count(messages as f64)),
-    };
-    if !load.warmup.is_zero() {
-        let _ = write!(text, " after {} of warm-up", duration(load.warmup));
-    }
     if load.workers > 1 {
         let _ = write!(text, ", {} workers", load.workers);
     }
