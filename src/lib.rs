@@ -50,6 +50,11 @@
 #[cfg(not(all(unix, target_pointer_width = "64")))]
 compile_error!("echoloop needs a 64-bit Unix: an id is 32 bits of slot and 32 of generation");
 
+/// The examples of the README compile and run too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 pub mod guide;
 mod machines;
 mod net;
