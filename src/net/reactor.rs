@@ -262,7 +262,10 @@ impl Reactor {
                     }
                 }
                 Source::Listener(listener) => listener.readable = true,
-                Source::Datagram(datagram) => datagram.readable |= event.is_readable(),
+                // An error is received like a datagram, and may come alone.
+                Source::Datagram(datagram) => {
+                    datagram.readable |= event.is_readable() || event.is_error();
+                }
                 Source::Dial(dial) => {
                     dial.answered = true;
                     dial.latch = latch(event);
