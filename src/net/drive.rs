@@ -227,5 +227,8 @@ impl Reactor {
         core.asked = None;
         core.flush_outbox(inbox.arena());
         core.lent = false;
+        if core.table.datagram(id).is_some_and(|datagram| datagram.closed) {
+            core.forget(id);
+        }
     }
 }
