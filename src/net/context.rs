@@ -144,7 +144,10 @@ impl Context<'_> {
 
     fn gather(&mut self, to: Option<&Peer>, payload: &[u8]) -> bool {
         let core = &mut *self.core;
-        let Some(datagram) = core.table.datagram(self.id) else { return false };
+        let Some(datagram) = core.table.datagram(self.id).filter(|datagram| !datagram.closed)
+        else {
+            return false;
+        };
         if to.is_none() && datagram.connected.is_none() {
             return false;
         }
@@ -191,6 +194,10 @@ impl Context<'_> {
             Some(Source::Dial(dial)) => {
                 dial.abandoned = true;
                 core.schedule(self.id);
+            }
+            Some(Source::Datagram(datagram)) if core.lent && core.outbox_of == self.id => {
+                datagram.closed = true;
+                core.asked = None;
             }
             Some(Source::Listener(_) | Source::Datagram(_)) => {
                 core.forget(self.id);

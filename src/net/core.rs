@@ -248,6 +248,9 @@ impl Core {
 
     /// Takes a source out of everything that knows it. Dropping what is returned closes it.
     pub(super) fn forget(&mut self, id: Id) -> Option<Entry> {
+        if self.outbox_of == id && !self.lent {
+            self.flush_outbox(&[]); // What it has gathered leaves before it goes.
+        }
         let mut entry = self.table.remove(id)?;
         match &mut entry.source {
             Source::Stream(stream) => self.forget_stream(id, stream),

@@ -110,6 +110,9 @@ impl Reactor {
         core.flush_outbox(inbox.arena());
         core.lent = false;
         core.statistics.datagrams_in += count as u64;
+        if core.table.datagram(id).is_some_and(|datagram| datagram.closed) {
+            core.forget(id);
+        }
         count
     }
 }
@@ -132,17 +135,15 @@ impl Core {
     /// Whether this one datagram may be shown to a service; counts it if not.
     #[inline]
     pub(super) fn admits(&mut self, id: Id, from: &Peer, refusal: Option<Unwanted>) -> bool {
-        let now = self.now;
-        let in_time = |core: &mut Core| match (from.ip(), core.table.datagram(id)) {
-            (Some(ip), Some(datagram)) => {
-                datagram.policy.as_mut().is_none_or(|policy| policy.take(ip, now))
-            }
-            _ => true,
+        let Some(datagram) = self.table.datagram(id).filter(|datagram| !datagram.closed) else {
+            return false;
         };
-        let refusal = match refusal {
-            None if in_time(self) => return true,
-            None => Unwanted::Forbidden(DatagramRefusal::Rate),
-            Some(refusal) => refusal,
+        let refusal = match (refusal, from.ip(), &mut datagram.policy) {
+            (Some(refusal), _, _) => refusal,
+            (None, Some(ip), Some(policy)) if !policy.take(ip, self.now) => {
+                Unwanted::Forbidden(DatagramRefusal::Rate)
+            }
+            (None, _, _) => return true,
         };
         let dropped = &mut self.statistics.dropped;
         *match refusal {

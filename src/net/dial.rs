@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd};
+use std::time::Instant;
 
 use mio::net::{TcpStream, UnixStream};
 use socket2::{SockAddr, Socket, Type};
@@ -57,7 +58,8 @@ pub(super) fn connect(
         timeout: None,
     };
     let id = core.table.insert(service, Source::Dial(Box::new(dial)));
-    let timeout = later(core.now, core.config.connect_timeout);
+    // Not from the beginning of the turn: looking up the name may have taken long.
+    let timeout = later(Instant::now(), core.config.connect_timeout);
     let timeout = core.timers.once(timeout, Due::DialTimeout(id));
     if let Some(dial) = core.table.dial(id) {
         dial.timeout = Some(timeout);

@@ -80,6 +80,7 @@ impl Reactor {
     /// When the service is another reactor's.
     pub fn context(&mut self, service: ServiceId) -> Context<'_> {
         assert!(service.0 < self.halves.core.services, "the service belongs to this reactor");
+        self.halves.core.read_clock(); // The last turn may be long ago.
         Context { core: &mut self.halves.core, service, id: Id::NONE }
     }
 

@@ -136,6 +136,8 @@ pub(super) struct DatagramSource {
     pub(super) socket: Socket,
     pub(super) readable: bool,
     pub(super) stopping: bool,
+    /// The service has closed it, in the middle of a batch: it goes when the answers have left.
+    pub(super) closed: bool,
     /// The one peer of a connected socket.
     pub(super) connected: Option<Address>,
     /// Whom to answer; `None` for Unix sockets and connected ones.
@@ -153,6 +155,7 @@ impl DatagramSource {
             socket,
             readable: false,
             stopping: false,
+            closed: false,
             connected: None,
             policy: None,
             is_udp,

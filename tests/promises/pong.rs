@@ -40,7 +40,7 @@ fn every_cut_gets_the_same_answers() {
 /// may have to wait for room after the client has ended.
 #[test]
 fn every_limit_gets_the_same_answers() {
-    for output_limit in [6, 7, 11, 100, 5000] {
+    for output_limit in [6, 11, 5000] {
         let config = Config {
             output_limit,
             read_buffer: 4096,
@@ -51,12 +51,12 @@ fn every_limit_gets_the_same_answers() {
         let mut client = tcp(server.made);
         let mut writer = client.try_clone().unwrap();
         let writing = thread::spawn(move || {
-            writer.write_all(&b"?\n".repeat(200_000)).unwrap();
+            writer.write_all(&b"?\n".repeat(60_000)).unwrap();
             writer.write_all(b"last").unwrap();
             writer.shutdown(Shutdown::Write).unwrap();
         });
         server.until(|statistics| statistics.kept > 0);
-        expect_end(&mut client, &[&b"pong\n".repeat(200_000)[..], b"pong"].concat());
+        expect_end(&mut client, &[&b"pong\n".repeat(60_000)[..], b"pong"].concat());
         writing.join().unwrap();
     }
 }

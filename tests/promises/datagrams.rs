@@ -1,0 +1,323 @@
+//! UDP can't be turned into a weapon; datagrams go both ways as they are.
+
+use std::net::UdpSocket;
+use std::os::unix::net::UnixDatagram;
+use std::sync::mpsc;
+
+use echoloop::{Config, Echo, Peer, Rate};
+use socket2::SockRef;
+
+use crate::support::*;
+
+fn echo_at(config: Config, at: &'static str) -> Server<std::net::SocketAddr> {
+    Server::start(config, move |reactor| listen(reactor, at, Echo))
+}
+
+/// The empty datagram, the largest one and those in between come back as they are, whether the kernel may
+/// join them or not, over IPv4 and IPv6.
+#[test]
+fn datagrams_of_every_length_are_echoed() {
+    for at in ["udp://127.0.0.1:0", "udp://[::1]:0"] {
+        if at.contains("::1") && UdpSocket::bind("[::1]:0").is_err() {
+            eprintln!("skipped: no IPv6 here");
+            continue;
+        }
+        for offload in [false, true] {
+            let server = echo_at(Config { offload, ..Config::default() }, at);
+            let own = if server.made.is_ipv6() { "[::1]:0" } else { "127.0.0.1:0" };
+            let client = udp(own, Some(server.made));
+            for length in [0, 1, 2, 100, 1472, 1473, 9000, 65_506, 65_507, 0] {
+                client.send(&pattern(length)).unwrap();
+                assert!(datagram(&client) == pattern(length), "{length} bytes");
+            }
+        }
+    }
+}
+
+/// Runs of equal datagrams, which may travel as trains, and others in between: each comes back as it was
+/// sent, in order, to the one who sent it.
+#[test]
+fn trains_change_nothing() {
+    for offload in [false, true] {
+        let server = echo_at(Config { offload, ..Config::default() }, "udp://127.0.0.1:0");
+        let clients: Vec<_> = (0..3).map(|_| udp("127.0.0.1:0", Some(server.made))).collect();
+        for round in 0..10_usize {
+            for (i, client) in clients.iter().enumerate() {
+                for n in 0..20_u8 {
+                    let length = if n % 7 == 6 { 3 } else { 300 + 10 * round };
+                    client.send(&vec![n + 100 * i as u8; length]).unwrap();
+                }
+            }
+            for (i, client) in clients.iter().enumerate() {
+                for n in 0..20_u8 {
+                    let length = if n % 7 == 6 { 3 } else { 300 + 10 * round };
+                    assert!(datagram(client) == vec![n + 100 * i as u8; length]);
+                }
+            }
+        }
+        let statistics = server.statistics();
+        assert_eq!((statistics.datagrams_in, statistics.datagrams_out), (600, 600));
+    }
+}
+
+/// An answer that is longer than its question is dropped and counted.
+#[test]
+fn no_more_bytes_go_out_than_came_in() {
+    let service = Does::new().datagram(|cx, _, payload| {
+        assert!(!cx.reply(&vec![0; payload.len() + 1]));
+        assert!(cx.reply(payload));
+    });
+    let server =
+        Server::start(Config::default(), |reactor| listen(reactor, "udp://127.0.0.1:0", service));
+    let client = udp("127.0.0.1:0", Some(server.made));
+    for length in [0, 1, 1000] {
+        client.send(&pattern(length)).unwrap();
+        assert_eq!(datagram(&client), pattern(length));
+    }
+    assert_eq!(server.statistics().dropped.amplified, 3);
+}
+
+/// Who sends from our own port, on whatever address, is likely a server like us: no answer.
+#[test]
+fn our_own_port_gets_no_answer() {
+    let server = echo_at(Config::default(), "udp://127.0.0.1:0");
+    let twin = udp(&format!("127.0.0.2:{}", server.made.port()), Some(server.made));
+    twin.send(b"echo this").unwrap();
+    server.until(|statistics| statistics.dropped.forbidden == 1);
+    let honest = udp("127.0.0.1:0", Some(server.made));
+    honest.send(b"hello").unwrap();
+    assert_eq!(datagram(&honest), b"hello");
+    assert_eq!(server.statistics().datagrams_out, 1);
+}
+
+/// Ports below 1024 get answers only when that is switched on.
+#[test]
+fn low_ports_get_an_answer_only_if_asked_for() {
+    let Some(low) = (600..1023).find_map(|port| UdpSocket::bind(("127.0.0.3", port)).ok()) else {
+        eprintln!("skipped: not allowed to use a port below 1024");
+        return;
+    };
+    low.set_read_timeout(Some(DEADLINE)).unwrap();
+    for low_ports in [false, true] {
+        let server = echo_at(Config { low_ports, ..Config::default() }, "udp://127.0.0.1:0");
+        low.connect(server.made).unwrap();
+        low.send(b"hello").unwrap();
+        if low_ports {
+            assert_eq!(datagram(&low), b"hello");
+        } else {
+            server.until(|statistics| statistics.dropped.forbidden == 1);
+        }
+    }
+}
+
+/// Loopback has no rate, since nobody else can send from there.
+#[test]
+fn loopback_has_no_rate() {
+    let rate = Some(Rate { per_second: 1, burst: 1 });
+    let server = echo_at(Config { datagram_rate: rate, ..Config::default() }, "udp://127.0.0.1:0");
+    let client = udp("127.0.0.1:0", Some(server.made));
+    for _ in 0..20 {
+        client.send(b"again").unwrap();
+        assert_eq!(datagram(&client), b"again");
+    }
+}
+
+/// On a wildcard bind the answer leaves from the address that was asked, also over a socket that is both
+/// IPv4 and IPv6: a connected client hears nobody else.
+#[test]
+fn the_answer_comes_from_the_address_that_was_asked() {
+    for at in ["udp://0.0.0.0:0", "udp://[::]:0"] {
+        if at.contains("::") && UdpSocket::bind("[::]:0").is_err() {
+            eprintln!("skipped: no IPv6 here");
+            continue;
+        }
+        let server = echo_at(Config::default(), at);
+        for asked in ["127.0.0.1", "127.0.0.2", "127.8.9.10"] {
+            let to = format!("{asked}:{}", server.made.port()).parse().unwrap();
+            let client = udp("127.0.0.1:0", Some(to));
+            for _ in 0..3 {
+                client.send(b"who is there?").unwrap();
+                assert_eq!(datagram(&client), b"who is there?");
+            }
+        }
+    }
+}
+
+/// Denied sources get no answer and are counted.
+#[test]
+fn denied_sources_get_no_answer() {
+    let config = Config { deny: vec!["127.0.0.2/31".parse().unwrap()], ..Config::default() };
+    let server = echo_at(config, "udp://127.0.0.1:0");
+    let (denied, admitted) =
+        (udp("127.0.0.3:0", Some(server.made)), udp("127.0.0.4:0", Some(server.made)));
+    denied.send(b"let me in").unwrap();
+    server.until(|statistics| statistics.dropped.denied == 1);
+    admitted.send(b"hello").unwrap();
+    assert_eq!(datagram(&admitted), b"hello");
+    assert_eq!(server.statistics().datagrams_out, 1);
+}
+
+/// Senders that have gone before their answer neither end the socket nor take others' answers with them.
+#[test]
+fn unreachable_senders_harm_nobody() {
+    let mut reactor = reactor(Config::default());
+    let address = listen(&mut reactor, "udp://127.0.0.1:0", Echo);
+    let friend = udp("127.0.0.1:0", Some(address));
+    for round in 0..5_u8 {
+        for _ in 0..10 {
+            udp("127.0.0.1:0", Some(address)).send(b"nobody waits for this").unwrap();
+            friend.send(&[round]).unwrap();
+        }
+        let seen = 20 * u64::from(round + 1);
+        turn_until(&mut reactor, |reactor| reactor.statistics().datagrams_in == seen);
+        for _ in 0..10 {
+            assert_eq!(datagram(&friend), [round]);
+        }
+    }
+}
+
+/// A connected socket hears that nobody is there, without having to be asked, and goes on.
+#[test]
+fn a_connected_socket_hears_of_its_peers_absence() {
+    let nobody = udp("127.0.0.1:0", None);
+    let address = nobody.local_addr().unwrap();
+    drop(nobody);
+    let (sender, told) = mpsc::channel();
+    let (answered, answers) = mpsc::channel();
+    let service = Does::new()
+        .unreachable(move |_| sender.send(()).unwrap())
+        .datagram(move |_, _, payload| answered.send(payload.to_vec()).unwrap());
+    let mut reactor = reactor(Config::default());
+    let id = reactor.connect(&endpoint(&format!("udp://{address}")), service).unwrap();
+    let service = reactor.add(Echo);
+    assert_eq!(reactor.context(service).on(id).send(b"anybody?"), 8);
+    let mut count = 0;
+    turn_until(&mut reactor, |_| {
+        count += told.try_iter().count();
+        count > 0
+    });
+
+    let somebody = udp(&address.to_string(), None);
+    assert!(reactor.context(service).on(id).send_all(b"now?"));
+    turn_until(&mut reactor, |reactor| reactor.statistics().datagrams_out == 2);
+    let mut bytes = [0; 10];
+    let (length, from) = somebody.recv_from(&mut bytes).unwrap();
+    assert_eq!(&bytes[..length], b"now?");
+    somebody.send_to(b"yes", from).unwrap();
+    turn_until(&mut reactor, |_| answers.try_iter().next().is_some());
+}
+
+/// A service may answer and close the socket in one go: the answer still leaves, and nothing more is heard.
+#[test]
+fn an_answer_before_a_close_leaves() {
+    let (sender, heard) = mpsc::channel();
+    let service = Does::new().datagram(move |cx, _, payload| {
+        sender.send(payload.to_vec()).unwrap();
+        assert!(cx.reply(b"bye"));
+        cx.close();
+    });
+    let mut reactor = reactor(Config::default());
+    let address = listen(&mut reactor, "udp://127.0.0.1:0", service);
+    let client = udp("127.0.0.1:0", Some(address));
+    for _ in 0..5 {
+        client.send(b"hello").unwrap();
+    }
+    turn_until(&mut reactor, |reactor| reactor.statistics().datagrams_out == 1);
+    turn_until_quiet(&mut reactor);
+    assert_eq!(datagram(&client), b"bye");
+    assert_eq!(heard.try_iter().count(), 1);
+    assert!(UdpSocket::bind(address).is_ok());
+}
+
+/// The same from outside of its own callbacks: what was gathered leaves before the socket goes.
+#[test]
+fn what_was_gathered_leaves_before_a_close() {
+    let client = udp("127.0.0.1:0", None);
+    let to = Peer::from(client.local_addr().unwrap());
+    let mut reactor = reactor(Config::default());
+    let service = reactor.add(Echo);
+    let mut cx = reactor.context(service);
+    let id = cx.listen(&endpoint("udp://127.0.0.1:0")).unwrap();
+    assert!(cx.on(id).send_to(&to, b"bye"));
+    cx.on(id).close();
+    turn_until_quiet(&mut reactor);
+    assert_eq!(datagram(&client), b"bye");
+    assert_eq!(reactor.statistics().dropped.failed, 0);
+}
+
+/// More than a receiver has room for is dropped, and is no reason to stop or to wait.
+#[test]
+fn a_full_receiver_stops_nobody() {
+    let server = echo_at(Config::default(), "udp://127.0.0.1:0");
+    let (full, friend) =
+        (udp("127.0.0.1:0", Some(server.made)), udp("127.0.0.1:0", Some(server.made)));
+    SockRef::from(&full).set_recv_buffer_size(1).unwrap();
+    for _ in 0..300 {
+        full.send(&[0; 1000]).unwrap();
+    }
+    for _ in 0..20 {
+        friend.send(b"hello").unwrap();
+        assert_eq!(datagram(&friend), b"hello");
+    }
+}
+
+/// Unix datagrams are echoed to those who have a name; the others can't be answered, and are counted.
+/// A receiver that doesn't read is not waited for.
+#[test]
+fn unix_datagrams_are_echoed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("echo");
+    let at = endpoint(&format!("unixgram://{}", path.display()));
+    let server =
+        Server::start(Config::default(), move |reactor| reactor.listen(&at, Echo).unwrap());
+    let named = |name: &str| {
+        let client = UnixDatagram::bind(directory.path().join(name)).unwrap();
+        client.set_read_timeout(Some(DEADLINE)).unwrap();
+        client
+    };
+    let (client, deaf) = (named("client"), named("deaf"));
+    client.connect(&path).unwrap();
+    let mut buffer = vec![0; 100_000];
+    for length in [0, 1, 10_000, 60_000] {
+        client.send(&pattern(length)).unwrap();
+        let received = client.recv(&mut buffer).unwrap();
+        assert!(buffer[..received] == pattern(length));
+    }
+    let unnamed = UnixDatagram::unbound().unwrap();
+    unnamed.send_to(b"hello", &path).unwrap();
+    server.until(|statistics| statistics.dropped.failed == 1);
+
+    let mut sent = 0;
+    while server.statistics().dropped.no_room == 0 {
+        // Not connected: of one who is, the kernel would take all that our send buffer holds.
+        deaf.send_to(&[0; 1000], &path).unwrap();
+        sent += 1;
+        assert!(sent < 100_000, "its receive buffer has no end");
+    }
+    client.send(b"still there?").unwrap();
+    let received = client.recv(&mut buffer).unwrap();
+    assert_eq!(&buffer[..received], b"still there?");
+}
+
+/// A Unix datagram socket of ours that connects has a name by which it can be answered.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_connected_unix_datagram_socket_gets_its_answer() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = endpoint(&format!("unixgram://{}", directory.path().join("echo").display()));
+    let (sender, answers) = mpsc::channel();
+    let service = Does::new()
+        .datagram(move |_, _, payload| sender.send(payload.to_vec()).unwrap())
+        .timer(|cx, _| assert!(cx.send_all(b"hello")));
+    let mut reactor = reactor(Config::default());
+    reactor.listen(&at, Echo).unwrap();
+    let service = reactor.add(service);
+    let id = reactor.context(service).connect(&at).unwrap();
+    reactor.context(service).on(id).after(std::time::Duration::ZERO);
+    let mut answer = None;
+    turn_until(&mut reactor, |_| {
+        answer = answers.try_recv().ok();
+        answer.is_some()
+    });
+    assert_eq!(answer.unwrap(), b"hello");
+}
