@@ -204,7 +204,7 @@ impl Remote {
     fn start(&mut self, cx: &mut Context<'_>, name: &str) -> Result<(), String> {
         let client = cx.id();
         let command = self.allowed.get(name).ok_or_else(|| format!("no such command: {name}"))?;
-        let running = |it: &&Client| matches!(it.work, Work::Command(_));
+        let running = |it: &&Client| matches!(&it.work, Work::Command(it) if !it.is_over());
         if self.clients.values().filter(running).count() + self.dying.len() >= self.limits.commands
         {
             return Err("too many commands at once, try again later".to_owned());
