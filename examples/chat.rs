@@ -1,7 +1,7 @@
 //! A chat over TCP: a line from one goes to all others, and the operator at the server's own keyboard
 //! takes part.
 //!
-//! `cargo run --example chat [ENDPOINT] [--patience SECONDS]`, then `nc 127.0.0.1 8892` in other
+//! `cargo run --example chat -- [ENDPOINT] [--patience SECONDS]`, then `nc 127.0.0.1 8892` in other
 //! terminals. A client's line `quit` leaves; so does vanishing. The operator's lines go to all,
 //! `@guest2 text` to one. Text is UTF-8 without control characters, or is refused.
 //!
@@ -21,7 +21,7 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use echoloop::{Cause, Config, Context, Half, Id, Lines, Reactor, Service, TimerId};
-use support::{Arguments, Failure, keyboard, listening, screen, stop_on_ctrl_c};
+use support::{Arguments, Failure, listening, stdio, stop_on_ctrl_c};
 
 /// Bytes kept for a member beyond what the kernel takes.
 const KEPT: usize = 256 * 1024;
@@ -213,7 +213,9 @@ fn main() -> Result<(), Failure> {
     let config = Config { output_limit: KEPT, send_buffer: Some(KEPT), ..Config::default() };
     let mut reactor = Reactor::new(config)?;
     stop_on_ctrl_c(&mut reactor)?;
-    let (input, output) = (keyboard()?, screen()?);
+    let (input, output) = (stdio::input()?, stdio::output()?);
+    let _restored_at_the_end = (input.restore, output.restore);
+    let (input, output) = (input.descriptor, output.descriptor);
     reactor.start(|cx| {
         let (keyboard, screen) = (cx.adopt(input, Half::Read)?, cx.adopt(output, Half::Write)?);
         cx.on(keyboard).in_background();

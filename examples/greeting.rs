@@ -1,6 +1,6 @@
 //! A greeting: whoever says something is answered `Hello, client!`, and that was it.
 //!
-//! `cargo run --example greeting [ENDPOINT]`, then `nc 127.0.0.1 8890` and a line.
+//! `cargo run --example greeting -- [ENDPOINT]`, then `nc 127.0.0.1 8890` and a line.
 //!
 //! The first bytes that arrive are enough, be they a whole message or a part of one: the answer
 //! doesn't depend on them. The trap is in what else the client sends. To close a socket that has

@@ -1,7 +1,7 @@
 //! A chat over UDP. There are no connections, so membership is a matter of time.
 //!
-//! `cargo run --example group_chat [ENDPOINT] [--interval SECONDS] [--members COUNT] [--show-sender]`,
-//! then `cargo run --example group_chat client [ENDPOINT]` or `nc -u 127.0.0.1 8893` in other terminals.
+//! `cargo run --example group_chat -- [ENDPOINT] [--interval SECONDS] [--members COUNT] [--show-sender]`,
+//! then `cargo run --example group_chat -- client [ENDPOINT]` or `nc -u 127.0.0.1 8893` in other terminals.
 //!
 //! One datagram is one message; a line ending behind it stays behind it.
 //!
@@ -12,7 +12,8 @@
 //! | `^msg^<id>^<text>` | until it is acknowledged | the text, with an acknowledgement, please |
 //! | anything else | | text: every member gets it, the sender too, as `<text>--******` |
 //!
-//! The first datagram joins, unless it is `quit`. A member not heard of for the interval, 10 s, is
+//! The first datagram joins, unless it is `quit`, or the chat is full; that is answered if the datagram is
+//! longer than the answer, so that a forged address is not hit harder than by its forger. A member not heard of for the interval, 10 s, is
 //! dropped by a timer, whether or not anybody speaks. With `--show-sender` the sender's address stands in
 //! place of the stars.
 //!
@@ -160,7 +161,7 @@ fn main() -> Result<(), Failure> {
     if arguments.is("client") {
         return client::run(arguments);
     }
-    let interval = Duration::from_secs_f64(arguments.option("--interval", 10.0)?);
+    let interval = Duration::try_from_secs_f64(arguments.option("--interval", 10.0)?)?;
     let most = arguments.option("--members", 1000)?;
     let show_sender = arguments.flag("--show-sender");
     let endpoint = arguments.endpoint("udp://127.0.0.1:8893")?;

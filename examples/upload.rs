@@ -1,7 +1,7 @@
 //! Stores files that clients send, into one directory.
 //!
-//! `cargo run --example upload [ENDPOINT] [--directory PATH] [--limit BYTES]`, then
-//! `cargo run --example upload client [ENDPOINT] FILE...`. By default files of up to 1 GiB go to
+//! `cargo run --example upload -- [ENDPOINT] [--directory PATH] [--limit BYTES]`, then
+//! `cargo run --example upload -- client [ENDPOINT] FILE...`. By default files of up to 1 GiB go to
 //! `./uploads`, which is made if it isn't there.
 //!
 //! # The protocol
@@ -26,10 +26,14 @@
 //! A header and the first bytes of the file come glued together, or a header in pieces: so a line is
 //! a line when its end is there, and what follows it is the file. A file that is still growing has
 //! another name, with a leading dot, which no client can ask for; renaming it is the last step. If
-//! the client drops, that file is removed by its destructor.
+//! the client drops, that file is removed by its destructor; if the server is killed, by the next one
+//! that starts on the directory.
 //!
-//! Files are written on the loop's thread: local disks don't block for long, and no client writes more
-//! than its share of a turn before the next one's go. For a slow disk one would use a thread.
+//! Files are written on the loop's thread: that copies to the kernel's memory, which seldom blocks for
+//! long, and no client writes more than its share of a turn before the next one's go. For a slow disk
+//! one would use a thread. `stored` means that the kernel has it, so it outlives this program, but
+//! perhaps not a power cut, after which a new name may even have an empty file. To wait for the disk, with
+//! `File::sync_all`, would let everybody wait, for as long as a gigabyte takes; that needs a thread, too.
 
 mod support;
 

@@ -1,7 +1,7 @@
 //! The classic request handler, in three steps: set up, handle, finish. It answers everything in
 //! capitals, in any language.
 //!
-//! `cargo run --example uppercase [ENDPOINT]`, then `nc 127.0.0.1 8891`.
+//! `cargo run --example uppercase -- [ENDPOINT]`, then `nc 127.0.0.1 8891`.
 //!
 //! | a handler of a framework | here |
 //! |---|---|

@@ -80,7 +80,7 @@ impl Client {
         match self.expected {
             Expected::Status(count) => {
                 self.status = text.to_string();
-                eprintln!("[{text}]");
+                let _ = writeln!(io::stderr(), "[{text}]");
                 self.expect(cx, count.checked_sub(line.len() as u64).ok_or_else(nonsense)?);
             }
             _ => {
@@ -103,7 +103,10 @@ impl Client {
 /// Ends as the last command did.
 pub(super) fn run(mut arguments: Arguments) -> Result<(), Failure> {
     let endpoint = arguments.endpoint("tcp://127.0.0.1:8894")?;
-    let names = std::iter::from_fn(|| arguments.next()).collect();
+    let names: VecDeque<_> = std::iter::from_fn(|| arguments.next()).collect();
+    if names.is_empty() || names.iter().any(|name| name.contains('\n')) {
+        return Err(Failure::new("expected the names of commands, a line each"));
+    }
     let mut reactor = Reactor::new(Config::default())?;
     stop_on_ctrl_c(&mut reactor)?;
     let client = reactor.start(|cx| {

@@ -4,16 +4,17 @@
 #![allow(dead_code, reason = "no example needs all of it")]
 
 use std::fmt::{self, Display};
-use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixStream;
 use std::process::exit;
 use std::str::FromStr;
 
 use echoloop::{Context, Endpoint, Half, Id, Reactor, Service, Stop, describe};
 use signal_hook::consts::{SIGINT, SIGTERM};
+
+/// The terminal as a source, which needs some care; `echoloop connect` takes the same.
+#[path = "../../src/cli/connect/stdio.rs"]
+pub(crate) mod stdio;
 
 /// What went wrong, in words for people. Returned from `main`, it is printed after `Error: `.
 pub(crate) struct Failure(String);
@@ -78,10 +79,15 @@ impl Arguments {
         self.words.first().is_some_and(|word| word == command) && self.next().is_some()
     }
 
-    /// The next word as an endpoint, or else the default; streams for streams, datagrams for datagrams.
+    /// The next word as an endpoint, if it is one, or else the default; streams for streams, datagrams for
+    /// datagrams.
     pub(crate) fn endpoint(&mut self, default: &str) -> Result<Endpoint, Failure> {
         let expected: Endpoint = default.parse()?;
-        let Some(word) = self.next() else { return Ok(expected) };
+        let is_one = |it: &String| it.contains("://") || it.parse::<Endpoint>().is_ok();
+        if !self.words.first().is_some_and(is_one) {
+            return Ok(expected);
+        }
+        let word = self.words.remove(0);
         let endpoint: Endpoint = word.parse()?;
         match endpoint.is_datagram() == expected.is_datagram() {
             true => Ok(endpoint),
@@ -101,7 +107,8 @@ impl Arguments {
 }
 
 /// Prints a line. That nobody wants to read it is no reason to stop; what would command the terminal
-/// in a text from elsewhere is shown as a question mark.
+/// in a text from elsewhere is shown as a question mark. Whoever has stopped the screen with Ctrl-S
+/// stops the program; to be spared that, adopt the screen, as the chat does.
 pub(crate) fn say(line: impl Display) {
     let harmless = |c: char| if c.is_control() && !"\t\n".contains(c) { '\u{fffd}' } else { c };
     let line: String = line.to_string().chars().map(harmless).collect();
@@ -146,30 +153,4 @@ impl Service for Stopper {
         signals.iter().for_each(|_| cx.stop(Stop::Gracefully));
         signals.len()
     }
-}
-
-/// Standard input, to adopt as a source.
-pub(crate) fn keyboard() -> io::Result<OwnedFd> {
-    own(io::stdin().as_fd(), File::options().read(true))
-}
-
-/// Standard output, to adopt as a source.
-pub(crate) fn screen() -> io::Result<OwnedFd> {
-    own(io::stdout().as_fd(), File::options().write(true))
-}
-
-/// A loop needs its descriptors non-blocking, and that is a flag of the open file, open(2), which we
-/// share with the shell: its next read would fail. So a terminal or a pipe is opened anew, with flags
-/// of our own. A file keeps its position instead, and never blocks anyway.
-fn own(shared: BorrowedFd<'_>, options: &mut OpenOptions) -> io::Result<OwnedFd> {
-    let file = File::from(shared.try_clone_to_owned()?);
-    if file.metadata()?.is_file() {
-        return Ok(file.into());
-    }
-    let path = match cfg!(target_os = "linux") {
-        true => format!("/proc/self/fd/{}", shared.as_raw_fd()),
-        false => "/dev/tty".to_owned(), // /dev/fd would only duplicate it, flags and all.
-    };
-    let anew = options.custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path);
-    Ok(anew.unwrap_or(file).into())
 }

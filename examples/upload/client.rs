@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 
 use echoloop::{Cause, Config, Context, Half, Id, Lines, Reactor, Service, Stop};
 
@@ -78,7 +78,7 @@ impl Client {
         file.sent += taken as u64;
         if self.shows_progress {
             let percent = 100 * file.sent / file.size;
-            eprint!("\r{}: {percent} % of {} bytes", file.name, file.size);
+            let _ = write!(io::stderr(), "\r{}: {percent} % of {} bytes", file.name, file.size);
         }
         if file.sent == file.size {
             self.source = None; // By what it has grown meanwhile is not sent.
@@ -97,7 +97,7 @@ impl Client {
         let Some(file) = self.files.front_mut() else { return input.len() };
         file.is_answered = true;
         if self.shows_progress {
-            eprintln!();
+            let _ = writeln!(io::stderr());
         }
         say(format_args!("{}: {text}", file.name));
         self.failures += usize::from(!text.starts_with("stored|"));

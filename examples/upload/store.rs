@@ -1,8 +1,12 @@
 //! The directory, and files that aren't whole yet.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+
+/// How the names of growing files begin.
+const HIDDEN: &str = ".upload-";
 
 /// Where files go, and how large they may be.
 pub(super) struct Store {
@@ -12,20 +16,46 @@ pub(super) struct Store {
 }
 
 impl Store {
+    /// Makes the directory if it isn't there, and tidies it up if it is.
     pub(super) fn new(directory: &Path, limit: u64) -> io::Result<Store> {
         fs::create_dir_all(directory)?;
+        remove_leftovers(directory)?;
         Ok(Store { directory: directory.to_owned(), limit, begun: 0 })
     }
 
     /// Begins a file of this size.
     pub(super) fn begin(&mut self, name: &str, size: u64) -> io::Result<Partial> {
         self.begun += 1;
-        let hidden = format!(".upload-{}-{}", std::process::id(), self.begun);
+        let hidden = format!("{HIDDEN}{}-{}", std::process::id(), self.begun);
         let path = self.directory.join(hidden);
         let file = File::options().write(true).create_new(true).open(&path)?;
+        let _ = file.try_lock(); // Where there are no locks, nobody tidies up either.
         let target = self.directory.join(name);
         Ok(Partial { file, path: Some(path), target, size, left: size })
     }
+}
+
+/// Removes what a server that was killed has left behind. Another one may be at work in the same
+/// directory: what is growing is locked, and a lock ends with its process.
+fn remove_leftovers(directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if is_ours(&entry.file_name())
+            && entry.file_type()?.is_file()
+            && let Ok(file) = File::options().write(true).open(entry.path())
+            && file.try_lock().is_ok()
+        {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether this is the name of a growing file: `.upload-<process id>-<number>`.
+fn is_ours(name: &OsStr) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
+    let numbers = name.to_str().and_then(|name| name.strip_prefix(HIDDEN)?.split_once('-'));
+    numbers.is_some_and(|(process, begun)| is_number(process) && is_number(begun))
 }
 
 /// A file that is growing, under a name that nobody can ask for.

@@ -42,7 +42,7 @@
 //! could speak. A keyboard is a descriptor: [`adopt`](crate::Context::adopt)ed, it is one more source.
 //! So is the screen, because printing waits as well, when the operator has pressed Ctrl-S. One thing
 //! must be minded: "non-blocking" belongs to the open file, which the shell shares, so the terminal is
-//! opened anew (`examples/support`).
+//! opened anew (`src/cli/connect/stdio.rs`).
 //!
 //! A message that goes to many can't be "taken only if it could be answered": one member who doesn't
 //! read would silence all. What can't be sent is kept, up to a limit. A member who keeps something is
@@ -77,6 +77,11 @@
 //! holding it, so the end of the output is not the end of the command, nor the other way round: the
 //! server waits for both, kills the whole process group when the child has ended, and does not wait
 //! longer than a second for a pipe that somebody still holds.
+//!
+//! A client that has sent its last byte may wait for its answers, or have left: over TCP the same bytes
+//! tell both. So [`ended`](crate::Service::ended) doesn't close there. What was sent is still
+//! answered, but a command gets two seconds of grace, and not its whole time. Only
+//! [`closed`](crate::Service::closed), which follows a reset, says that nobody is there any more.
 //!
 //! Replies stuck together because nothing said where one ended. `info|<count>\n` does, but the count
 //! goes first, and is known last: the output goes into a file without a name, and from there to the client.

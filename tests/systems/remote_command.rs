@@ -1,14 +1,17 @@
 //! Row 10.
 
 use std::fs;
+use std::io::Write;
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use socket2::SockRef;
 use tempfile::TempDir;
 
-use crate::program::{Client, Program, example};
+use crate::program::{Client, Program, example, has};
 
 /// A server, and the scripts that it is allowed to run.
 struct Remote {
@@ -33,9 +36,14 @@ const SCRIPTS: [(&str, &str); 10] = [
 impl Remote {
     #[track_caller]
     fn start(options: &[&str]) -> Remote {
+        Remote::start_at("tcp://127.0.0.1:0", options)
+    }
+
+    #[track_caller]
+    fn start_at(endpoint: &str, options: &[&str]) -> Remote {
         let directory = tempfile::tempdir().unwrap();
         let mut command = Command::new(example("remote_command"));
-        command.args(["tcp://127.0.0.1:0"]).args(options).current_dir(&directory);
+        command.arg(endpoint).args(options).current_dir(&directory);
         for (name, script) in SCRIPTS {
             let path = directory.path().join(name);
             fs::write(&path, format!("echo $$ > {name}.pid\n{script}\n")).unwrap();
@@ -197,6 +205,97 @@ fn row_10_who_leaves_has_his_command_killed() {
     assert_eq!(other.rest(), b"");
     drop(other);
     remote.gone("sleeps.pid");
+}
+
+/// Its sending side has ended, and it is still there: the answers come, and then the end.
+#[test]
+fn row_10_all_answers_after_a_half_close() {
+    let remote = Remote::start(&["--grace", "1000"]);
+    let mut client = remote.server.connect();
+    client.send("hello\nno such thing\nmebi");
+    client.send("bytes\nfails\nhel");
+    client.finish();
+    assert_eq!(reply(&mut client), ("exit 0".to_owned(), b"hello\n".to_vec()));
+    assert_eq!(reply(&mut client).0, "refused no such command: no such thing");
+    assert_eq!(reply(&mut client).0, "killed output limit");
+    assert_eq!(reply(&mut client), ("exit 3".to_owned(), b"to stderr\n".to_vec()));
+    assert_eq!(reply(&mut client).0, "refused a line without an ending");
+    assert_eq!(client.rest(), b"");
+
+    // More answers than there is room for at once; and none at all.
+    let mut client = remote.server.connect();
+    client.send("x\n".repeat(20_000));
+    client.finish();
+    let replies = client.rest();
+    assert_eq!(replies.iter().filter(|&&byte| byte == b'|').count(), 20_000);
+    let mut client = remote.server.connect();
+    client.finish();
+    assert_eq!(client.rest(), b"");
+}
+
+#[test]
+fn row_10_nc_gets_all_its_answers() {
+    if !has("nc") {
+        return;
+    }
+    let remote = Remote::start(&["--grace", "1000"]);
+    let (host, port) = remote.server.address(0).rsplit_once(':').unwrap();
+    let script = format!("printf 'hello\\nfails\\n' | nc -N {host} {port}");
+    let output = Command::new("sh").args(["-c", &script]).output().unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(printed, "info|13\nexit 0\nhello\ninfo|17\nexit 3\nto stderr\n");
+}
+
+/// The grace is for all answers together. What hasn't begun by then is not begun any more.
+#[test]
+fn row_10_a_half_close_is_not_waited_for_without_end() {
+    let remote = Remote::start(&["--grace", "0.3", "--time-limit", "1000"]);
+    let mut client = remote.server.connect();
+    client.send("sleeps\nhello\n");
+    wait_for(|| number(&remote.path("sleeps.pid")));
+    client.finish();
+    assert_eq!(reply(&mut client).0, "killed left");
+    assert_eq!(client.rest(), b"");
+    remote.gone("sleeps.pid");
+    assert!(!remote.path("hello.pid").exists());
+}
+
+/// No grace for those of whom it is certain that they have left.
+#[test]
+fn row_10_a_reset_kills_at_once() {
+    let remote = Remote::start(&["--grace", "1000", "--time-limit", "1000"]);
+    for has_ended in [false, true] {
+        let client = remote.server.connect();
+        client.send("sleeps\n");
+        if has_ended {
+            client.finish();
+        }
+        wait_for(|| number(&remote.path("sleeps.pid")));
+        SockRef::from(client.socket()).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(client);
+        remote.gone("sleeps.pid");
+        fs::remove_file(remote.path("sleeps.pid")).unwrap();
+    }
+}
+
+/// A Unix socket tells whether its peer has ended or gone, also when both happen at once.
+#[test]
+fn row_10_a_hangup_kills_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("socket");
+    let endpoint = format!("unix://{}", path.display());
+    let remote = Remote::start_at(&endpoint, &["--grace", "1000", "--time-limit", "1000"]);
+    for has_ended in [false, true] {
+        let mut client = UnixStream::connect(&path).unwrap();
+        client.write_all(b"sleeps\n").unwrap();
+        if has_ended {
+            client.shutdown(Shutdown::Write).unwrap();
+        }
+        wait_for(|| number(&remote.path("sleeps.pid")));
+        drop(client);
+        remote.gone("sleeps.pid");
+        fs::remove_file(remote.path("sleeps.pid")).unwrap();
+    }
 }
 
 /// A client that asks for a lot and reads nothing is of no concern to others.

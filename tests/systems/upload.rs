@@ -172,6 +172,41 @@ fn row_11_a_dropped_client_leaves_nothing() {
     assert_eq!(upload.names(), ["other"]);
 }
 
+/// A server that was killed leaves something behind, and the next one removes that: nothing else, and
+/// nothing that somebody else is at work on.
+#[test]
+fn row_11_leftovers_are_removed() {
+    let mut upload = Upload::start("1000");
+    let begin = |server: &Program, name: &str| {
+        let client = server.connect();
+        client.send(format!("post|4|{name}\nab"));
+        client
+    };
+    let _lost = begin(&upload.server, "lost");
+    wait_for(|| upload.names().len() == 1);
+    let leftover = upload.names();
+    let into = upload.stored();
+    upload.server =
+        Program::start("upload", &["tcp://127.0.0.1:0", "--directory", into.to_str().unwrap()]);
+    assert_eq!(upload.names(), leftover); // The first is dropped, and killed, after that.
+    let mut growing = begin(&upload.server, "growing");
+    wait_for(|| upload.names().len() == 2);
+
+    let others = [".upload-", ".upload-1", ".upload-1-x", ".upload-1-2-3", "upload-1-2"];
+    for name in others {
+        fs::write(into.join(name), name).unwrap();
+    }
+    fs::create_dir(into.join(".upload-1-1")).unwrap();
+    let _third =
+        Program::start("upload", &["tcp://127.0.0.1:0", "--directory", into.to_str().unwrap()]);
+    assert!(!upload.names().contains(&leftover[0]));
+    growing.send("cd");
+    assert_eq!(growing.line(), "stored|4|growing");
+    let mut expected: Vec<_> = others.into_iter().chain([".upload-1-1", "growing"]).collect();
+    expected.sort_unstable();
+    assert_eq!(upload.names(), expected);
+}
+
 /// Looks again and again, up to a deadline: a directory doesn't tell.
 #[track_caller]
 fn wait_for(mut holds: impl FnMut() -> bool) {

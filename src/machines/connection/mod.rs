@@ -46,6 +46,8 @@ struct Kept {
 pub(crate) struct Connection<S> {
     stream: S,
     latch: Latch,
+    /// The poller has said so. It says so once, perhaps together with the last bytes.
+    hung_up: bool,
     input: Input,
     output: Output,
     appetite: Appetite,
@@ -82,6 +84,7 @@ impl<S: Stream> Connection<S> {
         Connection {
             stream,
             latch: Latch::default(),
+            hung_up: false,
             input: Input::Flowing,
             output: Output::Open,
             appetite: Appetite::Hungry,
@@ -189,6 +192,7 @@ impl<S: Stream> Connection<S> {
     /// The poller says that the stream is broken. Whoever reads or writes will hear it from the
     /// stream, after the last bytes; this is for a connection that does neither.
     pub(crate) fn hung_up(&mut self, error: bool, pool: &mut Pool) {
+        self.hung_up = true;
         let deaf = match self.input {
             Input::Flowing => error && matches!(self.appetite, Appetite::Paused | Appetite::Full),
             Input::Over => true,
@@ -244,6 +248,9 @@ impl<S: Stream> Connection<S> {
             (Input::Flowing, _) => self.feed(buffer, config, pool),
             (Input::Discarding, _) => self.discard(buffer, config, pool),
             (Input::Over, Output::Shut) => self.gone(Cause::Ended, pool),
+            (Input::Over, Output::Open) if self.hung_up && self.queued() == 0 => {
+                self.gone(Cause::Failed(io::ErrorKind::ConnectionReset.into()), pool)
+            }
             (Input::Drained | Input::Failed, Output::Shut) => self.gone(Cause::Closed, pool),
             (Input::Over | Input::Drained | Input::Failed, _) => Step::Wait,
         }

@@ -92,6 +92,16 @@ fn one_who_stays_after_the_end_hears_of_a_hangup() {
     assert_cause(rig.settle(&mut sink), Cause::Failed(ErrorKind::ConnectionReset.into()));
 }
 
+/// The hangup may come with the end, in one event, and no other event follows.
+#[test]
+fn one_who_stays_after_the_end_has_heard_of_a_hangup_before() {
+    let mut rig = Rig::new(Script::new().gives("x").ends().takes_all());
+    rig.closes = false;
+    rig.connection.hung_up(false, &mut rig.pool);
+    assert_cause(rig.event(&mut sink), Cause::Failed(ErrorKind::ConnectionReset.into()));
+    assert_eq!(rig.told, [Told::Shown(b"x".to_vec()), Told::Ended(vec![])]);
+}
+
 /// Gone at once, whatever is kept, for the stated reason and no other.
 #[test]
 fn a_failure_drops_everything() {
