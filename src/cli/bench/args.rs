@@ -218,6 +218,9 @@ impl Args {
         if !self.server_pid.is_empty() && self.server_pid.len() != self.endpoints.len() {
             return Err("--server-pid is needed once for each endpoint, or not at all".to_owned());
         }
+        if self.endpoints.len() > 1 && (self.hdr.is_some() || self.find_rate.is_some()) {
+            return Err("--hdr and --find-rate take one endpoint".to_owned());
+        }
         if self.rounds == 0 {
             return Err("--rounds must be at least 1".to_owned());
         }

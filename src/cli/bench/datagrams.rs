@@ -281,9 +281,14 @@ impl Datagrams {
         let (turn, id, left) = &mut self.glance;
         if *left == 0 || *turn != cx.now() || *id != Some(cx.id()) {
             self.glance = (cx.now(), Some(cx.id()), GLANCE);
-            self.now = self.meter.now();
+            self.look();
         }
         self.glance.2 -= 1;
+        self.now
+    }
+
+    fn look(&mut self) -> u64 {
+        self.now = self.meter.now();
         self.now
     }
 }
@@ -321,6 +326,7 @@ impl Service for Datagrams {
             self.meter.tally.errors.reordered += 1;
         }
         self.pending -= 1;
+        let now = if sent < now { now } else { self.look() }; // It has been there and back since.
         if self.pacer.is_some() {
             self.meter.replied_to(due, sent, now);
         } else {

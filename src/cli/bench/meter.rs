@@ -8,7 +8,7 @@ use echoloop::{Context, Stop};
 use hdrhistogram::Histogram;
 
 use super::load::{Length, Load};
-use super::process::{Probe, Usage, thread_cpu};
+use super::process::{Probe, Usage, thread_cpu, thread_waited};
 use super::tally::{Tally, Times};
 
 /// How often a worker looks at the clock to see whether its phase is over. What is measured is
@@ -93,7 +93,10 @@ pub(super) struct Meter {
     ended: u64,
     /// Processor time of this thread: at the beginning of the measured time, and within it.
     cpu_before: Duration,
-    pub(super) cpu: Option<Duration>,
+    pub(super) cpu: Duration,
+    /// The same for time waited for a processor.
+    waited_before: Duration,
+    pub(super) waited: Duration,
     /// The server's, where this worker is the one that looks.
     probe: Option<Probe>,
     pub(super) server: Option<Usage>,
@@ -129,7 +132,9 @@ impl Meter {
             from: 0,
             ended: 0,
             cpu_before: Duration::ZERO,
-            cpu: None,
+            cpu: Duration::ZERO,
+            waited_before: Duration::ZERO,
+            waited: Duration::ZERO,
             probe,
             server: None,
             settled: false,
@@ -250,18 +255,21 @@ impl Meter {
         }
     }
 
-    /// Whoever waits for a number of replies doesn't wait for ever.
+    /// Whoever waits for a number of replies doesn't wait for ever: twice the timeout, since after once
+    /// lost datagrams make room for new ones.
     fn is_stuck(&mut self, now: u64) -> bool {
-        if self.moved.0 != self.tally.messages {
-            self.moved = (self.tally.messages, now);
+        let moved = self.tally.messages + self.tally.errors.lost;
+        if self.moved.0 != moved {
+            self.moved = (moved, now);
         }
-        self.goal != u64::MAX && now - self.moved.1 > nanos(self.load.timeout)
+        self.goal != u64::MAX && now - self.moved.1 > 2 * nanos(self.load.timeout)
     }
 
     fn enter(&mut self, next: Phase, now: u64) {
         if self.phase == Phase::Measuring {
             self.ended = now;
-            self.cpu = Some(thread_cpu().saturating_sub(self.cpu_before));
+            self.cpu = thread_cpu().saturating_sub(self.cpu_before);
+            self.waited = thread_waited().saturating_sub(self.waited_before);
             if let Some(probe) = &mut self.probe {
                 self.server = Some(probe.end());
             }
@@ -295,6 +303,7 @@ impl Meter {
             Length::Count(count) => (self.until, self.goal) = (u64::MAX, count),
         }
         self.cpu_before = thread_cpu();
+        self.waited_before = thread_waited();
         if let Some(probe) = &mut self.probe {
             probe.begin();
         }
@@ -334,5 +343,5 @@ impl Meter {
 }
 
 pub(super) fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX / 2).min(u64::MAX / 2)
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX / 4).min(u64::MAX / 4)
 }

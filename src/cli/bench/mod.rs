@@ -12,13 +12,21 @@
 
 mod args;
 mod churn;
+mod compare;
 mod datagrams;
+mod hdr;
+mod json;
 mod lane;
+mod limits;
+mod live;
 mod load;
 mod meter;
 mod pacer;
+mod plot;
 mod process;
 mod report;
+mod search;
+mod session;
 mod streams;
 mod table;
 mod tally;
@@ -27,21 +35,38 @@ mod wheel;
 mod words;
 mod worker;
 
-use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-
 use super::Done;
 pub(crate) use args::Args;
+use plot::Plot;
+use serde_json::Value;
+use session::Session;
 
 /// Measures, and shows it.
 pub(crate) fn run(args: Args) -> Done {
     let loads = args.loads().unwrap_or_else(|error| usage(&error));
-    let stop = Arc::new(AtomicBool::new(false));
-    let outcome = worker::run(&loads[0], args.server_pid.first().copied(), &stop, |_| {})
-        .map_err(|error| error as Box<dyn std::error::Error>)?;
-    print!("{}", report::full(&outcome));
-    Ok(ExitCode::from(u8::from(outcome.has_failed())))
+    let goal = args.find_rate;
+    let several = args.sweep.is_some() || args.endpoints.len() > 1;
+    let session = Session::new(args, loads)?;
+    match goal {
+        Some(goal) => search::run(session, goal),
+        None if several => compare::run(session),
+        None => single(session),
+    }
+}
+
+fn single(mut session: Session) -> Done {
+    let load = session.loads[0].clone();
+    let outcome = session.run(0, &load, "", 0)?;
+    session.print(&report::full(&outcome))?;
+    let times = &outcome.tally.times;
+    let mut plot = Plot::percentiles(&report::headline(&load));
+    if load.rate.is_some() {
+        plot.latencies("from the scheduled time", &times.latency);
+        plot.latencies("uncorrected, from sending", &times.uncorrected);
+    } else {
+        plot.latencies("latency", &times.latency);
+    }
+    session.finish("single", ("", Value::Null), Some(plot))
 }
 
 /// Says what is wrong with the command line, and ends with status 2.

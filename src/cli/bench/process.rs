@@ -1,6 +1,7 @@
 //! What the system says of processes and of itself. Linux, proc(5); elsewhere it is unknown.
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
@@ -9,6 +10,19 @@ use rustix::time::{ClockId, clock_gettime};
 pub(super) fn thread_cpu() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
+}
+
+/// How long the calling thread has waited for a processor that somebody else was using.
+pub(super) fn thread_waited() -> Duration {
+    schedule("/proc/thread-self/schedstat").map_or(Duration::ZERO, |(_, waited)| waited)
+}
+
+/// Processor time and time waited for a processor of one thread, by the scheduler's nanoseconds.
+fn schedule(path: impl AsRef<Path>) -> Option<(Duration, Duration)> {
+    let text = fs::read_to_string(path).ok()?;
+    let mut numbers =
+        text.split_whitespace().map(|number| number.parse().map(Duration::from_nanos));
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
 /// Looks at the server before and after.
@@ -52,13 +66,8 @@ impl Probe {
 /// or, where it doesn't tell, by the clock tick, of which there are 100 a second.
 fn cpu(pid: u32) -> Option<Duration> {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
-    let nanos: Option<u64> = threads
-        .map(|thread| {
-            let text = fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
-            text.split_whitespace().next()?.parse::<u64>().ok()
-        })
-        .sum();
-    nanos.map(Duration::from_nanos).or_else(|| cpu_by_tick(pid))
+    let time = |thread: fs::DirEntry| Some(schedule(thread.path().join("schedstat"))?.0);
+    threads.map(|thread| time(thread.ok()?)).sum::<Option<_>>().or_else(|| cpu_by_tick(pid))
 }
 
 fn cpu_by_tick(pid: u32) -> Option<Duration> {

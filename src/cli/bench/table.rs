@@ -38,21 +38,25 @@ impl Table {
     }
 }
 
-/// Rows of a histogram: four to each doubling are too many, two are enough.
-const STEPS: f64 = 2.0;
+/// Most rows of a histogram.
+const ROWS: i32 = 20;
 const BAR: f64 = 40.0;
 
 /// The latencies as bars, on a logarithmic scale: what lies below and above the bulk is where the
 /// stories are.
 pub(super) fn bars(histogram: &Histogram<u64>, out: &mut String) {
     let (low, high) = (histogram.min().max(1) as f64, histogram.max().max(1) as f64);
-    let first = (low.log2() * STEPS).floor() as i32;
-    let last = (high.log2() * STEPS).floor() as i32;
-    let edge = |step: i32| (f64::from(step) / STEPS).exp2();
-    let mut rows = vec![0_u64; (last - first + 1).max(1) as usize];
+    // Rows for each doubling: as many as fit.
+    let steps = [8.0, 4.0, 2.0, 1.0, 0.5].into_iter().find(|&steps| {
+        ((high.log2() * steps).floor() - (low.log2() * steps).floor()) < f64::from(ROWS)
+    });
+    let steps = steps.unwrap_or(0.25);
+    let row_of = |value: f64| (value.log2() * steps).floor() as i32;
+    let edge = |step: i32| (f64::from(step) / steps).exp2();
+    let (first, last) = (row_of(low), row_of(high));
+    let mut rows = vec![0_u64; (last - first + 1) as usize];
     for value in histogram.iter_recorded() {
-        let step = (value.value_iterated_to().max(1) as f64).log2() * STEPS;
-        let row = (step.floor() as i32).clamp(first, last) - first;
+        let row = row_of(value.value_iterated_to().max(1) as f64).clamp(first, last) - first;
         rows[row as usize] += value.count_since_last_iteration();
     }
     let most = rows.iter().copied().max().unwrap_or(0).max(1) as f64;
@@ -60,7 +64,7 @@ pub(super) fn bars(histogram: &Histogram<u64>, out: &mut String) {
     let mut below = 0;
     for (index, &count) in rows.iter().enumerate() {
         below += count;
-        let upper = edge(first + index as i32 + 1).min(high.max(1.0));
+        let upper = edge(first + index as i32 + 1).min(high);
         let percent = 100.0 * below as f64 / histogram.len().max(1) as f64;
         table.row([
             format!("to {:>7}", words::time(upper as u64)),

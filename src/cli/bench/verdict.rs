@@ -6,6 +6,9 @@ use super::worker::Outcome;
 /// From this part of a processor on, a thread has no time left to speak of.
 const BUSY: f64 = 0.93;
 
+/// From this part of the time on, waiting for a processor is worth a word.
+const WAITED: f64 = 0.03;
+
 /// A schedule that runs late by more than this, for one message of a hundred, has a say in the latency.
 const LATE: u64 = 500_000;
 
@@ -22,6 +25,12 @@ pub(super) fn sentences(outcome: &Outcome) -> Vec<String> {
     match outcome.load.rate {
         Some(rate) => sentences.extend(open_loop(outcome, rate)),
         None => sentences.extend(closed_loop(outcome)),
+    }
+    if outcome.waited > WAITED {
+        sentences.push(format!(
+            "Others used the generator's processor: it waited for it {:.0} % of the time.",
+            outcome.waited * 100.0
+        ));
     }
     let errors = &outcome.tally.errors;
     if errors.no_ports > 0 {

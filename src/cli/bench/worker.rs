@@ -33,6 +33,8 @@ pub(super) struct Outcome {
     /// Processor time of all workers in it, and the most that one of them used, over the elapsed time.
     pub(super) cpu: Duration,
     pub(super) busiest: f64,
+    /// The most that a worker waited for a processor, over the elapsed time.
+    pub(super) waited: f64,
     pub(super) server: Option<Usage>,
     /// Datagrams that our own kernel had no room for.
     pub(super) no_room: u64,
@@ -46,6 +48,7 @@ struct Part {
     drained: u64,
     elapsed: Duration,
     cpu: Duration,
+    waited: Duration,
     server: Option<Usage>,
     no_room: u64,
 }
@@ -80,6 +83,7 @@ pub(super) fn run(
         elapsed: Duration::ZERO,
         cpu: Duration::ZERO,
         busiest: 0.0,
+        waited: 0.0,
         server: None,
         no_room: 0,
         stopped: stop.load(Ordering::Relaxed),
@@ -116,7 +120,8 @@ fn drive<G: Generator>(generator: G) -> Result<Part, Failure> {
     Ok(Part {
         elapsed: meter.elapsed(),
         drained: meter.drained,
-        cpu: meter.cpu.unwrap_or_default(),
+        cpu: meter.cpu,
+        waited: meter.waited,
         server: meter.server,
         no_room,
         tally: std::mem::replace(&mut meter.tally, Tally::new()),
@@ -130,7 +135,9 @@ impl Outcome {
         self.elapsed = self.elapsed.max(part.elapsed);
         self.cpu += part.cpu;
         if !part.elapsed.is_zero() {
-            self.busiest = self.busiest.max(part.cpu.as_secs_f64() / part.elapsed.as_secs_f64());
+            let share = |time: Duration| time.as_secs_f64() / part.elapsed.as_secs_f64();
+            self.busiest = self.busiest.max(share(part.cpu));
+            self.waited = self.waited.max(share(part.waited));
         }
         self.server = self.server.or(part.server);
         self.no_room += part.no_room;
@@ -162,9 +169,14 @@ impl Outcome {
         self.tally.times.latency.value_at_quantile(quantile)
     }
 
-    /// Whether the server gave wrong answers, or none at all.
+    /// Whether the server gave wrong answers.
+    pub(super) fn has_faults(&self) -> bool {
+        self.tally.errors.faults() > 0
+    }
+
+    /// Whether it gave wrong answers, or none at all.
     pub(super) fn has_failed(&self) -> bool {
-        self.tally.errors.faults() > 0 || self.tally.times.latency.is_empty()
+        self.has_faults() || self.tally.times.latency.is_empty()
     }
 }
 

@@ -1,0 +1,321 @@
+//! Several endpoints, or several values, side by side.
+
+use std::process::ExitCode;
+
+use hdrhistogram::Histogram;
+use serde_json::{Value, json};
+
+use super::args::Axis;
+use super::load::Load;
+use super::plot::Plot;
+use super::report;
+use super::session::{Failure, Session};
+use super::table::Table;
+use super::tally::histogram;
+use super::words::{bytes, count, time};
+use super::worker::Outcome;
+
+/// What is kept of a run for comparing.
+struct Figures {
+    rate: f64,
+    per_cpu: Option<f64>,
+    p99: u64,
+    memory: Option<f64>,
+}
+
+/// One endpoint at one value, over all rounds.
+struct Case {
+    endpoint: usize,
+    value: Option<u64>,
+    rounds: Vec<Figures>,
+    latency: Histogram<u64>,
+    errors: u64,
+}
+
+/// Ratios to the first endpoint, round by round.
+struct Ratio {
+    median: f64,
+    /// Where the median of ever more rounds would lie, with a confidence of 95 % from six rounds on.
+    low: f64,
+    high: f64,
+}
+
+/// Runs all endpoints at all values: for each value in rounds, in each of which every endpoint has its
+/// turn, and another one is the first. So what changes on the machine meanwhile changes it for all.
+pub(super) fn run(mut session: Session) -> Result<ExitCode, Failure> {
+    let loads = session.loads.clone();
+    let values: Vec<Option<u64>> = match &session.args.sweep {
+        Some(sweep) => sweep.values.iter().copied().map(Some).collect(),
+        None => vec![None],
+    };
+    let rounds = if loads.len() > 1 { session.args.rounds } else { 1 };
+    let mut cases: Vec<Case> = Vec::new();
+    'all: for &value in &values {
+        let first = cases.len();
+        cases.extend((0..loads.len()).map(|endpoint| Case::new(endpoint, value)));
+        for round in 0..rounds {
+            for turn in 0..loads.len() {
+                let endpoint = (round + turn) % loads.len();
+                let label = label(&session, endpoint, value, round, rounds);
+                let load = value.map_or(loads[endpoint].clone(), |value| {
+                    session.args.at(&loads[endpoint], value)
+                });
+                let outcome = session.run(endpoint, &load, &label, round)?;
+                if session.is_stopped() {
+                    break 'all; // A run that was cut short is no match for the others.
+                }
+                cases[first + endpoint].add(&outcome);
+            }
+        }
+    }
+    cases.retain(|case| !case.rounds.is_empty());
+    let text = text(&session, &loads, &cases);
+    session.print(&text)?;
+    let comparison = comparison(&loads, &cases);
+    let plot = session.args.sweep.as_ref().map(|sweep| (sweep.axis, sweep.axis.to_string()));
+    let plot = plot.map_or_else(|| percentiles(&loads, &cases), |axis| sweep(&loads, &cases, axis));
+    let kind = if loads.len() > 1 { "compare" } else { "sweep" };
+    session.finish(kind, ("comparison", comparison), Some(plot))
+}
+
+impl Case {
+    fn new(endpoint: usize, value: Option<u64>) -> Case {
+        Case { endpoint, value, rounds: Vec::new(), latency: histogram(), errors: 0 }
+    }
+
+    fn add(&mut self, outcome: &Outcome) {
+        let usage = outcome.server;
+        let grown = usage.and_then(|usage| Some(usage.memory?.saturating_sub(usage.idle?)));
+        self.rounds.push(Figures {
+            rate: outcome.rate(),
+            per_cpu: outcome.per_server_cpu(),
+            p99: outcome.latency(0.99),
+            memory: grown.map(|grown| grown as f64 / outcome.load.connections as f64),
+        });
+        self.errors += outcome.tally.errors.total();
+        let latency = &outcome.tally.times.latency;
+        self.latency.add(latency).expect("all histograms have the same bounds");
+    }
+
+    /// The median of a figure over the rounds.
+    fn median(&self, figure: impl Fn(&Figures) -> Option<f64>) -> Option<f64> {
+        let values: Vec<f64> = self.rounds.iter().filter_map(figure).collect();
+        (!values.is_empty()).then(|| Ratio::of(values).median)
+    }
+
+    /// This figure over that of another case, in each of their rounds.
+    fn ratio(&self, other: &Case, figure: impl Fn(&Figures) -> Option<f64>) -> Option<Ratio> {
+        let pairs = self.rounds.iter().zip(&other.rounds);
+        let ratios: Vec<f64> = pairs
+            .filter_map(|(ours, theirs)| Some(figure(ours)? / figure(theirs)?))
+            .filter(|ratio| ratio.is_finite())
+            .collect();
+        (!ratios.is_empty()).then(|| Ratio::of(ratios))
+    }
+}
+
+impl Ratio {
+    /// The median, and the interval that it lies in by the order of the values alone, whatever their
+    /// distribution (the sign test turned round): leave out as many at each end as 5 % allow.
+    fn of(mut values: Vec<f64>) -> Ratio {
+        values.sort_by(f64::total_cmp);
+        let n = values.len();
+        let (mut outside, mut term, mut skip) = (0.0, 0.5_f64.powi(n as i32), 0);
+        while outside + 2.0 * term <= 0.05 {
+            outside += 2.0 * term;
+            term *= (n - skip) as f64 / (skip + 1) as f64;
+            skip += 1;
+        }
+        let skip = skip.saturating_sub(1).min((n - 1) / 2);
+        let median = (values[(n - 1) / 2] + values[n / 2]) / 2.0;
+        Ratio { median, low: values[skip], high: values[n - 1 - skip] }
+    }
+
+    fn is_noise(&self) -> bool {
+        (self.low..=self.high).contains(&1.0)
+    }
+
+    fn words(&self) -> String {
+        let Ratio { median, low, high } = self;
+        let verdict = if self.is_noise() { "  within the noise" } else { "" };
+        format!("{median:.3} ({low:.3}-{high:.3}){verdict}")
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "median": self.median,
+            "low": self.low,
+            "high": self.high,
+            "within_noise": self.is_noise(),
+        })
+    }
+}
+
+fn label(
+    session: &Session,
+    endpoint: usize,
+    value: Option<u64>,
+    round: usize,
+    rounds: usize,
+) -> String {
+    let mut label = String::new();
+    if let (Some(sweep), Some(value)) = (&session.args.sweep, value) {
+        label.push_str(&format!("{} {}  ", sweep.axis, count(value as f64)));
+    }
+    if rounds > 1 {
+        let name = &session.loads[endpoint].endpoint;
+        label.push_str(&format!("round {} of {rounds}  {name}  ", round + 1));
+    }
+    label
+}
+
+fn text(session: &Session, loads: &[Load], cases: &[Case]) -> String {
+    let several = loads.len() > 1;
+    let mut out = report::headline(&loads[0]) + "\n";
+    if several {
+        out = out.replacen(&format!(" to {}", loads[0].endpoint), "", 1);
+        let rounds = cases.iter().map(|case| case.rounds.len()).max().unwrap_or(0);
+        out.push_str(&format!(
+            "{} endpoints in turn, {rounds} rounds. Medians; ratios to the first, and where their \
+             median lies.\n",
+            loads.len(),
+        ));
+    }
+    let mut table = Table::default();
+    let axis = session.args.sweep.as_ref().map(|sweep| sweep.axis);
+    let mut heads = Vec::from_iter(axis.map(|axis| axis.to_string()));
+    let pids = !session.args.server_pid.is_empty();
+    heads.extend(several.then(|| "endpoint".to_owned()));
+    heads.extend(["messages/s", "p50", "p99", "p99.9", "max", "errors"].map(str::to_owned));
+    if pids {
+        heads.extend(["per server CPU-s", "bytes/connection"].map(str::to_owned));
+    }
+    table.row(heads);
+    for case in cases {
+        table.row(row(case, loads, axis, pids));
+    }
+    out.push('\n');
+    table.print(&mut out);
+    if several {
+        ratios(loads, cases, axis, &mut out);
+    }
+    if session.is_stopped() {
+        out.push_str("\nEnded early by a signal; a run that was cut short is left out.\n");
+    }
+    out
+}
+
+fn row(case: &Case, loads: &[Load], axis: Option<Axis>, pids: bool) -> Vec<String> {
+    let mut cells = Vec::new();
+    if let Some(value) = case.value {
+        let is_size = axis == Some(Axis::Size);
+        cells.push(if is_size { bytes(value as f64) } else { count(value as f64) });
+    }
+    if loads.len() > 1 {
+        cells.push(loads[case.endpoint].endpoint.to_string());
+    }
+    let number = |number: Option<f64>| number.map_or("-".to_owned(), count);
+    cells.push(number(case.median(|figures| Some(figures.rate))));
+    cells.extend([0.5, 0.99, 0.999, 1.0].map(|at| time(case.latency.value_at_quantile(at))));
+    cells.push(count(case.errors as f64));
+    if pids {
+        cells.push(number(case.median(|figures| figures.per_cpu)));
+        cells.push(number(case.median(|figures| figures.memory)));
+    }
+    cells
+}
+
+/// The figures whose ratios are shown.
+type Pick = fn(&Figures) -> Option<f64>;
+
+const RATIOS: [(&str, &str, Pick); 3] = [
+    ("messages_per_second", "messages/s", |figures| Some(figures.rate)),
+    ("messages_per_server_cpu_second", "per server CPU-s", |figures| figures.per_cpu),
+    ("p99", "p99", |figures| Some(figures.p99 as f64)),
+];
+
+fn ratios(loads: &[Load], cases: &[Case], axis: Option<Axis>, out: &mut String) {
+    let mut table = Table::default();
+    for case in cases.iter().filter(|case| case.endpoint != 0) {
+        let Some(base) = reference(case, cases) else { continue };
+        for (_, name, figure) in RATIOS {
+            let Some(ratio) = case.ratio(base, figure) else { continue };
+            let at = axis.zip(case.value).map(|(axis, value)| format!("{axis} {value}: "));
+            let name = format!("{}{name}", at.unwrap_or_default());
+            table.row([format!("{}  {name}", loads[case.endpoint].endpoint), ratio.words()]);
+        }
+    }
+    out.push_str(&format!("\n  ratios to {}\n", loads[0].endpoint));
+    table.print(out);
+}
+
+fn reference<'a>(case: &Case, cases: &'a [Case]) -> Option<&'a Case> {
+    cases.iter().find(|other| other.endpoint == 0 && other.value == case.value)
+}
+
+fn comparison(loads: &[Load], cases: &[Case]) -> Value {
+    let cases = cases.iter().map(|case| {
+        let mut ratios = serde_json::Map::new();
+        for (name, _, figure) in RATIOS {
+            let base = reference(case, cases).filter(|_| case.endpoint != 0);
+            let ratio = base.and_then(|base| case.ratio(base, figure));
+            ratios.insert(name.to_owned(), ratio.map_or(Value::Null, |ratio| ratio.json()));
+        }
+        json!({
+            "endpoint": loads[case.endpoint].endpoint.to_string(),
+            "value": case.value,
+            "rounds": case.rounds.len(),
+            "messages_per_second": case.median(|figures| Some(figures.rate)),
+            "messages_per_server_cpu_second": case.median(|figures| figures.per_cpu),
+            "p99": case.latency.value_at_quantile(0.99),
+            "errors": case.errors,
+            "ratios_to_first": ratios,
+        })
+    });
+    Value::Array(cases.collect())
+}
+
+fn percentiles(loads: &[Load], cases: &[Case]) -> Plot {
+    let mut plot = Plot::percentiles("Latency by percentile");
+    for case in cases {
+        plot.latencies(&loads[case.endpoint].endpoint.to_string(), &case.latency);
+    }
+    plot
+}
+
+fn sweep(loads: &[Load], cases: &[Case], (axis, name): (Axis, String)) -> Plot {
+    let mut plot = Plot::sweep(&name, axis == Axis::Size);
+    for (endpoint, load) in loads.iter().enumerate() {
+        let ours = || cases.iter().filter(|case| case.endpoint == endpoint);
+        let point = |case: &Case, y: Option<f64>| Some((case.value? as f64, y?));
+        let rates = ours().filter_map(|it| point(it, it.median(|figures| Some(figures.rate))));
+        let p99s =
+            ours().filter_map(|it| point(it, Some(it.latency.value_at_quantile(0.99) as f64)));
+        plot.values(&load.endpoint.to_string(), rates.collect(), p99s.collect());
+    }
+    plot
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_interval_of_a_median_leaves_out_what_chance_allows() {
+        let of = |n: usize| {
+            let ratio = Ratio::of((0..n).map(|i| i as f64).collect());
+            (ratio.low, ratio.median, ratio.high)
+        };
+        assert_eq!(of(1), (0.0, 0.0, 0.0));
+        assert_eq!(of(5), (0.0, 2.0, 4.0));
+        assert_eq!(of(6), (0.0, 2.5, 5.0)); // 2 / 2^6 = 3.1 %.
+        assert_eq!(of(9), (1.0, 4.0, 7.0)); // 2 * (1 + 9) / 2^9 = 3.9 %.
+        assert_eq!(of(20), (5.0, 9.5, 14.0)); // The table of the sign test says the same.
+    }
+
+    #[test]
+    fn a_difference_must_leave_the_noise() {
+        assert!(Ratio { median: 1.02, low: 0.99, high: 1.05 }.is_noise());
+        assert!(!Ratio { median: 1.02, low: 1.01, high: 1.05 }.is_noise());
+    }
+}

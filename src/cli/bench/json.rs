@@ -1,0 +1,135 @@
+//! Settings and results for machines. `docs/bench.schema.json` describes it, and a test holds us to it.
+
+use std::thread;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use hdrhistogram::Histogram;
+use serde_json::{Map, Value, json};
+
+use super::load::{Length, Load};
+use super::process;
+use super::report::PERCENTILES;
+use super::verdict;
+use super::worker::Outcome;
+
+/// Goes up when something that was there before changes its name or its meaning.
+const SCHEMA: &str = "echoloop-bench/1";
+
+/// Everything around the runs.
+pub(super) fn document(kind: &str, runs: Vec<Value>, more: (&str, Value)) -> Value {
+    let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let arguments: Vec<String> =
+        std::env::args_os().skip(1).map(|it| it.to_string_lossy().into_owned()).collect();
+    let mut document = json!({
+        "schema": SCHEMA,
+        "kind": kind,
+        "echoloop": env!("CARGO_PKG_VERSION"),
+        "arguments": arguments,
+        "written_at": started.as_secs(),
+        "system": {
+            "kernel": process::kernel(),
+            "processor": process::processor(),
+            "processors": thread::available_parallelism().map_or(1, usize::from),
+        },
+        "runs": runs,
+    });
+    let (name, value) = more;
+    if !value.is_null() {
+        document[name] = value;
+    }
+    document
+}
+
+/// One run. Times are nanoseconds, unless they say seconds.
+pub(super) fn run(outcome: &Outcome, round: usize) -> Value {
+    let times = &outcome.tally.times;
+    let errors: Map<String, Value> = outcome
+        .tally
+        .errors
+        .rows()
+        .into_iter()
+        .map(|(name, _, count)| (name.to_owned(), count.into()))
+        .collect();
+    let optional = |histogram: &Histogram<u64>| match histogram.is_empty() {
+        true => Value::Null,
+        false => distribution(histogram),
+    };
+    json!({
+        "round": round,
+        "settings": settings(&outcome.load),
+        "failed": outcome.has_failed(),
+        "stopped": outcome.stopped,
+        "notes": verdict::sentences(outcome),
+        "seconds": outcome.elapsed.as_secs_f64(),
+        "messages": outcome.tally.messages,
+        "messages_after_the_end": outcome.drained,
+        "messages_per_second": outcome.rate(),
+        "bytes_per_second": outcome.rate() * outcome.load.size as f64,
+        "connects": outcome.tally.connects,
+        "latency": optional(&times.latency),
+        "latency_uncorrected": optional(&times.uncorrected),
+        "connect": optional(&times.connect),
+        "schedule_late": optional(&times.late),
+        "errors": errors,
+        "generator": {
+            "cpu_seconds": outcome.cpu.as_secs_f64(),
+            "busiest_worker": outcome.busiest,
+            "waited_for_processor": outcome.waited,
+            "messages_per_cpu_second": outcome.per_own_cpu(),
+            "datagrams_without_room": outcome.no_room,
+        },
+        "server": server(outcome),
+    })
+}
+
+fn settings(load: &Load) -> Value {
+    let (seconds, count) = match load.length {
+        Length::Time(time) => (Some(time.as_secs_f64()), None),
+        Length::Count(count) => (None, Some(count)),
+    };
+    json!({
+        "endpoint": load.endpoint.to_string(),
+        "connections": load.connections,
+        "size": load.size,
+        "depth": load.depth,
+        "seconds": seconds,
+        "count": count,
+        "warmup_seconds": load.warmup.as_secs_f64(),
+        "ramp": load.ramp,
+        "rate": load.rate,
+        "churn": load.churn,
+        "bind": load.bind.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "timeout_seconds": load.timeout.as_secs_f64(),
+        "workers": load.workers,
+        "pin": load.pin,
+    })
+}
+
+fn server(outcome: &Outcome) -> Value {
+    let Some(usage) = outcome.server else { return Value::Null };
+    let grown = usage.memory.zip(usage.idle).map(|(memory, idle)| memory.saturating_sub(idle));
+    let each = grown.map(|grown| grown as f64 / outcome.load.connections as f64);
+    json!({
+        "cpu_seconds": usage.cpu.map(|cpu| cpu.as_secs_f64()),
+        "cpu_share": outcome.server_share(),
+        "messages_per_cpu_second": outcome.per_server_cpu(),
+        "memory_bytes": usage.memory,
+        "memory_bytes_before": usage.idle,
+        "memory_bytes_per_connection": each,
+    })
+}
+
+fn distribution(histogram: &Histogram<u64>) -> Value {
+    let percentiles: Map<String, Value> = PERCENTILES
+        .iter()
+        .map(|&percent| (format!("p{percent}"), histogram.value_at_percentile(percent).into()))
+        .collect();
+    json!({
+        "count": histogram.len(),
+        "min": histogram.min(),
+        "mean": histogram.mean(),
+        "stdev": histogram.stdev(),
+        "max": histogram.max(),
+        "percentiles": percentiles,
+    })
+}

@@ -1,0 +1,149 @@
+//! What is going on, while it goes on: on a terminal a line, and for the log file the intervals.
+
+use std::collections::BTreeMap;
+use std::io::{self, IsTerminal};
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::hdr::Log;
+use super::load::{Length, Load};
+use super::meter::{Phase, Report};
+use super::words::{count, time};
+
+/// Adds up what the workers report.
+pub(super) struct Live<'a> {
+    bar: Option<ProgressBar>,
+    load: Load,
+    /// What this run is one of, as the line shows it.
+    label: String,
+    log: Option<&'a mut Log>,
+    workers: BTreeMap<usize, Report>,
+    /// Intervals that not all workers have reported, and how many have.
+    intervals: BTreeMap<u64, (usize, Histogram<u64>)>,
+    percentiles: Option<(u64, u64)>,
+    measuring: Option<Instant>,
+    messages: (Instant, u64),
+    rate: f64,
+    pub(super) failure: Option<io::Error>,
+}
+
+impl<'a> Live<'a> {
+    pub(super) fn new(load: &Load, label: &str, log: Option<&'a mut Log>) -> Live<'a> {
+        let terminal = io::stdout().is_terminal() && io::stderr().is_terminal();
+        Live {
+            bar: terminal.then(bar),
+            load: load.clone(),
+            label: label.to_owned(),
+            log,
+            workers: BTreeMap::new(),
+            intervals: BTreeMap::new(),
+            percentiles: None,
+            measuring: None,
+            messages: (Instant::now(), 0),
+            rate: 0.0,
+            failure: None,
+        }
+    }
+
+    pub(super) fn watch(&mut self, mut report: Report) {
+        if report.phase == Phase::Measuring && self.measuring.is_none() {
+            self.measuring = Some(Instant::now());
+            self.messages = (Instant::now(), 0);
+            let begun = self.log.as_mut().map_or(Ok(()), |log| log.begin());
+            self.failure = begun.err();
+        }
+        if let Some((number, interval)) = report.interval.take() {
+            self.interval(report.phase, number, interval);
+        }
+        self.workers.insert(report.worker, report);
+        if let Some(bar) = &self.bar {
+            let sum = |part: fn(&Report) -> u64| self.workers.values().map(part).sum::<u64>();
+            let messages = sum(|report| report.messages);
+            let since = self.messages.0.elapsed().as_secs_f64();
+            if since > 0.4 {
+                self.rate = messages.saturating_sub(self.messages.1) as f64 / since;
+                self.messages = (Instant::now(), messages);
+            }
+            let connections = sum(|report| report.connections as u64);
+            bar.set_message(self.line(connections, sum(|report| report.errors)));
+            bar.set_position((self.done(messages) * 1000.0) as u64);
+        }
+    }
+
+    fn interval(&mut self, phase: Phase, number: u64, interval: Histogram<u64>) {
+        let (reported, sum) =
+            self.intervals.entry(number).or_insert_with(|| (0, super::tally::histogram()));
+        *reported += 1;
+        sum.add(interval).expect("all histograms have the same bounds");
+        let whole = *reported == self.load.workers;
+        if !whole && phase != Phase::Over {
+            return;
+        }
+        let Some((_, sum)) = self.intervals.remove(&number) else { return };
+        if !sum.is_empty() {
+            let percentiles = (sum.value_at_quantile(0.5), sum.value_at_quantile(0.99));
+            self.percentiles = Some(percentiles);
+        }
+        let end = self.measuring.map_or(Duration::ZERO, |start| start.elapsed());
+        if let Some(log) = &mut self.log
+            && let Err(error) = log.write(end, &sum)
+        {
+            self.failure.get_or_insert(error);
+        }
+    }
+
+    /// How much of it is done.
+    fn done(&self, messages: u64) -> f64 {
+        let Some(start) = self.measuring else { return 0.0 };
+        match self.load.length {
+            Length::Time(time) => (start.elapsed().as_secs_f64() / time.as_secs_f64()).min(1.0),
+            Length::Count(count) => (messages as f64 / count as f64).min(1.0),
+        }
+    }
+
+    fn line(&self, connections: u64, errors: u64) -> String {
+        let phase = self.workers.values().map(|report| report.phase).min();
+        let errors = match errors {
+            0 => "no errors".to_owned(),
+            1 => "1 error".to_owned(),
+            errors => format!("{} errors", count(errors as f64)),
+        };
+        let state = match phase.unwrap_or(Phase::Connecting) {
+            Phase::Connecting => format!("connecting {}", count(self.load.connections as f64)),
+            Phase::Warming => "warming up".to_owned(),
+            Phase::Draining | Phase::Over => "last replies".to_owned(),
+            Phase::Measuring => match (self.load.length, self.measuring) {
+                (Length::Time(time), Some(start)) => {
+                    let left = time.saturating_sub(start.elapsed());
+                    format!("{:.0} s left", left.as_secs_f64().ceil())
+                }
+                _ => format!("{} connections", count(connections as f64)),
+            },
+        };
+        let percentiles = self.percentiles.map_or(String::new(), |(half, most)| {
+            format!("  p50 {}  p99 {}", time(half), time(most))
+        });
+        let rate = match self.rate {
+            0.0 => String::new(),
+            rate => format!("  {}/s", count(rate)),
+        };
+        format!("{}{state}{rate}{percentiles}  {errors}", self.label)
+    }
+}
+
+impl Drop for Live<'_> {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn bar() -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(1000), ProgressDrawTarget::stderr());
+    let style = ProgressStyle::with_template("{bar:20} {wide_msg}");
+    bar.set_style(style.expect("the template is right").progress_chars("█▉▊▋▌▍▎▏ "));
+    bar
+}

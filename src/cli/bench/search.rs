@@ -1,0 +1,122 @@
+//! The highest rate at which a latency goal holds.
+
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::args::Goal;
+use super::plot::Plot;
+use super::report;
+use super::session::{Failure, Session};
+use super::table::Table;
+use super::words::{count, duration, time};
+use super::worker::Outcome;
+
+/// The search ends when the highest rate that held and the lowest that didn't are so close.
+const CLOSE: f64 = 1.03;
+
+/// No more trials than this; 3 % are reached after ten or so.
+const TRIALS: usize = 16;
+
+/// A rate holds when this part of it is answered, and the goal is met.
+const ANSWERED: f64 = 0.99;
+
+struct Trial {
+    rate: f64,
+    answered: f64,
+    latency: u64,
+    held: bool,
+}
+
+/// First a closed loop, which can't be outdone in throughput; then trials below that, each halving what
+/// is left on a logarithmic scale. A rate fails when it has failed twice.
+pub(super) fn run(mut session: Session, goal: Goal) -> Result<ExitCode, Failure> {
+    let load = session.loads[0].clone();
+    let closed = session.run(0, &load, "closed loop  ", 0)?;
+    let capacity = closed.rate();
+    let mut trials: Vec<Trial> = Vec::new();
+    let (mut held, mut failed) = (None::<f64>, None::<f64>);
+    let mut rate = capacity * 0.7;
+    while trials.len() < TRIALS && rate >= 1.0 && !session.is_stopped() && !closed.has_failed() {
+        let load = super::load::Load { rate: Some(rate.round()), ..load.clone() };
+        let label = format!("{}/s  ", count(rate));
+        let mut outcome = session.run(0, &load, &label, trials.len() + 1)?;
+        if !Trial::of(&outcome, rate, goal).held && !session.is_stopped() {
+            // Perhaps it was something else on this machine: a second chance.
+            outcome = session.run(0, &load, &label, trials.len() + 1)?;
+        }
+        if outcome.stopped {
+            break;
+        }
+        let trial = Trial::of(&outcome, rate, goal);
+        *if trial.held { &mut held } else { &mut failed } = Some(rate);
+        trials.push(trial);
+        rate = match (held, failed) {
+            (Some(held), Some(failed)) if failed / held <= CLOSE => break,
+            (Some(held), Some(failed)) => (held * failed).sqrt(),
+            (Some(held), None) if held >= capacity * 1.2 => break,
+            (Some(held), None) => held * 1.2,
+            (None, Some(failed)) => failed / 2.0,
+            (None, None) => break,
+        };
+    }
+    let text = text(&session, capacity, &trials, held, goal);
+    session.print(&text)?;
+    let found = json!({
+        "percentile": goal.percent,
+        "limit": u64::try_from(goal.limit.as_nanos()).unwrap_or(u64::MAX),
+        "closed_loop_messages_per_second": capacity,
+        "rate": held,
+    });
+    let mut plot = Plot::sweep("rate", false);
+    trials.sort_by(|a, b| a.rate.total_cmp(&b.rate));
+    let answered = trials.iter().map(|trial| (trial.rate, trial.answered));
+    let latency = trials.iter().map(|trial| (trial.rate, trial.latency as f64));
+    plot.values(&format!("p{}", goal.percent), answered.collect(), latency.collect());
+    let code = session.finish("find-rate", ("found", found), Some(plot))?;
+    Ok(if held.is_some() { code } else { ExitCode::from(1) })
+}
+
+impl Trial {
+    fn of(outcome: &Outcome, rate: f64, goal: Goal) -> Trial {
+        let latency = outcome.latency(goal.percent / 100.0);
+        let errors = &outcome.tally.errors;
+        let lost = errors.unanswered + errors.unsent + errors.lost;
+        let all = outcome.tally.messages.max(1) as f64;
+        // Those without an answer have taken longer than any limit.
+        let within = u128::from(latency) <= goal.limit.as_nanos()
+            && lost as f64 / all <= 1.0 - goal.percent / 100.0;
+        let answered = outcome.rate();
+        let held = within && answered >= rate * ANSWERED && !outcome.has_failed();
+        Trial { rate, answered, latency, held }
+    }
+}
+
+fn text(
+    session: &Session,
+    capacity: f64,
+    trials: &[Trial],
+    held: Option<f64>,
+    goal: Goal,
+) -> String {
+    let limit = duration(goal.limit);
+    let mut out = report::headline(&session.loads[0]).replacen("closed loop", "open loop", 1);
+    out.push_str(&format!(
+        "\nLooking for the highest rate with p{} within {limit}. Closed loop: {} a second.\n\n",
+        goal.percent,
+        count(capacity)
+    ));
+    let mut table = Table::default();
+    table.row(["rate", "answered/s", &format!("p{}", goal.percent), ""]);
+    for trial in trials {
+        let verdict = if trial.held { "holds" } else { "fails" };
+        let cells = [count(trial.rate), count(trial.answered), time(trial.latency)];
+        table.row(cells.into_iter().chain([verdict.to_owned()]));
+    }
+    table.print(&mut out);
+    out.push_str(&match held {
+        Some(rate) => format!("\n{} a second hold p{} <= {limit}.\n", count(rate), goal.percent),
+        None => format!("\nNo rate that was tried holds p{} <= {limit}.\n", goal.percent),
+    });
+    out
+}

@@ -1,0 +1,7 @@
+//! `echoloop bench` as its users meet it: the real binary at one end, and at the other a server that does
+//! what it should, or doesn't.
+#![cfg(feature = "cli")]
+
+mod load;
+mod output;
+mod support;

@@ -1,0 +1,218 @@
+//! What `echoloop bench` prints and writes, and what it says before it begins.
+
+use std::fs;
+use std::path::Path;
+
+use crate::support::{Run, Server, bench, conforms};
+use hdrhistogram::serialization::Deserializer;
+use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
+use serde_json::Value;
+
+#[track_caller]
+fn assert_conforms(document: &Value) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/bench.schema.json");
+    let schema: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    conforms(document, &schema, &schema, "document").unwrap();
+}
+
+#[track_caller]
+fn assert_plain(run: &Run) {
+    for text in [&run.out, &run.err] {
+        let control = text.chars().find(|c| c.is_control() && *c != '\n');
+        assert_eq!(control, None, "{text:?}");
+    }
+}
+
+/// Every kind of document is what the schema says.
+#[test]
+fn json_is_what_its_schema_says() {
+    let (tcp, udp) = (Server::start("tcp://127.0.0.1:0"), Server::start("udp://127.0.0.1:0"));
+    let (tcp, udp) = (&tcp.endpoint, &udp.endpoint);
+    let pid = std::process::id();
+    let commands = [
+        ("single", format!("{tcp} -n 100")),
+        ("single", format!("{tcp} -n 100 --rate 10k --server-pid {pid}")),
+        ("single", format!("{tcp} -n 100 --churn --bind 127.0.0.1")),
+        ("single", format!("{udp} -n 100 --pin 0")),
+        ("single", "tcp://127.0.0.1:1 -n 100".to_owned()),
+        ("sweep", format!("{tcp} -n 100 --sweep depth=1,2")),
+        ("compare", format!("{tcp} {tcp} -n 100 --rounds 2 --server-pid {pid} --server-pid {pid}")),
+        ("compare", format!("{tcp} {udp} -n 100 --rounds 2 --sweep size=8,64")),
+        ("find-rate", format!("{udp} -t 50ms --warmup 10ms --find-rate p50=10s")),
+    ];
+    for (kind, command) in commands {
+        let run = bench(&format!("{command} --json -"));
+        let document = run.json();
+        assert_eq!(document["kind"], kind);
+        assert_conforms(&document);
+        assert_plain(&run);
+    }
+}
+
+/// With the process of the server its processor time is known, and its memory.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_server_is_watched() {
+    let server = Server::start("tcp://127.0.0.1:0");
+    let run = bench(&format!("{} -n 5000 --server-pid {}", server.endpoint, std::process::id()));
+    assert_eq!(run.code(), 0);
+    let line = run.out.lines().find(|line| line.trim_start().starts_with("server")).unwrap();
+    assert!(
+        line.contains("% of a processor") && line.contains("messages per CPU-second"),
+        "{line}"
+    );
+    assert!(run.out.contains("a connection"), "{}", run.out);
+}
+
+/// The log is read back by the reader that everybody uses, and has every reply in it.
+#[test]
+fn the_hdr_log_has_every_latency() {
+    let server = Server::start("tcp://127.0.0.1:0");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().display();
+    let run = bench(&format!("{} -n 3000 --rate 2k -w 2 --hdr {path} --json -", server.endpoint));
+    let latency = &run.only()["latency"];
+    let log = fs::read(file.path()).unwrap();
+    let (mut count, mut max) = (0, 0);
+    for entry in IntervalLogIterator::new(&log) {
+        let LogEntry::Interval(interval) = entry.unwrap() else { continue };
+        let histogram = base64_decoded(interval.encoded_histogram());
+        let histogram: hdrhistogram::Histogram<u64> =
+            Deserializer::new().deserialize(&mut &histogram[..]).unwrap();
+        assert!((histogram.max() as f64 / 1e6 - interval.max()).abs() < 0.01);
+        count += histogram.len();
+        max = max.max(histogram.max());
+    }
+    assert_eq!((&count.into(), &max.into()), (&latency["count"], &latency["max"]));
+}
+
+/// RFC 4648, as much as the test needs.
+fn base64_decoded(text: &str) -> Vec<u8> {
+    let letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let sixes = text.chars().filter(|c| *c != '=').map(|c| letters.find(c).unwrap() as u32);
+    let (mut bits, mut held, mut bytes) = (0, 0, Vec::new());
+    for six in sixes {
+        (bits, held) = (bits << 6 | six, held + 6);
+        if held >= 8 {
+            held -= 8;
+            bytes.push((bits >> held) as u8);
+        }
+    }
+    bytes
+}
+
+/// Pictures are well-formed as far as a test without a browser can tell.
+#[test]
+fn plots_are_svg() {
+    let server = Server::start("tcp://127.0.0.1:0");
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("plot.svg");
+    for more in ["", "--rate 5k", "--sweep connections=1,2,4", &server.endpoint] {
+        let run =
+            bench(&format!("{} -n 200 -c 2 {more} --plot {}", server.endpoint, file.display()));
+        assert_eq!(run.code(), 0, "{}", run.out);
+        let svg = fs::read_to_string(&file).unwrap();
+        assert!(
+            svg.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\"")
+                && svg.ends_with("</svg>\n")
+        );
+        assert!(svg.contains("<polyline") && !svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+    }
+}
+
+/// For people: a table, bars, and not one control character when nobody looks at a terminal.
+#[test]
+fn the_report_is_plain_text() {
+    let server = Server::start("tcp://127.0.0.1:0");
+    let run = bench(&format!("{} -n 500 -c 2 --rate 5k", server.endpoint));
+    assert_plain(&run);
+    assert_eq!(run.err, "");
+    for words in [
+        "2 connections to tcp://127.0.0.1:",
+        "from the scheduled time",
+        "uncorrected",
+        "p99.9",
+        "100.000 %",
+        "generator",
+    ] {
+        assert!(run.out.contains(words), "{words} in {}", run.out);
+    }
+}
+
+/// A sweep has a row for each value; a comparison has ratios, and the same server twice is noise unless
+/// chance wills it otherwise.
+#[test]
+fn sweeps_and_comparisons_are_tables() {
+    let server = Server::start("tcp://127.0.0.1:0");
+    let endpoint = &server.endpoint;
+    let run = bench(&format!("{endpoint} -n 100 --sweep size=64,1KiB,64KiB"));
+    assert_eq!(run.code(), 0);
+    for row in ["  64 B ", "  1.00 KiB ", "  64.0 KiB "] {
+        assert_eq!(run.out.lines().filter(|line| line.starts_with(row)).count(), 1, "{}", run.out);
+    }
+    let run = bench(&format!("{endpoint} {endpoint} -n 100 --rounds 3"));
+    assert_eq!(run.code(), 0);
+    assert!(run.out.contains(&format!("ratios to {endpoint}")), "{}", run.out);
+    assert!(run.out.contains("3 rounds"), "{}", run.out);
+}
+
+/// The search finds a rate that holds a goal that is easy, and none that holds one that can't be held.
+#[test]
+fn a_rate_is_found() {
+    let server = Server::start("tcp://127.0.0.1:0");
+    let search = format!("{} -c 2 -t 50ms --warmup 10ms --find-rate", server.endpoint);
+    let run = bench(&format!("{search} p50=10s"));
+    assert_eq!(run.code(), 0, "{}", run.out);
+    assert!(run.out.contains("a second hold p50 <= 10.0 s"), "{}", run.out);
+    let run = bench(&format!("{search} p50=1ns"));
+    assert_eq!(run.code(), 1, "{}", run.out);
+    assert!(run.out.contains("No rate that was tried holds"), "{}", run.out);
+}
+
+/// A command line that makes no sense is told so, before anything is connected, with status 2.
+#[test]
+fn nonsense_is_refused() {
+    let cases = [
+        ("", "required"),
+        ("127.0.0.1:8888", "tcp"),
+        ("tcp://127.0.0.1:1 -c 0", "--connections must be more than 0"),
+        ("tcp://127.0.0.1:1 -c 2 -w 3", "more --workers than --connections"),
+        ("tcp://127.0.0.1:1 --size many", "64KiB"),
+        ("tcp://127.0.0.1:1 --rate 0", "--rate must be more than 0"),
+        ("tcp://127.0.0.1:1 -n 1 -t 1s", "cannot be used with"),
+        ("tcp://127.0.0.1:1 --bind localhost", "neither an address"),
+        ("tcp://127.0.0.1:1 --bind 127.0.0.9-127.0.0.2", "not a range"),
+        ("tcp://127.0.0.1:1 --sweep colour=1,2", "expected connections"),
+        ("tcp://127.0.0.1:1 --sweep depth=1,0", "--depth must be more than 0"),
+        ("tcp://127.0.0.1:1 --find-rate p99", "as in p99=1ms"),
+        ("tcp://127.0.0.1:1 tcp://127.0.0.1:2 --server-pid 1", "once for each endpoint"),
+        ("udp://127.0.0.1:1 --size 7", "8 to 65507"),
+        ("udp://127.0.0.1:1 --churn", "--churn is for connections"),
+        ("unix:///none --bind 127.0.0.1", "--bind is for tcp and udp"),
+    ];
+    for (arguments, words) in cases {
+        let run = bench(arguments);
+        assert_eq!(run.code(), 2, "{arguments}: {}", run.err);
+        assert!(run.err.contains(words), "{arguments}: {}", run.err);
+        assert_eq!(run.out, "");
+    }
+}
+
+/// What would run out is said before the start, with the number that is needed.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_would_run_out_is_said() {
+    let cases = [
+        ("tcp://127.0.0.1:1 -c 100m", "file descriptors, and the hard limit is"),
+        ("tcp://127.0.0.1:1 --bind 192.0.2.1", "cannot connect from 192.0.2.1: cannot assign"),
+        ("tcp://127.0.0.1:1 --server-pid 4194305", "cannot watch process 4194305: there is none"),
+        ("tcp://127.0.0.1:1 --json /none/x.json", "cannot write /none/x.json: no such file"),
+        ("tcp://127.0.0.1:1 --hdr /none/x", "cannot write /none/x: no such file"),
+    ];
+    for (arguments, words) in cases {
+        let run = bench(arguments);
+        assert_eq!(run.code(), 1, "{arguments}: {}", run.err);
+        assert!(run.err.contains(words), "{arguments}: {}", run.err);
+        assert_eq!(run.out, "");
+    }
+}
