@@ -56,6 +56,9 @@ compile_error!("echoloop needs a 64-bit Unix: an id is 32 bits of slot and 32 of
 struct Readme;
 
 pub mod guide;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod internals;
 mod machines;
 mod net;
 mod services;

@@ -56,8 +56,9 @@ pub fn udp_socket(address: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
-/// Soft limit up to the hard limit: ten thousand connections need as many descriptors.
-fn raise_descriptor_limit() {
+/// Soft limit up to the hard limit, which is returned: ten thousand connections need as many
+/// descriptors.
+pub fn raise_descriptor_limit() -> u64 {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: both calls only read or write the struct they are given.
     unsafe {
@@ -66,4 +67,5 @@ fn raise_descriptor_limit() {
             libc::setrlimit(libc::RLIMIT_NOFILE, &limit);
         }
     }
+    limit.rlim_cur
 }

@@ -1,0 +1,91 @@
+//! One run of `echoloop bench`.
+
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::disciplines::{Discipline, Load};
+use crate::servers::Server;
+use crate::{Failure, Settings};
+
+/// Addresses with a port range each: connections that have been closed keep their ports for a minute.
+const ADDRESSES: &str = "127.0.0.2-127.0.0.33";
+
+/// What came out of a run. Times are nanoseconds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Figures {
+    pub per_cpu: f64,
+    pub rate: f64,
+    pub p50: f64,
+    pub p99: f64,
+    pub p999: f64,
+    /// The part of the datagrams that was lost.
+    pub lost: f64,
+    /// The part of a processor that the server used, and the generator.
+    pub server: f64,
+    pub generator: f64,
+    /// The part of the time that the generator had to wait for its processor.
+    pub disturbed: f64,
+}
+
+/// Loads a server as the discipline says.
+pub fn run(server: &Server, what: &Discipline, settings: &Settings) -> Result<Figures, Failure> {
+    let mut options: Vec<String> = what.options.iter().map(ToString::to_string).collect();
+    if let Load::Rate(rate) = what.load {
+        options.extend(["--rate".to_owned(), rate.to_string()]);
+    }
+    if let Load::Datagrams(_) = what.load {
+        // What is lost for want of room is soon replaced, whoever loses it.
+        options.extend(["--timeout", "100ms"].map(str::to_owned));
+    }
+    if what.many_ports {
+        options.extend(["--bind", ADDRESSES].map(str::to_owned));
+    }
+    if !options.iter().any(|option| option == "--warmup") {
+        options.extend(["--warmup", "300ms"].map(str::to_owned));
+    }
+    options.extend(["-t".to_owned(), format!("{}ms", settings.length.as_millis())]);
+    options.extend(["--server-pid".to_owned(), server.pid().to_string()]);
+
+    let mut command = Command::new(&settings.echoloop);
+    command.args(["bench", &server.endpoint, "--json", "-"]).args(&options);
+    command.stdin(Stdio::null()).stderr(Stdio::piped());
+    let output = command.output()?; // On our own processor.
+    let document: Value = serde_json::from_slice(&output.stdout).map_err(|_| {
+        let said = String::from_utf8_lossy(&output.stderr);
+        format!("cannot measure: {}", said.lines().last().unwrap_or("it said nothing"))
+    })?;
+    figures(&document["runs"][0])
+}
+
+fn figures(run: &Value) -> Result<Figures, Failure> {
+    if run["failed"] != false {
+        let notes = run["notes"].as_array().into_iter().flatten();
+        let notes: Vec<&str> = notes.filter_map(Value::as_str).collect();
+        return Err(notes.first().copied().unwrap_or("failed").into());
+    }
+    let number = |value: &Value| value.as_f64().unwrap_or(f64::NAN);
+    let percentiles = &run["latency"]["percentiles"];
+    let messages = number(&run["messages"]);
+    let errors = &run["errors"];
+    let broken: f64 = ["refused", "timed_out", "reset", "ended", "failed", "no_ports"]
+        .iter()
+        .map(|name| number(&errors[name]))
+        .sum();
+    // One in a thousand may be an accident of the machine; more is a server that can't do it.
+    if broken > messages / 1000.0 {
+        return Err(format!("{broken} connections failed").into());
+    }
+    let lost = number(&errors["lost"]);
+    Ok(Figures {
+        per_cpu: number(&run["server"]["messages_per_cpu_second"]),
+        rate: number(&run["messages_per_second"]),
+        p50: number(&percentiles["p50"]),
+        p99: number(&percentiles["p99"]),
+        p999: number(&percentiles["p99.9"]),
+        lost: lost / (lost + messages),
+        server: number(&run["server"]["cpu_share"]),
+        generator: number(&run["generator"]["busiest_worker"]),
+        disturbed: number(&run["generator"]["waited_for_processor"]),
+    })
+}

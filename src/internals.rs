@@ -1,0 +1,73 @@
+//! For our own benchmarks, which are outside of the crate. No promise is made about anything in here.
+
+use std::io::{self, Read, Write};
+
+use crate::machines::{Connection, Latch, Step, Stream};
+use crate::values::{Config, Pool};
+
+/// The connection machine and what a reactor would have around it, echoing on any stream.
+pub struct EchoMachine<S> {
+    connection: Connection<Plain<S>>,
+    config: Config,
+    pool: Pool,
+    buffer: Vec<u8>,
+}
+
+/// A stream whose own end is told by closing only.
+struct Plain<S>(S);
+
+impl<S: Read + Write> EchoMachine<S> {
+    /// As the reactor would make it.
+    pub fn new(stream: S) -> EchoMachine<S> {
+        let config = Config::default();
+        EchoMachine {
+            connection: Connection::new(Plain(stream)),
+            pool: Pool::new(config.kept_total),
+            buffer: vec![0; config.input_limit + config.read_buffer],
+            config,
+        }
+    }
+
+    /// What an event says of the stream, and everything that can be done then.
+    pub fn event(&mut self, readable: bool, writable: bool) {
+        self.connection.latch(Latch { readable, writable, read_on: false });
+        loop {
+            match self.connection.advance(&mut self.buffer, &self.config, &mut self.pool) {
+                Step::Show { bytes, .. } => {
+                    let input = &self.buffer[..bytes];
+                    let taken = self.connection.send(input, &self.config, &mut self.pool);
+                    self.connection.keep(&input[taken..], taken, &self.config, &mut self.pool);
+                }
+                Step::Refilled | Step::Discarded(_) => {}
+                Step::Wait | Step::Ended { .. } | Step::Gone(_) => return,
+            }
+        }
+    }
+
+    /// Bytes that wait for the stream to take them.
+    pub fn queued(&self) -> usize {
+        self.connection.queued()
+    }
+}
+
+impl<S: Read> Read for Plain<S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl<S: Write> Write for Plain<S> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl<S: Read + Write> Stream for Plain<S> {
+    fn shut_write(&mut self) -> io::Result<bool> {
+        Ok(false)
+    }
+}
