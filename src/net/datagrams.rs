@@ -138,12 +138,15 @@ impl Core {
         let Some(datagram) = self.table.datagram(id).filter(|datagram| !datagram.closed) else {
             return false;
         };
-        let refusal = match (refusal, from.ip(), &mut datagram.policy) {
-            (Some(refusal), _, _) => refusal,
-            (None, Some(ip), Some(policy)) if !policy.take(ip, self.now) => {
+        let refusal = match refusal {
+            Some(refusal) => refusal,
+            None => {
+                let policy = from.ip().zip(datagram.policy.as_mut());
+                if policy.is_none_or(|(ip, policy)| policy.take(ip, self.now)) {
+                    return true;
+                }
                 Unwanted::Forbidden(DatagramRefusal::Rate)
             }
-            (None, _, _) => return true,
         };
         let dropped = &mut self.statistics.dropped;
         *match refusal {
