@@ -127,6 +127,13 @@ impl Core {
         ServiceId(self.services - 1)
     }
 
+    /// Drops the service that was added last, before anything has named it.
+    pub(super) fn withdraw_service(&mut self, service: ServiceId) {
+        assert!(service.0 + 1 == self.services && !self.arrivals.is_empty());
+        self.services -= 1;
+        self.arrivals.pop();
+    }
+
     /// Milliseconds since the start, modulo 50 days: good for differences.
     #[inline]
     pub(super) fn tick(&self) -> u32 {

@@ -126,7 +126,8 @@ impl Reactor {
     /// Those of [`Context::listen`]; the service is dropped then.
     pub fn listen(&mut self, endpoint: &Endpoint, service: impl Service) -> Result<Id, Error> {
         let service = self.add(service);
-        self.context(service).listen(endpoint)
+        let made = self.context(service).listen(endpoint);
+        made.inspect_err(|_| self.halves.core.withdraw_service(service))
     }
 
     /// Connects to an endpoint; this service gets the connection.
@@ -136,7 +137,8 @@ impl Reactor {
     /// Those of [`Context::connect`]; the service is dropped then.
     pub fn connect(&mut self, endpoint: &Endpoint, service: impl Service) -> Result<Id, Error> {
         let service = self.add(service);
-        self.context(service).connect(endpoint)
+        let made = self.context(service).connect(endpoint);
+        made.inspect_err(|_| self.halves.core.withdraw_service(service))
     }
 
     /// What the service could do if it were called now: listen, connect, set timers, send.
