@@ -104,7 +104,7 @@ impl Core {
             going: Going::On,
             allowance: HashMap::new(),
             arrivals: Vec::new(),
-            services: 0,
+            services: 1, // Nobody, who is there from the beginning.
             parked: Vec::new(),
             background: 0,
             accepted: 0,
