@@ -233,8 +233,10 @@ fn a_port_can_be_had_again_at_once() {
     let address = server.made;
     let mut client = tcp(address);
     exchange(&mut client, b"x");
-    server.stop(Stop::Gracefully);
+    server.handle.stop(Stop::Gracefully);
+    expect_end(&mut client, b""); // The server ends first, so the waiting is at its side.
     drop(client);
+    server.join();
     let again = Server::start(Config::default(), move |reactor| {
         listen(reactor, &format!("tcp://{address}"), Echo)
     });
