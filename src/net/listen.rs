@@ -161,7 +161,9 @@ impl Core {
             Err(error) => {
                 self.statistics.refused.failed += 1;
                 log::warn!("{listener} cannot serve a connection: {error}");
-                peer.map(|peer| self.leave(peer.ip()));
+                if let Some(peer) = peer {
+                    self.leave(peer.ip());
+                }
                 None
             }
         }

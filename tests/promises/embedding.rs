@@ -117,7 +117,7 @@ fn reactors_do_not_know_each_other() {
     for at in [address, elsewhere.made] {
         let sender = sender.clone();
         let service = Does::new()
-            .opened(move |cx| drop(cx.send_all(at.to_string().as_bytes())))
+            .opened(move |cx| assert!(cx.send_all(at.to_string().as_bytes())))
             .received(move |cx, input| {
                 sender.send(String::from_utf8(input.to_vec()).unwrap()).unwrap();
                 cx.close();

@@ -58,20 +58,23 @@ impl Meddler {
                 3 => cx.pause(),
                 4 => cx.resume(),
                 5 => cx.close_because("meddling"),
-                _ => cx.send_to(&Peer::from(self.to), b"meddling").then_some(()).unwrap_or(()),
+                _ => {
+                    cx.send_to(&Peer::from(self.to), b"meddling");
+                }
             }
         }
         let to = endpoint(&format!("tcp://{}", self.to));
-        if self.left % 3 == 0 {
+        if self.left.is_multiple_of(3) {
             self.friends.extend(cx.connect(&to));
         }
         self.friends.extend(
-            (self.left % 11 == 0)
+            self.left
+                .is_multiple_of(11)
                 .then(|| cx.add(Echo))
                 .and_then(|echo| cx.of(echo).listen(&endpoint("udp://127.0.0.1:0")).ok()),
         );
         let timer = cx.after(Duration::from_micros(100));
-        if self.left % 2 == 0 {
+        if self.left.is_multiple_of(2) {
             cx.cancel(timer);
         }
         assert_eq!(cx.id(), me);
