@@ -1,20 +1,26 @@
 //! Sockets with an address of their own: listeners, datagram sockets, Unix socket files.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use socket2::{SockAddr, Socket, Type};
 
 use super::socket::{internet_socket, unix_address, unix_socket};
 use super::table::ListenerSocket;
-use crate::values::{Config, Endpoint, UnixName};
+use crate::values::{Config, Endpoint, START_WAIT, UnixName};
 
 /// A bound socket, and the file that goes with it if it has one.
 pub(super) struct Bound {
-    pub(super) socket: Socket,
+    /// Before the socket, see [`SocketFile`].
     pub(super) file: Option<SocketFile>,
+    pub(super) socket: Socket,
+    /// To be held until the socket listens: before that, another server that starts would find that
+    /// nobody answers, and take it over.
+    pub(super) lock: Option<File>,
 }
 
 /// Binds to the endpoint: to the first of its addresses that can be bound.
@@ -26,7 +32,7 @@ pub(super) fn bind(endpoint: &Endpoint, config: &Config) -> io::Result<Bound> {
     let mut failure = io::Error::from(io::ErrorKind::NotFound);
     for address in endpoint.resolve()? {
         match bind_internet(address, kind, config) {
-            Ok(socket) => return Ok(Bound { socket, file: None }),
+            Ok(socket) => return Ok(Bound { file: None, socket, lock: None }),
             Err(error) => failure = error,
         }
     }
@@ -47,7 +53,8 @@ fn bind_internet(address: std::net::SocketAddr, kind: Type, config: &Config) -> 
 }
 
 /// A Unix socket's file that we have made, removed when the socket goes. By then it may be somebody
-/// else's, who has taken the path over: theirs stays.
+/// else's, who has taken the path over: theirs stays. It must be dropped before the socket, which keeps
+/// the number of our file from being given to another one.
 #[derive(Debug)]
 pub(super) struct SocketFile {
     path: PathBuf,
@@ -80,26 +87,40 @@ fn bind_unix(name: &UnixName, kind: Type, config: &Config) -> io::Result<Bound> 
     let address = unix_address(name)?;
     let Some(path) = name.as_path() else {
         socket.bind(&address)?;
-        return Ok(Bound { socket, file: None });
+        return Ok(Bound { file: None, socket, lock: None });
     };
+    let lock = lock_directory(path);
     match socket.bind(&address) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            lock.as_ref().map_err(|error| io::Error::new(error.kind(), error.to_string()))?;
             take_over(path, &address, &socket)?;
         }
         other => other?,
     }
-    Ok(Bound { socket, file: Some(SocketFile::of(path)?) })
+    Ok(Bound { file: Some(SocketFile::of(path)?), socket, lock: lock.ok() })
 }
 
-/// Binds to a path that exists, if it is the socket of a server that isn't there any more. The
-/// directory is locked meanwhile, so that of two servers that start together only one does.
-fn take_over(path: &Path, address: &SockAddr, socket: &Socket) -> io::Result<()> {
+/// Locks the directory, so that of several servers that start together on one path only one does.
+fn lock_directory(path: &Path) -> io::Result<File> {
+    const PAUSE: Duration = Duration::from_millis(1);
+
     let directory = match path.parent() {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
     };
     let directory = File::open(directory)?;
-    directory.lock()?;
+    for _ in 0..START_WAIT.as_millis() / PAUSE.as_millis() {
+        match directory.try_lock() {
+            Err(TryLockError::WouldBlock) => thread::sleep(PAUSE),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Ok(()) => return Ok(directory),
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::AddrInUse, "somebody keeps its directory locked"))
+}
+
+/// Binds to a path that exists, if it is the socket of a server that isn't there any more.
+fn take_over(path: &Path, address: &SockAddr, socket: &Socket) -> io::Result<()> {
     if !fs::symlink_metadata(path)?.file_type().is_socket() {
         let why = "the path exists and is not a socket";
         return Err(io::Error::new(io::ErrorKind::AddrInUse, why));

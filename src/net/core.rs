@@ -109,7 +109,7 @@ impl Core {
             going: Going::On,
             allowance: HashMap::new(),
             arrivals: Vec::new(),
-            services: 0,
+            services: 1, // Nobody, who is there from the beginning.
             parked: Vec::new(),
             background: 0,
             accepted: 0,
@@ -132,6 +132,13 @@ impl Core {
         self.arrivals.push(service);
         self.services += 1;
         ServiceId(self.services - 1)
+    }
+
+    /// Drops the service that was added last, before anything has named it.
+    pub(super) fn withdraw_service(&mut self, service: ServiceId) {
+        assert!(service.0 + 1 == self.services && !self.arrivals.is_empty());
+        self.services -= 1;
+        self.arrivals.pop();
     }
 
     /// Reads the clock, which is done once a turn.

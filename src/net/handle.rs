@@ -43,8 +43,9 @@ impl Handle {
         self.send(Command::Stop(how))
     }
 
-    /// Has the loop call this once, on its own thread, with a context that names no source. `false`: the
-    /// reactor is gone.
+    /// Has the loop call this once, on its own thread, with a context that names no source and no
+    /// service of yours: what is made is to be made [for one](Context::of), or else takes all that comes
+    /// and answers nothing. `false`: the reactor is gone.
     pub fn run(&self, run: impl FnOnce(&mut Context<'_>) + Send + 'static) -> bool {
         self.send(Command::Run(Box::new(run)))
     }

@@ -20,7 +20,7 @@ pub(super) fn listen(core: &mut Core, service: ServiceId, endpoint: &Endpoint) -
     if core.going != Going::On {
         return Err(io::Error::other("the reactor is stopping"));
     }
-    let Bound { socket, file } = bind(endpoint, &core.config)?;
+    let Bound { lock, socket, file } = bind(endpoint, &core.config)?;
     let descriptor = socket.as_raw_fd();
     let source = if endpoint.is_datagram() {
         let policy = prepare_datagrams(&socket, core)?;
@@ -47,6 +47,7 @@ pub(super) fn listen(core: &mut Core, service: ServiceId, endpoint: &Endpoint) -
             _file: file,
         }))
     };
+    drop(lock);
     let (id, _) = core.insert(service, source, descriptor)?;
     log::debug!("{id} listens on {endpoint}");
     Ok(id)

@@ -56,6 +56,12 @@ pub struct Reactor {
     spare: Vec<Id>,
 }
 
+/// The first service of all: serves what is made in the name of no other one, through a [`Handle`] for
+/// example.
+struct Nobody;
+
+impl Service for Nobody {}
+
 /// The two halves.
 pub(super) struct Halves {
     pub(super) services: Vec<Box<dyn Service>>,
@@ -105,7 +111,7 @@ impl Reactor {
         let core = Core::new(config).map_err(failed)?;
         let (handle, commands) = Handle::new(core.poll.registry()).map_err(failed)?;
         Ok(Reactor {
-            halves: Halves { services: Vec::new(), core },
+            halves: Halves { services: vec![Box::new(Nobody)], core },
             events,
             buffer,
             inbox: None,

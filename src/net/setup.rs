@@ -22,7 +22,8 @@ impl Reactor {
     /// Those of [`Context::listen`]; the service is dropped then.
     pub fn listen(&mut self, endpoint: &Endpoint, service: impl Service) -> Result<Id, Error> {
         let service = self.add(service);
-        self.context(service).listen(endpoint)
+        let made = self.context(service).listen(endpoint);
+        made.inspect_err(|_| self.halves.core.withdraw_service(service))
     }
 
     /// Connects to an endpoint; this service gets the connection.
@@ -32,7 +33,8 @@ impl Reactor {
     /// Those of [`Context::connect`]; the service is dropped then.
     pub fn connect(&mut self, endpoint: &Endpoint, service: impl Service) -> Result<Id, Error> {
         let service = self.add(service);
-        self.context(service).connect(endpoint)
+        let made = self.context(service).connect(endpoint);
+        made.inspect_err(|_| self.halves.core.withdraw_service(service))
     }
 
     /// Adds a service that is made together with its first sources, so that it knows their ids from

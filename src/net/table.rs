@@ -87,6 +87,8 @@ impl Origin {
 /// A listening socket.
 #[derive(Debug)]
 pub(super) struct Listener {
+    /// Goes with it, and first.
+    pub(super) _file: Option<SocketFile>,
     pub(super) socket: ListenerSocket,
     /// Its latch: somebody may be waiting in the backlog.
     pub(super) readable: bool,
@@ -96,8 +98,6 @@ pub(super) struct Listener {
     pub(super) retry: Option<TimerId>,
     /// Once the backlog is empty, it goes.
     pub(super) stopping: bool,
-    /// Goes with it.
-    pub(super) _file: Option<SocketFile>,
 }
 
 #[derive(Debug)]
@@ -133,6 +133,8 @@ impl AsFd for ListenerSocket {
 /// A datagram socket, bound or connected.
 #[derive(Debug)]
 pub(super) struct DatagramSource {
+    /// Goes with it, and first.
+    pub(super) _file: Option<SocketFile>,
     pub(super) socket: Socket,
     pub(super) readable: bool,
     pub(super) stopping: bool,
@@ -146,7 +148,6 @@ pub(super) struct DatagramSource {
     pub(super) is_udp: bool,
     /// Whether equal answers to one peer may leave as one train.
     pub(super) offload: bool,
-    pub(super) _file: Option<SocketFile>,
 }
 
 impl DatagramSource {

@@ -20,6 +20,11 @@ pub(crate) const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 /// the listener is full: connect(2) says `EAGAIN` there, and no event tells when there is room.
 pub(crate) const DIAL_RETRY: Duration = Duration::from_millis(10);
 
+/// How long a server that starts on the path of a Unix socket waits for others in the same directory.
+/// They are done in less than a millisecond; one who isn't has locked the directory for another
+/// reason, and must not keep us from starting.
+pub(crate) const START_WAIT: Duration = Duration::from_secs(1);
+
 /// The least time between two log lines about the same kind of trouble.
 pub(crate) const LOG_INTERVAL: Duration = Duration::from_secs(5);
 

@@ -16,7 +16,9 @@ mod too_long;
 
 pub use cause::Cause;
 pub use config::Config;
-pub(crate) use config::{ACCEPT_RETRY, DATAGRAM_BATCH, DIAL_RETRY, LOG_INTERVAL, RESERVE};
+pub(crate) use config::{
+    ACCEPT_RETRY, DATAGRAM_BATCH, DIAL_RETRY, LOG_INTERVAL, RESERVE, START_WAIT,
+};
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{Error, describe};
 pub use key::{Id, ServiceId, TimerId};

@@ -246,19 +246,23 @@ pub(crate) fn pattern(length: usize) -> Vec<u8> {
 }
 
 type Called = Box<dyn FnMut(&mut Context<'_>) + Send>;
+type Received = Box<dyn FnMut(&mut Context<'_>, &[u8]) -> usize + Send>;
+type Closed = Box<dyn FnMut(&mut Context<'_>, &Cause) + Send>;
+type Arrived = Box<dyn FnMut(&mut Context<'_>, &Peer, &[u8]) + Send>;
+type Fired = Box<dyn FnMut(&mut Context<'_>, TimerId) + Send>;
 
 /// A service put together in the test, from what it does when it is called. Otherwise it does what
 /// services do by default.
 #[derive(Default)]
 pub(crate) struct Does {
     opened: Option<Called>,
-    received: Option<Box<dyn FnMut(&mut Context<'_>, &[u8]) -> usize + Send>>,
+    received: Option<Received>,
     ended: Option<Called>,
     refilled: Option<Called>,
-    closed: Option<Box<dyn FnMut(&mut Context<'_>, &Cause) + Send>>,
-    datagram: Option<Box<dyn FnMut(&mut Context<'_>, &Peer, &[u8]) + Send>>,
+    closed: Option<Closed>,
+    datagram: Option<Arrived>,
     unreachable: Option<Called>,
-    timer: Option<Box<dyn FnMut(&mut Context<'_>, TimerId) + Send>>,
+    timer: Option<Fired>,
     stopping: Option<Called>,
 }
 
