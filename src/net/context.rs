@@ -133,6 +133,10 @@ impl Context<'_> {
             core.statistics.dropped.amplified += 1;
             return false;
         }
+        if !asked.from.can_be_answered() {
+            core.statistics.dropped.failed += 1;
+            return false;
+        }
         let to = (!asked.connected).then_some(&asked.from);
         if core.outbox_of == self.id && !core.outbox.is_full() {
             core.outbox.push(to, payload); // The usual way, and no copy of the address.
@@ -318,6 +322,7 @@ impl Context<'_> {
         {
             stream.origin = Origin::Background;
             self.core.background += 1;
+            self.core.statistics.open -= 1; // From here on it isn't counted as a connection.
         }
     }
 }

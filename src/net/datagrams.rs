@@ -83,8 +83,7 @@ impl Reactor {
         let connected = datagram.is_some_and(|datagram| datagram.connected.is_some());
         for message in (0..received).map(|i| inbox.message(i)) {
             let from = &message.from;
-            let asked = Asked { from: *from, length: 0, connected };
-            self.halves.core.asked = from.can_be_answered().then_some(asked);
+            self.halves.core.asked = Some(Asked { from: *from, length: 0, connected });
             // One decision for all datagrams of a train.
             let refusal = self.halves.core.refusal(id, from, message.truncated);
             for payload in message.datagrams() {

@@ -80,7 +80,7 @@ pub(super) enum Origin {
 impl Origin {
     /// Whether it counts as a connection.
     pub(super) fn is_connection(self) -> bool {
-        matches!(self, Origin::Accepted | Origin::Connected)
+        self != Origin::Background
     }
 }
 
