@@ -180,16 +180,17 @@ fn nothing_is_heard_after_a_close() {
 /// client that has stopped reading counts as idle.
 #[test]
 fn idle_connections_are_closed() {
-    let config = Config { idle_timeout: Some(Duration::from_millis(700)), ..Config::default() };
+    let config = Config { idle_timeout: Some(Duration::from_secs(1)), ..Config::default() };
     let (beat, beats) = mpsc::channel();
     let server = Server::start(config, move |reactor| {
         let beats = reactor.add(Does::new().timer(move |_, _| beat.send(()).unwrap_or(())));
-        reactor.context(beats).every(Duration::from_millis(70));
+        reactor.context(beats).every(Duration::from_millis(100));
         listen(reactor, "tcp://127.0.0.1:0", Echo)
     });
+    let bytes = pattern(20_000_000);
     let (mut idle, mut busy, mut stalled) = (tcp(server.made), tcp(server.made), tcp(server.made));
     exchange(&mut idle, b"x");
-    stuff(&mut stalled, &pattern(20_000_000));
+    stuff(&mut stalled, &bytes);
     for _ in 0..20 {
         beats.recv_timeout(DEADLINE).unwrap();
         exchange(&mut busy, b"still here");

@@ -54,6 +54,25 @@ fn what_has_arrived_is_echoed() {
     assert_eq!(statistics.bytes_in, 50_000);
 }
 
+/// What arrives in the very turn that stops, after the poll has said what there is, is echoed too.
+#[test]
+fn what_arrives_at_the_last_moment_is_echoed() {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let mut client = theirs.try_clone().unwrap();
+    let mut reactor = reactor(patient());
+    let service = reactor.add(Does::echo().timer(move |cx, _| {
+        client.write_all(b"just in time").unwrap();
+        cx.stop(Stop::Gracefully);
+    }));
+    reactor.context(service).adopt(ours, Half::Both).unwrap();
+    turn_until_quiet(&mut reactor);
+    reactor.context(service).after(Duration::ZERO);
+    assert_eq!(run(&mut reactor).bytes_out, 12);
+    let mut bytes = [0; 12];
+    std::io::Read::read_exact(&mut &theirs, &mut bytes).unwrap();
+    assert_eq!(&bytes, b"just in time");
+}
+
 /// One who never ceases to send is served what he had sent by then, and gets our end.
 #[test]
 fn a_flood_does_not_put_the_stop_off() {
