@@ -77,6 +77,10 @@ pub(crate) struct Args {
     /// Keep the threads on these processors, in turn: 1 or 2,3.
     #[arg(long, value_name = "CPUS", value_delimiter = ',', help_heading = "Generator")]
     pub(super) pin: Vec<usize>,
+    /// Send and receive each datagram by itself, as clients do that don't let the kernel join and split
+    /// them (UDP_GRO, UDP_SEGMENT).
+    #[arg(long, help_heading = "Generator")]
+    pub(super) no_offload: bool,
     /// The process of the server, to report its processor time and memory; once for each endpoint.
     #[arg(long, value_name = "PID", help_heading = "Generator")]
     pub(super) server_pid: Vec<u32>,
@@ -251,6 +255,7 @@ impl Args {
             timeout: self.timeout.unwrap_or(Duration::from_secs(timeout)),
             workers: self.workers,
             pin: self.pin.clone(),
+            offload: !self.no_offload,
         };
         check(&load)?;
         for &value in self.sweep.iter().flat_map(|sweep| &sweep.values) {

@@ -102,6 +102,7 @@ fn settings(load: &Load) -> Value {
         "timeout_seconds": load.timeout.as_secs_f64(),
         "workers": load.workers,
         "pin": load.pin,
+        "offload": load.offload,
     })
 }
 

@@ -38,6 +38,8 @@ pub(super) struct Load {
     pub(super) workers: usize,
     /// The processors of the workers, in turn.
     pub(super) pin: Vec<usize>,
+    /// Whether the kernel may join and split datagrams.
+    pub(super) offload: bool,
 }
 
 impl Load {

@@ -110,8 +110,9 @@ fn work(meter: Meter, worker: usize, first: u64) -> Result<Part, Failure> {
     }
 }
 
-fn drive<G: Generator>(generator: G) -> Result<Part, Failure> {
-    let mut reactor = Reactor::new(Config::default())?;
+fn drive<G: Generator>(mut generator: G) -> Result<Part, Failure> {
+    let offload = generator.meter().load.offload;
+    let mut reactor = Reactor::new(Config { offload, ..Config::default() })?;
     let generator = reactor.add(generator);
     reactor.context(generator).after(Duration::ZERO);
     reactor.run()?;

@@ -36,7 +36,7 @@ impl Discipline {
 
 const THREADS: (&str, &str) = ("socketserver", "a thread for each connection");
 
-pub const DISCIPLINES: [Discipline; 14] = [
+pub const DISCIPLINES: [Discipline; 15] = [
     Discipline {
         options: &["-c", "1"],
         ..streams("tcp-1", "TCP, 64 bytes, closed loop, 1 connection")
@@ -87,19 +87,27 @@ pub const DISCIPLINES: [Discipline; 14] = [
         ..streams("idle", "TCP, 15,000 idle connections, and one active among them")
     },
     Discipline {
-        options: &["-c", "64", "-d", "8"],
+        options: &["-c", "64", "-d", "8", "--no-offload"],
         ..datagrams("udp-64", "UDP, 64 bytes, 8 on their way on each of 64 sockets", "udp")
     },
     Discipline {
-        options: &["-c", "16", "-d", "32", "-s", "1200"],
-        ..datagrams("udp-1200", "UDP, 1,200 bytes, 32 on their way on each of 16 sockets", "udp")
+        options: &["-c", "64", "-d", "8"],
+        ..datagrams("udp-64-gso", "The same from a client with GSO and GRO", "udp")
     },
     Discipline {
-        options: &["-c", "500"],
+        options: &["-c", "16", "-d", "32", "-s", "1200"],
+        ..datagrams(
+            "udp-1200-gso",
+            "UDP, 1,200 bytes, 32 on their way on each of 16 sockets, client with GSO and GRO",
+            "udp",
+        )
+    },
+    Discipline {
+        options: &["-c", "500", "--no-offload"],
         ..datagrams("udp-many", "UDP, 64 bytes, one on its way on each of 500 sockets", "udp-plain")
     },
     Discipline {
-        options: &["-c", "1"],
+        options: &["-c", "1", "--no-offload"],
         ..datagrams("udp-1", "UDP, 64 bytes, one on its way, one socket", "udp-plain")
     },
 ];

@@ -13,7 +13,7 @@ use crate::disciplines::Discipline;
 use crate::process::{cpu, descriptors, memory, sleeps};
 use crate::servers::Server;
 use crate::table::{Spread, Table, ratio};
-use crate::{Column, Failure, Settings};
+use crate::{Column, Failure, Settings, progress};
 
 /// Connections, if the descriptor limit allows.
 const CONNECTIONS: usize = 15_000;
@@ -59,7 +59,7 @@ pub fn compare(what: &Discipline, settings: &Settings) -> Result<Column, Failure
                 *failure = Some((*why).to_owned());
                 continue;
             }
-            eprint!("\r\x1b[K{}: {}", what.name, peer.name);
+            progress(&format!("{}: {}", what.name, peer.name));
             let server = peer.start("tcp", settings);
             let figures = server.and_then(|it| measure(&it, connections, what, settings));
             match figures {
@@ -68,7 +68,7 @@ pub fn compare(what: &Discipline, settings: &Settings) -> Result<Column, Failure
             }
         }
     }
-    eprint!("\r\x1b[K");
+    progress("");
     println!("\n### {} ({connections} here)\n", what.title);
     let mut table = Table::default();
     table.row(HEAD);

@@ -9,6 +9,7 @@ mod servers;
 mod settings;
 mod table;
 
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -21,12 +22,14 @@ use table::{Spread, Table, ratio};
 pub type Failure = Box<dyn std::error::Error>;
 
 fn main() -> ExitCode {
+    if std::env::args().any(|word| word == "--help" || word == "-h") {
+        println!("{}", usage());
+        return ExitCode::SUCCESS;
+    }
     let settings = match Settings::from_arguments() {
         Ok(settings) => settings,
         Err(error) => {
-            eprintln!("compare: {error}\n\n{USAGE}");
-            eprintln!("disciplines: {}", DISCIPLINES.map(|it| it.name).join(" "));
-            eprintln!("peers: {}", PEERS.map(|it| it.name).join(" "));
+            eprintln!("compare: {error}\n\n{}", usage());
             return ExitCode::from(2);
         }
     };
@@ -37,6 +40,12 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn usage() -> String {
+    let disciplines = DISCIPLINES.map(|it| it.name).join(" ");
+    let peers = PEERS.map(|it| it.name).join(" ");
+    format!("{USAGE}\ndisciplines: {disciplines}\npeers: {peers}")
 }
 
 fn run(settings: &Settings) -> Result<(), Failure> {
@@ -100,6 +109,13 @@ impl Summary {
             }
         }
         table.print();
+    }
+}
+
+/// Says on a terminal what is going on, in one line that comes and goes.
+pub fn progress(text: &str) {
+    if io::stderr().is_terminal() {
+        eprint!("\r\x1b[K{text}");
     }
 }
 

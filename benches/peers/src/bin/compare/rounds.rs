@@ -4,7 +4,7 @@ use crate::bench::{self, Figures};
 use crate::disciplines::{Discipline, Load};
 use crate::servers::{Peer, Server};
 use crate::table::{Spread, Table, count, ratio, time};
-use crate::{Failure, Settings};
+use crate::{Failure, Settings, progress};
 
 /// How many runs there are between two of the reference.
 const STRIDE: usize = 3;
@@ -39,7 +39,7 @@ impl Row {
     /// A server that fails once is not asked again.
     fn run(&mut self, what: &Discipline, settings: &Settings) -> Option<Figures> {
         let server = self.server.as_ref()?;
-        eprint!("\r\x1b[K{}: {}", what.name, self.peer.name);
+        progress(&format!("{}: {}", what.name, self.peer.name));
         match bench::run(server, what, settings) {
             Ok(figures) => Some(figures),
             Err(error) => {
@@ -76,7 +76,7 @@ pub fn compare(what: &Discipline, settings: &Settings) -> Result<Vec<Row>, Failu
     for round in 0..settings.rounds {
         run_round(round, what, &mut reference, &mut others, settings)?;
     }
-    eprint!("\r\x1b[K");
+    progress("");
     others.insert(0, reference);
     print(what, &others);
     Ok(others)
