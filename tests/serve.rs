@@ -351,9 +351,10 @@ fn the_trace_tells_the_story() {
     let mut stream = tcp(&server, 0);
     stream.write_all(b"abc").unwrap();
     stream.read_exact(&mut [0; 3]).unwrap();
-    server.log_line("is ready");
+    server.log_line("is readable");
+    server.log_line("the poll has returned");
     server.log_line("accepted");
-    server.log_line("is ready");
+    server.log_line("is readable, writable");
     server.log_line("sent 3 of 3 bytes");
     server.log_line("read 3, showed 3, the service took 3");
 }

@@ -69,7 +69,10 @@ impl Context<'_> {
             Some(taken) => {
                 self.core.statistics.bytes_out += taken as u64;
                 self.core.statistics.messages_out += u64::from(taken > 0);
-                log::trace!("{} sent {taken} of {} bytes", self.id, bytes.len());
+                if log::log_enabled!(log::Level::Trace) {
+                    let (id, length, left) = (self.id, bytes.len(), self.queued());
+                    log::trace!("{id} sent {taken} of {length} bytes, {left} are still here");
+                }
                 taken
             }
             None if self.gather(None, bytes) => bytes.len(),

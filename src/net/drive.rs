@@ -27,6 +27,7 @@ impl Reactor {
             let step = stream.connection.advance(&mut self.buffer, &core.config, &mut core.pool);
             if queued > stream.connection.queued() {
                 stream.active = core.tick;
+                log::trace!("{id} had {queued} bytes kept, now {}", stream.connection.queued());
             }
             let moved = match step {
                 Step::Show { bytes, read } => {

@@ -89,6 +89,7 @@ impl Core {
             let Some(stream) = self.table.stream(id) else { continue }; // It has gone meanwhile.
             stream.gathered = 0;
             stream.connection.send_or_keep(bytes, &mut self.pool);
+            log::trace!("{id} wrote {length} bytes, {} were refused", stream.connection.queued());
             if stream.connection.has_failed() {
                 failed.push(id);
             }

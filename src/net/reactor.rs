@@ -244,13 +244,17 @@ impl Reactor {
                     dial.latch = latch(event);
                 }
             }
-            log::trace!("{id} is ready: {event:?}");
+            log::trace!("{id} is {}", Readiness(event));
             if !entry.queued {
                 entry.queued = true;
                 core.runnable.push(id);
             }
         }
         core.statistics.events += count;
+        log::trace!(
+            "the poll has returned {count} events, {} sources can move",
+            core.runnable.len()
+        );
     }
 
     /// Runs what other threads have sent.
@@ -321,6 +325,29 @@ impl Reactor {
         let core = &mut self.halves.core;
         let took = core.now.elapsed();
         core.statistics.longest_turn = core.statistics.longest_turn.max(took);
+    }
+}
+
+/// An event in words.
+struct Readiness<'a>(&'a Event);
+
+impl fmt::Display for Readiness<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Readiness(event) = self;
+        let words = [
+            (event.is_readable(), "readable"),
+            (event.is_writable(), "writable"),
+            (event.is_priority(), "urgent"),
+            (event.is_read_closed(), "closed for reading"),
+            (event.is_write_closed(), "closed for writing"),
+            (event.is_error(), "in error"),
+        ];
+        let mut separator = "";
+        for (_, word) in words.iter().filter(|(is_so, _)| *is_so) {
+            write!(f, "{separator}{word}")?;
+            separator = ", ";
+        }
+        Ok(())
     }
 }
 
