@@ -1,18 +1,13 @@
 //! What a service may touch while it is called.
 
-use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsFd, OwnedFd};
+use std::net::IpAddr;
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use super::core::{Core, Due, Going, later};
-use super::service::Service;
-use super::socket::{adopted, local_address};
-use super::table::{Origin, Source, StreamSource};
-use super::{dial, listen};
-use crate::machines::{Connection, Half};
-use crate::values::{
-    Address, Cause, Config, Endpoint, Error, Id, Peer, ServiceId, Statistics, TimerId,
-};
+use super::socket::local_address;
+use super::table::{Source, StreamSource};
+use crate::values::{Address, Cause, Config, Id, Peer, ServiceId, Statistics, TimerId};
 
 /// How [`Context::stop`] stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +55,7 @@ impl Context<'_> {
     /// Sends bytes. The kernel gets them at once, or, if they are few, at the end of this turn at the
     /// latest, together with those for others; what it doesn't take is kept up to
     /// [`Config::output_limit`]. Returns how many bytes were taken, from the front. If that is less than
-    /// all, [`Service::refilled`] tells when to go on.
+    /// all, [`Service::refilled`](crate::Service::refilled) tells when to go on.
     ///
     /// On a connected datagram socket it sends one datagram, or nothing.
     #[inline]
@@ -106,11 +101,11 @@ impl Context<'_> {
         stream.map_or(0, |stream| stream.connection.queued() + usize::from(stream.gathered))
     }
 
-    /// Asks for [`Service::refilled`] when everything that is kept has been sent, for a service that
+    /// Asks for [`Service::refilled`](crate::Service::refilled) when everything that is kept has been sent, for a service that
     /// measures [`room`](Context::room) instead of being refused, or that wants to know whether
     /// somebody keeps up. `false`: nothing is kept, there is nothing to wait for.
     ///
-    /// Called from [`Service::received`] for the connection itself, it also has the untaken rest shown
+    /// Called from [`Service::received`](crate::Service::received) for the connection itself, it also has the untaken rest shown
     /// again then.
     pub fn await_room(&mut self) -> bool {
         if self.core.table.stream(self.id).is_some_and(|stream| stream.gathered > 0) {
@@ -184,7 +179,7 @@ impl Context<'_> {
         self.close_with(None);
     }
 
-    /// The same, for a reason that [`Service::closed`], the log and the statistics will give.
+    /// The same, for a reason that [`Service::closed`](crate::Service::closed), the log and the statistics will give.
     pub fn close_because(&mut self, reason: &'static str) {
         self.close_with(Some(Cause::Because(reason)));
     }
@@ -251,85 +246,6 @@ impl Context<'_> {
     }
 }
 
-/// Making sources.
-impl Context<'_> {
-    /// Adds a service, for the sources that will name it.
-    pub fn add(&mut self, service: impl Service) -> ServiceId {
-        self.core.add_service(Box::new(service))
-    }
-
-    /// The same context for another service: what is made through it belongs to that one.
-    pub fn of(&mut self, service: ServiceId) -> Context<'_> {
-        Context { core: self.core, service, id: self.id }
-    }
-
-    /// Listens on an endpoint of any kind; this service serves it. A host name is looked up first,
-    /// which blocks.
-    ///
-    /// # Errors
-    ///
-    /// The address is in use, not ours, not permitted; no descriptor is left; the reactor is stopping.
-    pub fn listen(&mut self, endpoint: &Endpoint) -> Result<Id, Error> {
-        listen::listen(self.core, self.service, endpoint)
-            .map_err(|error| Error::new("listen on", endpoint, error))
-    }
-
-    /// Connects to an endpoint of any kind. [`Service::opened`] tells when the connection is there,
-    /// [`Service::closed`] when it could not be made, never before this has returned. All addresses
-    /// of a host name are tried in turn, within [`Config::connect_timeout`]; looking the name up blocks.
-    ///
-    /// A datagram socket is connected at once, connect(2), and no [`Service::opened`] follows.
-    ///
-    /// # Errors
-    ///
-    /// The name can't be resolved; no descriptor is left; the reactor is stopping. For datagram sockets
-    /// also what connect(2) says.
-    pub fn connect(&mut self, endpoint: &Endpoint) -> Result<Id, Error> {
-        self.connect_from(endpoint, None)
-    }
-
-    /// The same from a certain local address. Port 0 lets the kernel choose, when it knows the peer, so
-    /// that each address has a whole range of ports for each peer.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`connect`](Context::connect).
-    pub fn connect_from(
-        &mut self,
-        endpoint: &Endpoint,
-        local: Option<SocketAddr>,
-    ) -> Result<Id, Error> {
-        dial::connect(self.core, self.service, endpoint, local)
-            .map_err(|error| Error::new("connect to", endpoint, error))
-    }
-
-    /// Takes a descriptor as a stream: a pipe of a child, a terminal, a file. Unless it is a file, it
-    /// is made non-blocking, which everybody who holds the same open file sees, open(2).
-    ///
-    /// # Errors
-    ///
-    /// No memory for one more in the poller; a descriptor that can't be used like this.
-    pub fn adopt(&mut self, descriptor: impl Into<OwnedFd>, half: Half) -> Result<Id, Error> {
-        let adopt = |core: &mut Core| {
-            let connection = Connection::half(adopted(descriptor.into())?, half);
-            core.insert_stream(self.service, connection, None, Origin::Adopted)
-        };
-        adopt(self.core).map_err(|error| Error::new("adopt", "a descriptor", error))
-    }
-
-    /// Makes an adopted stream one that a stopping reactor doesn't wait for: it is closed, unasked,
-    /// when all others have gone. For whatever tells the reactor to stop.
-    pub fn in_background(&mut self) {
-        if let Some(stream) = self.core.table.stream(self.id)
-            && stream.origin == Origin::Adopted
-        {
-            stream.origin = Origin::Background;
-            self.core.background += 1;
-            self.core.statistics.open -= 1; // From here on it isn't counted as a connection.
-        }
-    }
-}
-
 /// Time, the loop, and looking around.
 impl Context<'_> {
     /// The time at which this turn began: read once, and the same for all in it.
@@ -337,7 +253,7 @@ impl Context<'_> {
         self.core.now
     }
 
-    /// Sets a timer for this service: [`Service::timer`] is called once, not before `delay` from the
+    /// Sets a timer for this service: [`Service::timer`](crate::Service::timer) is called once, not before `delay` from the
     /// beginning of this turn, for the source of this context, even if that has gone by then.
     pub fn after(&mut self, delay: Duration) -> TimerId {
         let at = later(self.core.now, delay.max(Duration::from_nanos(1)));

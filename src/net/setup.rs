@@ -1,11 +1,18 @@
-//! What a reactor starts with: services and their first sources.
+//! Making services and sources: before the loop runs, and from inside it.
 
 use std::any::Any;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 
 use super::context::Context;
+use super::core::Core;
 use super::handle::Handle;
 use super::reactor::Reactor;
 use super::service::{Service, Unborn};
+use super::socket::adopted;
+use super::table::Origin;
+use super::{dial, listen};
+use crate::machines::{Connection, Half};
 use crate::values::{Address, Endpoint, Error, Id, ServiceId, Statistics};
 
 /// Setting up.
@@ -108,5 +115,84 @@ impl Reactor {
     /// What the reactor has done so far.
     pub fn statistics(&self) -> Statistics {
         self.halves.core.statistics()
+    }
+}
+
+/// Making sources.
+impl Context<'_> {
+    /// Adds a service, for the sources that will name it.
+    pub fn add(&mut self, service: impl Service) -> ServiceId {
+        self.core.add_service(Box::new(service))
+    }
+
+    /// The same context for another service: what is made through it belongs to that one.
+    pub fn of(&mut self, service: ServiceId) -> Context<'_> {
+        Context { core: self.core, service, id: self.id }
+    }
+
+    /// Listens on an endpoint of any kind; this service serves it. A host name is looked up first,
+    /// which blocks.
+    ///
+    /// # Errors
+    ///
+    /// The address is in use, not ours, not permitted; no descriptor is left; the reactor is stopping.
+    pub fn listen(&mut self, endpoint: &Endpoint) -> Result<Id, Error> {
+        listen::listen(self.core, self.service, endpoint)
+            .map_err(|error| Error::new("listen on", endpoint, error))
+    }
+
+    /// Connects to an endpoint of any kind. [`Service::opened`] tells when the connection is there,
+    /// [`Service::closed`] when it could not be made, never before this has returned. All addresses
+    /// of a host name are tried in turn, within [`Config::connect_timeout`]; looking the name up blocks.
+    ///
+    /// A datagram socket is connected at once, connect(2), and no [`Service::opened`] follows.
+    ///
+    /// # Errors
+    ///
+    /// The name can't be resolved; no descriptor is left; the reactor is stopping. For datagram sockets
+    /// also what connect(2) says.
+    pub fn connect(&mut self, endpoint: &Endpoint) -> Result<Id, Error> {
+        self.connect_from(endpoint, None)
+    }
+
+    /// The same from a certain local address. Port 0 lets the kernel choose, when it knows the peer, so
+    /// that each address has a whole range of ports for each peer.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`connect`](Context::connect).
+    pub fn connect_from(
+        &mut self,
+        endpoint: &Endpoint,
+        local: Option<SocketAddr>,
+    ) -> Result<Id, Error> {
+        dial::connect(self.core, self.service, endpoint, local)
+            .map_err(|error| Error::new("connect to", endpoint, error))
+    }
+
+    /// Takes a descriptor as a stream: a pipe of a child, a terminal, a file. Unless it is a file, it
+    /// is made non-blocking, which everybody who holds the same open file sees, open(2).
+    ///
+    /// # Errors
+    ///
+    /// No memory for one more in the poller; a descriptor that can't be used like this.
+    pub fn adopt(&mut self, descriptor: impl Into<OwnedFd>, half: Half) -> Result<Id, Error> {
+        let adopt = |core: &mut Core| {
+            let connection = Connection::half(adopted(descriptor.into())?, half);
+            core.insert_stream(self.service, connection, None, Origin::Adopted)
+        };
+        adopt(self.core).map_err(|error| Error::new("adopt", "a descriptor", error))
+    }
+
+    /// Makes an adopted stream one that a stopping reactor doesn't wait for: it is closed, unasked,
+    /// when all others have gone. For whatever tells the reactor to stop.
+    pub fn in_background(&mut self) {
+        if let Some(stream) = self.core.table.stream(self.id)
+            && stream.origin == Origin::Adopted
+        {
+            stream.origin = Origin::Background;
+            self.core.background += 1;
+            self.core.statistics.open -= 1; // From here on it isn't counted as a connection.
+        }
     }
 }
