@@ -52,10 +52,10 @@ impl Context<'_> {
         Context { core: self.core, service: self.service, id }
     }
 
-    /// Sends bytes. The kernel gets them at once, or, if they are few, at the end of this turn at the
-    /// latest, together with those for others; what it doesn't take is kept up to
-    /// [`Config::output_limit`]. Returns how many bytes were taken, from the front. If that is less than
-    /// all, [`Service::refilled`](crate::Service::refilled) tells when to go on.
+    /// Sends bytes. The kernel gets them at once, or, if they are few, at the end of this turn at
+    /// the latest, together with those for others; what it doesn't take is kept up to
+    /// [`Config::output_limit`]. Returns how many bytes were taken, from the front. If that is less
+    /// than all, [`Service::refilled`](crate::Service::refilled) tells when to go on.
     ///
     /// On a connected datagram socket it sends one datagram, or nothing.
     #[inline]
@@ -101,12 +101,13 @@ impl Context<'_> {
         stream.map_or(0, |stream| stream.connection.queued() + usize::from(stream.gathered))
     }
 
-    /// Asks for [`Service::refilled`](crate::Service::refilled) when everything that is kept has been sent, for a service that
-    /// measures [`room`](Context::room) instead of being refused, or that wants to know whether
-    /// somebody keeps up. `false`: nothing is kept, there is nothing to wait for.
+    /// Asks for [`Service::refilled`](crate::Service::refilled) when everything that is kept has
+    /// been sent, for a service that measures [`room`](Context::room) instead of being refused, or
+    /// that wants to know whether somebody keeps up. `false`: nothing is kept, there is nothing to
+    /// wait for.
     ///
-    /// Called from [`Service::received`](crate::Service::received) for the connection itself, it also has the untaken rest shown
-    /// again then.
+    /// Called from [`Service::received`](crate::Service::received) for the connection itself, it
+    /// also has the untaken rest shown again then.
     pub fn await_room(&mut self) -> bool {
         if self.core.table.stream(self.id).is_some_and(|stream| stream.gathered > 0) {
             self.core.write_gathered(); // Only the kernel knows whether it will have to be kept.
@@ -121,9 +122,9 @@ impl Context<'_> {
     }
 
     /// Answers the datagram that the service is looking at. `false`: the answer was dropped, and
-    /// counted, since it is longer than what it answers; or the sender, a Unix socket, has no name. A
-    /// sender's address can be forged, and so nobody can use us to hit somebody else harder than he could
-    /// himself.
+    /// counted, since it is longer than what it answers; or the sender, a Unix socket, has no name.
+    /// A sender's address can be forged, and so nobody can use us to hit somebody else harder than
+    /// he could himself.
     pub fn reply(&mut self, payload: &[u8]) -> bool {
         let core = &mut *self.core;
         let Some(asked) = &core.asked else { return false };
@@ -179,7 +180,8 @@ impl Context<'_> {
         self.close_with(None);
     }
 
-    /// The same, for a reason that [`Service::closed`](crate::Service::closed), the log and the statistics will give.
+    /// The same, for a reason that [`Service::closed`](crate::Service::closed), the log and the
+    /// statistics will give.
     pub fn close_because(&mut self, reason: &'static str) {
         self.close_with(Some(Cause::Because(reason)));
     }
@@ -253,8 +255,9 @@ impl Context<'_> {
         self.core.now
     }
 
-    /// Sets a timer for this service: [`Service::timer`](crate::Service::timer) is called once, not before `delay` from the
-    /// beginning of this turn, for the source of this context, even if that has gone by then.
+    /// Sets a timer for this service: [`Service::timer`](crate::Service::timer) is called once, not
+    /// before `delay` from the beginning of this turn, for the source of this context, even if that
+    /// has gone by then.
     pub fn after(&mut self, delay: Duration) -> TimerId {
         let at = later(self.core.now, delay.max(Duration::from_nanos(1)));
         self.core.timers.once(at, Due::Service(self.service, self.id))

@@ -143,7 +143,8 @@ impl Context<'_> {
 
     /// Connects to an endpoint of any kind. [`Service::opened`] tells when the connection is there,
     /// [`Service::closed`] when it could not be made, never before this has returned. All addresses
-    /// of a host name are tried in turn, within [`Config::connect_timeout`]; looking the name up blocks.
+    /// of a host name are tried in turn, within
+    /// [`Config::connect_timeout`](crate::Config::connect_timeout); looking the name up blocks.
     ///
     /// A datagram socket is connected at once, connect(2), and no [`Service::opened`] follows.
     ///
