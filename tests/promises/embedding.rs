@@ -102,6 +102,7 @@ fn a_host_can_poll_the_descriptor() {
     client.join().unwrap();
     assert!(reactor.context(timers).cancel(beat));
     turn_until(&mut reactor, |reactor| reactor.statistics().open == 0);
+    turn_until_quiet(&mut reactor);
     assert_eq!(reactor.patience(), None);
 }
 

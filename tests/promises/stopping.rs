@@ -54,23 +54,27 @@ fn what_has_arrived_is_echoed() {
     assert_eq!(statistics.bytes_in, 50_000);
 }
 
-/// What arrives in the very turn that stops, after the poll has said what there is, is echoed too.
+/// What arrives in the very turn that stops is echoed too, also where the next poll has no room for the
+/// events that would tell of it.
 #[test]
 fn what_arrives_at_the_last_moment_is_echoed() {
-    let (ours, theirs) = UnixStream::pair().unwrap();
-    let mut client = theirs.try_clone().unwrap();
-    let mut reactor = reactor(patient());
+    let pairs = [(); 5].map(|()| UnixStream::pair().unwrap());
+    let mut clients = pairs.each_ref().map(|(theirs, _)| theirs.try_clone().unwrap());
+    let mut reactor = reactor(Config { events: 1, ..patient() });
     let service = reactor.add(Does::echo().timer(move |cx, _| {
-        client.write_all(b"just in time").unwrap();
+        clients.iter_mut().for_each(|client| client.write_all(b"just in time").unwrap());
         cx.stop(Stop::Gracefully);
     }));
-    reactor.context(service).adopt(ours, Half::Both).unwrap();
+    let theirs = pairs.map(|(theirs, ours)| {
+        reactor.context(service).adopt(ours, Half::Both).unwrap();
+        theirs
+    });
     turn_until_quiet(&mut reactor);
     reactor.context(service).after(Duration::ZERO);
-    assert_eq!(run(&mut reactor).bytes_out, 12);
-    let mut bytes = [0; 12];
-    std::io::Read::read_exact(&mut &theirs, &mut bytes).unwrap();
-    assert_eq!(&bytes, b"just in time");
+    assert_eq!(run(&mut reactor).bytes_out, 5 * 12);
+    for mut client in theirs {
+        expect_end(&mut client, b"just in time");
+    }
 }
 
 /// One who never ceases to send is served what he had sent by then, and gets our end.
