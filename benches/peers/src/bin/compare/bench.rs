@@ -1,10 +1,12 @@
 //! One run of `echoloop bench`.
 
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use serde_json::Value;
 
 use crate::disciplines::{Discipline, Load};
+use crate::process::waited;
 use crate::servers::Server;
 use crate::{Failure, Settings};
 
@@ -24,12 +26,30 @@ pub struct Figures {
     /// The part of a processor that the server used, and the generator.
     pub server: f64,
     pub generator: f64,
-    /// The part of the time that the generator had to wait for its processor.
+    /// The part of the time that the generator or the server had to wait for its processor.
     pub disturbed: f64,
 }
 
-/// Loads a server as the discipline says.
+/// From this part on, a run is made again.
+const DISTURBED: f64 = 0.03;
+
+/// Loads a server as the discipline says. A run that others disturbed is made again, as often as the
+/// settings allow; the least disturbed one counts.
 pub fn run(server: &Server, what: &Discipline, settings: &Settings) -> Result<Figures, Failure> {
+    let mut best = run_once(server, what, settings)?;
+    for _ in 1..settings.tries {
+        if best.disturbed < DISTURBED {
+            break;
+        }
+        let again = run_once(server, what, settings)?;
+        if again.disturbed < best.disturbed {
+            best = again;
+        }
+    }
+    Ok(best)
+}
+
+fn run_once(server: &Server, what: &Discipline, settings: &Settings) -> Result<Figures, Failure> {
     let mut options: Vec<String> = what.options.iter().map(ToString::to_string).collect();
     if let Load::Rate(rate) = what.load {
         options.extend(["--rate".to_owned(), rate.to_string()]);
@@ -50,12 +70,16 @@ pub fn run(server: &Server, what: &Discipline, settings: &Settings) -> Result<Fi
     let mut command = Command::new(&settings.echoloop);
     command.args(["bench", &server.endpoint, "--json", "-"]).args(&options);
     command.stdin(Stdio::null()).stderr(Stdio::piped());
+    let (start, before) = (Instant::now(), waited(server.pid()));
     let output = command.output()?; // On our own processor.
+    let waited = waited(server.pid()).zip(before).map(|(after, before)| after - before);
+    let waited = waited.unwrap_or_default().as_secs_f64() / start.elapsed().as_secs_f64();
     let document: Value = serde_json::from_slice(&output.stdout).map_err(|_| {
         let said = String::from_utf8_lossy(&output.stderr);
         format!("cannot measure: {}", said.lines().last().unwrap_or("it said nothing"))
     })?;
-    figures(&document["runs"][0])
+    let figures = figures(&document["runs"][0])?;
+    Ok(Figures { disturbed: figures.disturbed.max(waited), ..figures })
 }
 
 fn figures(run: &Value) -> Result<Figures, Failure> {

@@ -155,8 +155,8 @@ fn print(what: &Discipline, rows: &[Row]) {
     let disturbed = Spread::of(all().map(|figures| figures.disturbed));
     let Some(disturbed) = disturbed.filter(|spread| spread.high > 0.01) else { return };
     println!(
-        "\nDisturbed: in the middle half of all runs others had the generator's processor for {:.0} to \
-         {:.0} % of the time.",
+        "\nDisturbed: in the middle half of all runs, others had the processor of the server or of the \
+         generator for {:.0} to {:.0} % of the time.",
         disturbed.low * 100.0,
         disturbed.high * 100.0,
     );

@@ -16,6 +16,7 @@ usage: compare [DISCIPLINE...] [OPTIONS]
   --quick            3 rounds of half a second, to see that it works
   --rounds N         rounds [default: 6]
   --seconds N        length of a run [default: 2]
+  --tries N          runs that others disturb are made again, until there are so many [default: 3]
   --cpus N,N         the processor of the servers, and that of the generator [default: 0,1]
   --echoloop PATH    this echoloop, instead of building one; it makes the load too
   --no-build         what was built before
@@ -26,6 +27,8 @@ pub struct Settings {
     pub disciplines: Vec<&'static Discipline>,
     only: Vec<String>,
     pub rounds: usize,
+    /// How often a run that was disturbed is made, at most.
+    pub tries: usize,
     /// Of one run, without its warm-up.
     pub length: Duration,
     pub server_cpu: usize,
@@ -47,6 +50,7 @@ impl Settings {
             disciplines: Vec::new(),
             only: Vec::new(),
             rounds: 6,
+            tries: 3,
             length: Duration::from_secs(2),
             server_cpu: 0,
             generator_cpu: 1,
@@ -62,6 +66,7 @@ impl Settings {
                 "--only" => settings.only = value()?.split(',').map(str::to_owned).collect(),
                 "--quick" => (settings.rounds, settings.length) = (3, Duration::from_millis(500)),
                 "--rounds" => settings.rounds = value()?.parse()?,
+                "--tries" => settings.tries = value()?.parse()?,
                 "--seconds" => settings.length = Duration::try_from_secs_f64(value()?.parse()?)?,
                 "--cpus" => {
                     let value = value()?;
