@@ -12,6 +12,11 @@
 //! queue from the kernel, which knows when to drop, into our memory, which doesn't. UDP clients have to
 //! cope with loss anyway.
 //!
+//! Unix datagram sockets have the same rule and one trap more. The kernel lets a client that has
+//! *connected* its socket, and doesn't read, fill the whole send buffer of the server's, unix(7); then
+//! nobody else gets answers until it reads or goes. The permissions of the socket's file decide who
+//! may come that close.
+//!
 //! # The weapon
 //!
 //! A UDP sender writes its own return address. An echo server that answers whatever it gets is a tool

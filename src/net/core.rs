@@ -167,8 +167,9 @@ impl Core {
         source: Source,
         descriptor: RawFd,
     ) -> io::Result<(Id, bool)> {
+        let is_stream = matches!(source, Source::Stream(_));
         let id = self.table.insert(service, source);
-        match self.register(descriptor, id) {
+        match self.register(descriptor, id, is_stream) {
             Ok(polled) => Ok((id, polled)),
             Err(error) => {
                 self.table.remove(id);
@@ -177,11 +178,16 @@ impl Core {
         }
     }
 
-    pub(super) fn register(&self, descriptor: RawFd, id: Id) -> io::Result<bool> {
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        // A read stops at an urgent mark; this event tells that there is more behind.
-        #[cfg(any(target_os = "linux", target_os = "android"))]
-        let interest = interest | Interest::PRIORITY;
+    pub(super) fn register(&self, descriptor: RawFd, id: Id, is_stream: bool) -> io::Result<bool> {
+        // Nobody waits for room on a datagram socket, and there each datagram that has left is an
+        // edge: an event for each answer.
+        let mut interest = Interest::READABLE;
+        if is_stream {
+            interest |= Interest::WRITABLE;
+            // A read stops at an urgent mark; this event tells that there is more behind.
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            (interest |= Interest::PRIORITY);
+        }
         let token = Token(id.to_bits());
         match self.poll.registry().register(&mut SourceFd(&descriptor), token, interest) {
             Ok(()) => Ok(true),

@@ -193,7 +193,7 @@ impl Core {
                 Address::Ip(_) => StreamSocket::Tcp(TcpStream::from_std(socket.into())),
                 Address::Unix(_) => StreamSocket::Unix(UnixStream::from_std(socket.into())),
             };
-            self.register(socket.as_fd().as_raw_fd(), id)?;
+            self.register(socket.as_fd().as_raw_fd(), id, true)?;
             Ok(socket)
         })
     }

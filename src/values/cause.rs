@@ -16,7 +16,8 @@ pub enum Cause {
     Because(&'static str),
     /// No byte moved for [`Config::idle_timeout`](crate::Config::idle_timeout).
     Idle,
-    /// Closing took longer than [`Config::linger`](crate::Config::linger); bytes may be lost.
+    /// Closing, for whatever reason, took longer than [`Config::linger`](crate::Config::linger); bytes
+    /// may be lost.
     Lingered,
     /// The service wanted more than [`Config::input_limit`](crate::Config::input_limit) before it
     /// took anything.

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::{Prefix, Rate};
 
-/// The most bytes that a connection may keep beyond the total of [`Config::kept_total`], so that
-/// healthy connections are served while others use the total up. One page: it holds most messages,
-/// and 20,000 connections of it are 80 MB.
+/// The most bytes that a connection may keep in each direction beyond the total of
+/// [`Config::kept_total`], so that healthy connections are served while others use the total up. One
+/// page: it holds most messages, and 20,000 connections of two are 160 MB.
 pub(crate) const RESERVE: usize = 4096;
 
 /// How long a listener waits before it tries again after `accept` found no free descriptor. The

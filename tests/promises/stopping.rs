@@ -283,3 +283,24 @@ fn newcomers_are_refused_while_the_backlog_is_served() {
     assert_eq!(run(&mut reactor).accepted, 3);
     reading.join().unwrap();
 }
+
+/// A service that has paused a connection is asked at once what to do with it: nobody else can say when
+/// it would go on.
+#[test]
+fn a_paused_connection_hears_of_the_stop() {
+    let service = Does::new()
+        .received(|cx, _| {
+            cx.pause();
+            0
+        })
+        .stopping(|cx| {
+            cx.send(b"stopping");
+            cx.close();
+        });
+    let server = serve(Config::default(), service);
+    let mut client = tcp(server.made);
+    client.write_all(b"work").unwrap();
+    server.until(|statistics| statistics.messages_in == 1);
+    assert!(server.handle.stop(Stop::Gracefully));
+    expect_end(&mut client, b"stopping");
+}

@@ -145,10 +145,14 @@ impl<S: Stream> Connection<S> {
     }
 
     /// Whether all that has arrived was shown to the service, what it answered has found room, and
-    /// nobody has begun to close.
+    /// nobody has begun to close. Or the service has asked for a pause: the rest is its own affair.
     pub(crate) fn is_drained(&self) -> bool {
         match self.input {
-            Input::Flowing => self.appetite == Appetite::Hungry && !self.latch.readable,
+            Input::Flowing => match self.appetite {
+                Appetite::Hungry => !self.latch.readable,
+                Appetite::Paused => true,
+                Appetite::Again | Appetite::Full => false,
+            },
             Input::Over => self.output == Output::Open,
             Input::Discarding | Input::Drained | Input::Failed => false,
         }
