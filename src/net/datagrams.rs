@@ -56,12 +56,12 @@ impl Reactor {
             let socket = datagram.socket.as_fd();
             match attempt(|| inbox.receive(socket, most, datagram.is_udp)) {
                 Outcome::Done(received) => {
-                    // Fewer than asked for: the socket is empty. Or, if it is connected, the next in
-                    // line is the word of a router, recvmmsg(2).
-                    datagram.readable = received == most || datagram.connected.is_some();
+                    // Fewer than asked for: the socket is empty, or the next in line is an error,
+                    // recvmmsg(2), of which the poll has told.
+                    datagram.readable = received == most || datagram.in_error;
                     share = share.saturating_sub(self.hand_over(id, received));
                 }
-                Outcome::Blocked => datagram.readable = false,
+                Outcome::Blocked => (datagram.readable, datagram.in_error) = (false, false),
                 Outcome::Failed(error) => {
                     // What an earlier datagram met with. It says nothing about this socket.
                     log::debug!("{id} was told: {error}");

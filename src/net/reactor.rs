@@ -235,8 +235,9 @@ impl Reactor {
                     }
                 }
                 Source::Listener(listener) => listener.readable = true,
-                // An error is read like a datagram: the word of a router about an earlier one.
+                // An error is received like a datagram, and may come alone.
                 Source::Datagram(datagram) => {
+                    datagram.in_error |= event.is_error();
                     datagram.readable |= event.is_readable() || event.is_error();
                 }
                 Source::Dial(dial) => {

@@ -137,6 +137,8 @@ pub(super) struct DatagramSource {
     pub(super) _file: Option<SocketFile>,
     pub(super) socket: Socket,
     pub(super) readable: bool,
+    /// Its other latch: the word of a router about an earlier datagram waits to be received.
+    pub(super) in_error: bool,
     pub(super) stopping: bool,
     /// The service has closed it, in the middle of a batch: it goes when the answers have left.
     pub(super) closed: bool,
@@ -155,6 +157,7 @@ impl DatagramSource {
         DatagramSource {
             socket,
             readable: false,
+            in_error: false,
             stopping: false,
             closed: false,
             connected: None,
