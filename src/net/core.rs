@@ -144,7 +144,8 @@ impl Core {
     /// Reads the clock, which is done once a turn.
     pub(super) fn read_clock(&mut self) {
         self.now = Instant::now();
-        self.tick = self.now.duration_since(self.start).as_millis() as u32;
+        let since = self.now.duration_since(self.start);
+        self.tick = (since.as_secs() as u32).wrapping_mul(1000).wrapping_add(since.subsec_millis());
     }
 
     /// Puts the source into the queue of those that can move.

@@ -41,18 +41,21 @@ impl Core {
     /// Sends to a stream; returns how many bytes were taken, of `whole` messages all or none.
     #[inline]
     pub(super) fn send(&mut self, id: Id, bytes: &[u8], whole: bool) -> Option<usize> {
-        let stream = self.table.stream(id)?;
-        let gathered = usize::from(stream.gathered) + bytes.len();
-        let fits = gathered <= RESERVE.min(self.config.output_limit);
-        if self.gathering && fits && stream.connection.is_straight() {
-            stream.gathered = gathered as u16; // At most a reserve.
-            self.gather(id, bytes);
-            return Some(bytes.len());
+        let mut stream = self.table.stream(id)?;
+        if self.gathering {
+            let gathered = usize::from(stream.gathered) + bytes.len();
+            let fits = gathered <= RESERVE.min(self.config.output_limit);
+            if fits && stream.connection.is_straight() {
+                stream.gathered = gathered as u16; // At most a reserve.
+                self.gather(id, bytes);
+                return Some(bytes.len());
+            }
+            if stream.gathered > 0 {
+                self.write_gathered();
+                stream = self.table.stream(id)?;
+            }
         }
-        if stream.gathered > 0 {
-            self.write_gathered();
-        }
-        let connection = &mut self.table.stream(id)?.connection;
+        let connection = &mut stream.connection;
         let taken = match whole {
             false => connection.send(bytes, &self.config, &mut self.pool),
             true => match connection.send_all(bytes, &self.config, &mut self.pool) {

@@ -52,8 +52,8 @@ pub struct Reactor {
     commands: mpsc::Receiver<Command>,
     pub(super) handle: Handle,
     woken: bool,
-    /// The queue of the turn before, for its memory.
-    spare: Vec<Id>,
+    /// Whose turn it is. Empty between turns.
+    batch: Vec<Id>,
 }
 
 /// The first service of all: serves what is made in the name of no other one, through a [`Handle`] for
@@ -118,7 +118,7 @@ impl Reactor {
             commands,
             handle,
             woken: false,
-            spare: Vec::new(),
+            batch: Vec::new(),
         })
     }
 
@@ -277,12 +277,12 @@ impl Reactor {
     /// Gives each source that can move its share. Who has more to do stands behind the others again,
     /// and whoever joins meanwhile waits for the next turn.
     fn drive(&mut self) {
-        // Alone, nobody gains by waiting.
-        self.halves.core.gathering = self.halves.core.runnable.len() > 1;
-        let mut batch = mem::replace(&mut self.halves.core.runnable, mem::take(&mut self.spare));
-        for id in batch.drain(..) {
-            let core = &mut self.halves.core;
-            let Some(entry) = core.table.get_mut(id) else { continue };
+        let core = &mut self.halves.core;
+        mem::swap(&mut core.runnable, &mut self.batch);
+        core.gathering = self.batch.len() > 1; // Alone, nobody gains by waiting.
+        for i in 0..self.batch.len() {
+            let id = self.batch[i];
+            let Some(entry) = self.halves.core.table.get_mut(id) else { continue };
             entry.queued = false;
             match &entry.source {
                 Source::Stream(_) => self.drive_stream(id),
@@ -291,9 +291,10 @@ impl Reactor {
                 Source::Dial(_) => self.drive_dial(id),
             }
         }
-        self.spare = batch;
-        self.halves.core.gathering = false;
-        self.halves.core.write_gathered();
+        self.batch.clear();
+        if mem::take(&mut self.halves.core.gathering) {
+            self.halves.core.write_gathered();
+        }
     }
 
     fn fire_timers(&mut self) {
@@ -318,7 +319,9 @@ impl Reactor {
     /// What is left at the end of a turn.
     fn finish_turn(&mut self) {
         let core = &mut self.halves.core;
-        core.flush_outbox(&[]);
+        if core.outbox_of != Id::NONE {
+            core.flush_outbox(&[]);
+        }
         core.table.shrink();
         if core.going != Going::On {
             self.go_on_stopping();

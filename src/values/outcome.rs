@@ -14,6 +14,7 @@ pub(crate) enum Outcome<T> {
 }
 
 /// Makes the call, and makes it again for as long as a signal interrupts it.
+#[inline]
 pub(crate) fn attempt<T>(mut call: impl FnMut() -> io::Result<T>) -> Outcome<T> {
     loop {
         return match call() {

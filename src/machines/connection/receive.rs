@@ -73,6 +73,7 @@ impl<S: Stream> Connection<S> {
     }
 
     /// Moves what was kept to the front of the buffer.
+    #[inline]
     fn take_unread(&mut self, buffer: &mut [u8], pool: &mut Pool) -> usize {
         let Some(kept) = &mut self.kept else { return 0 };
         let input = mem::take(&mut kept.input);
@@ -94,6 +95,7 @@ impl<S: Stream> Connection<S> {
     }
 
     /// One read. 0 with the latch still set: the peer has sent its last byte.
+    #[inline]
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match attempt(|| self.stream.read(buffer)) {
             Outcome::Done(read) => {

@@ -89,6 +89,7 @@ impl<S: Stream> Connection<S> {
     }
 
     /// One write. Returns how many bytes the kernel took.
+    #[inline]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match attempt(|| self.stream.write(bytes)) {
             Outcome::Done(taken) => {
