@@ -134,6 +134,7 @@ impl DatagramPolicy {
     /// # Errors
     ///
     /// The first reason not to answer.
+    #[inline]
     pub fn check(&self, from: SocketAddr, asked: Option<IpAddr>) -> Result<(), DatagramRefusal> {
         let (ip, port) = (from.ip().to_canonical(), from.port());
         if port == 0 {
@@ -156,12 +157,15 @@ impl DatagramPolicy {
         Ok(())
     }
 
+    /// Whether there is another part: a rate that counts for this source.
+    #[inline]
+    pub fn limits(&self, ip: IpAddr) -> bool {
+        self.limiter.is_some() && !ip.to_canonical().is_loopback()
+    }
+
     /// The other part: takes a token from a source. `false`: it sends too often.
     pub fn take(&mut self, ip: IpAddr, now: Instant) -> bool {
-        match &mut self.limiter {
-            Some(limiter) => ip.to_canonical().is_loopback() || limiter.take(ip, now),
-            None => true,
-        }
+        !self.limits(ip) || self.limiter.as_mut().is_none_or(|limiter| limiter.take(ip, now))
     }
 }
 

@@ -5,6 +5,8 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use super::core::{Core, Due, Going, later};
+use super::datagrams::Asked;
+use super::packets::Lent;
 use super::socket::local_address;
 use super::table::{Source, StreamSource};
 use crate::values::{Address, Cause, Config, Id, Peer, ServiceId, Statistics, TimerId};
@@ -29,6 +31,7 @@ pub struct Context<'a> {
     pub(super) core: &'a mut Core,
     pub(super) service: ServiceId,
     pub(super) id: Id,
+    pub(super) asked: Option<&'a Asked<'a>>,
 }
 
 /// Sending and closing.
@@ -49,7 +52,7 @@ impl Context<'_> {
     /// }
     /// ```
     pub fn on(&mut self, id: Id) -> Context<'_> {
-        Context { core: self.core, service: self.service, id }
+        Context { core: self.core, service: self.service, id, asked: self.asked }
     }
 
     /// Sends bytes. The kernel gets them at once, or, if they are few, at the end of this turn at
@@ -126,8 +129,8 @@ impl Context<'_> {
     /// A sender's address can be forged, and so nobody can use us to hit somebody else harder than
     /// he could himself.
     pub fn reply(&mut self, payload: &[u8]) -> bool {
+        let Some(asked) = self.asked else { return false };
         let core = &mut *self.core;
-        let Some(asked) = &core.asked else { return false };
         if payload.len() > asked.length {
             core.statistics.dropped.amplified += 1;
             return false;
@@ -136,13 +139,13 @@ impl Context<'_> {
             core.statistics.dropped.failed += 1;
             return false;
         }
-        let to = (!asked.connected).then_some(&asked.from);
-        if core.outbox_of == self.id && !core.outbox.is_full() {
-            core.outbox.push(to, payload); // The usual way, and no copy of the address.
+        let is_lent = core.outbox_of == self.id && asked.by == self.id && !core.outbox.is_full();
+        if is_lent && !asked.connected && core.table.datagram(self.id).is_some_and(|it| !it.closed)
+        {
+            core.outbox.answer(asked.sender, payload); // The usual way, and no copy of the address.
             return true;
         }
-        let to = to.copied();
-        self.gather(to.as_ref(), payload)
+        self.gather((!asked.connected).then_some(asked.from), payload)
     }
 
     fn gather(&mut self, to: Option<&Peer>, payload: &[u8]) -> bool {
@@ -159,7 +162,7 @@ impl Context<'_> {
             return false;
         }
         if core.outbox_of != self.id && !core.lent {
-            core.flush_outbox(&[]);
+            core.flush_outbox(Lent::default());
             core.outbox_of = self.id;
         }
         // The outbox gathers for one socket at a time, and may have to wait with sending.
@@ -168,7 +171,7 @@ impl Context<'_> {
         }
         core.outbox.push(to, payload);
         if core.outbox.is_full() && !core.lent {
-            core.flush_outbox(&[]);
+            core.flush_outbox(Lent::default());
         }
         true
     }
@@ -201,7 +204,6 @@ impl Context<'_> {
             }
             Some(Source::Datagram(datagram)) if core.lent && core.outbox_of == self.id => {
                 datagram.closed = true;
-                core.asked = None;
             }
             Some(Source::Listener(_) | Source::Datagram(_)) => {
                 core.forget(self.id);

@@ -9,9 +9,8 @@ use std::{io, mem};
 use mio::unix::SourceFd;
 use mio::{Interest, Poll, Token};
 
-use super::datagrams::Asked;
 use super::outgoing::Outgoing;
-use super::packets::Outbox;
+use super::packets::{Lent, Outbox};
 use super::service::Service;
 use super::socket::StreamSocket;
 use super::table::{Entry, Origin, Phase, Source, StreamSource, Table};
@@ -89,8 +88,6 @@ pub(super) struct Core {
     /// Whether the outbox may hold pieces of the batch that is being received, which stays as it is
     /// until they have been sent.
     pub(super) lent: bool,
-    /// The datagram that a service is looking at.
-    pub(super) asked: Option<Asked>,
 }
 
 impl Core {
@@ -122,7 +119,6 @@ impl Core {
             outbox: Outbox::new(),
             outbox_of: Id::NONE,
             lent: false,
-            asked: None,
             config,
         })
     }
@@ -263,7 +259,7 @@ impl Core {
     /// Takes a source out of everything that knows it. Dropping what is returned closes it.
     pub(super) fn forget(&mut self, id: Id) -> Option<Entry> {
         if self.outbox_of == id && !self.lent {
-            self.flush_outbox(&[]); // What it has gathered leaves before it goes.
+            self.flush_outbox(Lent::default()); // What it has gathered leaves before it goes.
         }
         let mut entry = self.table.remove(id)?;
         match &mut entry.source {

@@ -1,25 +1,41 @@
 //! Datagram sockets: receiving in batches, whom to answer, sending together.
 
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::{fmt, mem};
 
 use super::core::Core;
-use super::packets::{Inbox, send_one};
+use super::packets::{Inbox, Lent, send_one};
 use super::reactor::Reactor;
+use super::table::{DatagramSource, Source};
 use crate::machines::DatagramRefusal;
 use crate::values::{Address, DATAGRAM_BATCH, Id, Outcome, Peer, attempt};
 
-/// What a service may answer.
-pub(super) struct Asked {
-    pub(super) from: Peer,
-    pub(super) length: usize,
-    /// Whether it came by a connected socket.
+/// What a service may answer: the datagram that it is looking at.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    /// The socket that it came by.
+    pub(super) by: Id,
+    /// Whether that is connected.
     pub(super) connected: bool,
+    pub(super) from: &'a Peer,
+    /// The number that the outbox knows the sender by.
+    pub(super) sender: usize,
+    pub(super) length: usize,
+}
+
+/// What is to become of a sender's datagrams.
+#[derive(Clone, Copy)]
+enum Verdict {
+    Welcome,
+    /// As many as his rate admits.
+    Limited(IpAddr),
+    Unwanted(Unwanted),
 }
 
 /// Why a datagram is dropped.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Unwanted {
+enum Unwanted {
     /// The kernel has cut it.
     Cut,
     /// Its source is not admitted.
@@ -78,35 +94,44 @@ impl Reactor {
     fn hand_over(&mut self, id: Id, received: usize) -> usize {
         let Some(inbox) = &self.inbox else { return 0 };
         let mut count = 0;
-        self.halves.core.lend(id, inbox.arena());
-        let datagram = self.halves.core.table.datagram(id);
-        let connected = datagram.is_some_and(|datagram| datagram.connected.is_some());
-        for message in (0..received).map(|i| inbox.message(i)) {
-            let from = &message.from;
-            self.halves.core.asked = Some(Asked { from: *from, length: 0, connected });
+        self.halves.core.lend(id, inbox.lend());
+        let mut sender = 0;
+        'batch: for i in 0..received {
+            let message = inbox.message(i);
+            let from = message.from;
+            if i > 0 && from != inbox.message(sender).from {
+                sender = i; // Who comes again has the same number, so that his answers become a train.
+            }
+            let core = &mut self.halves.core;
+            let Some(entry) = core.table.get(id) else { break };
+            let (service, Source::Datagram(datagram)) = (entry.service, &entry.source) else {
+                break;
+            };
+            let connected = datagram.connected.is_some();
             // One decision for all datagrams of a train.
-            let refusal = self.halves.core.refusal(id, from, message.truncated);
+            let verdict = core.judge(datagram, from, message.truncated);
             for payload in message.datagrams() {
                 count += 1;
-                let core = &mut self.halves.core;
-                if !core.admits(id, from, refusal) {
+                if !self.halves.core.admits(id, from, verdict) {
                     continue;
                 }
                 log::trace!("{id} received {} bytes from {from}", payload.len());
-                if let Some(asked) = &mut core.asked {
-                    asked.length = payload.len();
-                }
-                self.halves.call_for(id, |service, cx| service.datagram(cx, from, payload));
+                let asked = Asked { by: id, connected, from, sender, length: payload.len() };
+                self.halves.call_asked(service, id, Some(&asked), |service, cx| {
+                    service.datagram(cx, from, payload);
+                });
                 let core = &mut self.halves.core;
+                if core.table.datagram(id).is_none_or(|datagram| datagram.closed) {
+                    break 'batch;
+                }
                 if core.outbox.is_full() {
-                    core.flush_outbox(inbox.arena());
-                    core.lend(id, inbox.arena());
+                    core.flush_outbox(inbox.lend());
+                    core.lend(id, inbox.lend());
                 }
             }
         }
         let core = &mut self.halves.core;
-        core.asked = None;
-        core.flush_outbox(inbox.arena());
+        core.flush_outbox(inbox.lend());
         core.lent = false;
         core.statistics.datagrams_in += count as u64;
         if core.table.datagram(id).is_some_and(|datagram| datagram.closed) {
@@ -117,36 +142,42 @@ impl Reactor {
 }
 
 impl Core {
-    /// Why no datagram of this source may be shown to a service, which may answer it.
-    pub(super) fn refusal(&mut self, id: Id, from: &Peer, cut: bool) -> Option<Unwanted> {
+    /// Whether datagrams of this sender may be shown to a service, which may answer them.
+    #[inline]
+    fn judge(&self, datagram: &DatagramSource, from: &Peer, cut: bool) -> Verdict {
         if cut {
-            return Some(Unwanted::Cut);
+            return Verdict::Unwanted(Unwanted::Cut);
         }
-        let policy = self.table.datagram(id)?.policy.as_ref()?;
-        let Address::Ip(address) = from.address else { return None };
+        let (Some(policy), Address::Ip(address)) = (&datagram.policy, &from.address) else {
+            return Verdict::Welcome;
+        };
         if !self.config.admits(address.ip()) {
-            return Some(Unwanted::Denied);
+            return Verdict::Unwanted(Unwanted::Denied);
         }
-        let asked = from.local.map(|local| local.ip);
-        policy.check(address, asked).err().map(Unwanted::Forbidden)
+        match policy.check(*address, from.local.map(|local| local.ip)) {
+            Err(refusal) => Verdict::Unwanted(Unwanted::Forbidden(refusal)),
+            Ok(()) if policy.limits(address.ip()) => Verdict::Limited(address.ip()),
+            Ok(()) => Verdict::Welcome,
+        }
     }
 
     /// Whether this one datagram may be shown to a service; counts it if not.
     #[inline]
-    pub(super) fn admits(&mut self, id: Id, from: &Peer, refusal: Option<Unwanted>) -> bool {
-        let Some(datagram) = self.table.datagram(id).filter(|datagram| !datagram.closed) else {
-            return false;
-        };
-        let refusal = match refusal {
-            Some(refusal) => refusal,
-            None => {
-                let policy = from.ip().zip(datagram.policy.as_mut());
-                if policy.is_none_or(|(ip, policy)| policy.take(ip, self.now)) {
-                    return true;
-                }
-                Unwanted::Forbidden(DatagramRefusal::Rate)
+    fn admits(&mut self, id: Id, from: &Peer, verdict: Verdict) -> bool {
+        match verdict {
+            Verdict::Welcome => true,
+            Verdict::Unwanted(why) => self.drop_unwanted(id, from, why),
+            Verdict::Limited(ip) => {
+                let policy = self.table.datagram(id).and_then(|datagram| datagram.policy.as_mut());
+                policy.is_none_or(|policy| policy.take(ip, self.now))
+                    || self.drop_unwanted(id, from, Unwanted::Forbidden(DatagramRefusal::Rate))
             }
-        };
+        }
+    }
+
+    /// Counts a datagram that is not shown. Returns `false`.
+    #[cold]
+    fn drop_unwanted(&mut self, id: Id, from: &Peer, refusal: Unwanted) -> bool {
         let dropped = &mut self.statistics.dropped;
         *match refusal {
             Unwanted::Cut => &mut dropped.cut,
@@ -160,18 +191,18 @@ impl Core {
         false
     }
 
-    /// From here to the next flush, the outbox gathers for this socket, and may refer to the arena.
-    pub(super) fn lend(&mut self, id: Id, arena: &[u8]) {
+    /// From here to the next flush, the outbox gathers for this socket, and may refer to what is lent.
+    pub(super) fn lend(&mut self, id: Id, lent: Lent<'_>) {
         if self.outbox_of != id {
-            self.flush_outbox(&[]);
+            self.flush_outbox(Lent::default());
         }
         self.outbox_of = id;
-        self.outbox.open(arena);
+        self.outbox.open(lent);
         self.lent = true;
     }
 
     /// Sends what the outbox has gathered, from the datagram socket that it gathers for.
-    pub(super) fn flush_outbox(&mut self, arena: &[u8]) {
+    pub(super) fn flush_outbox(&mut self, lent: Lent<'_>) {
         let id = mem::replace(&mut self.outbox_of, Id::NONE);
         if self.outbox.is_empty() {
             return;
@@ -180,7 +211,7 @@ impl Core {
             self.statistics.dropped.failed += self.outbox.discard();
             return;
         };
-        let sent = self.outbox.flush(datagram.socket.as_fd(), arena, datagram.offload);
+        let sent = self.outbox.flush(datagram.socket.as_fd(), lent, datagram.offload);
         log::trace!(
             "{id} sent {} datagrams, {} refused",
             sent.datagrams,

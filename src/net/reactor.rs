@@ -10,8 +10,9 @@ use mio::event::Event;
 
 use super::context::Context;
 use super::core::{Core, Due, Going};
+use super::datagrams::Asked;
 use super::handle::{Command, Handle};
-use super::packets::Inbox;
+use super::packets::{Inbox, Lent};
 use super::service::Service;
 use super::table::Source;
 use crate::machines::Latch;
@@ -77,11 +78,23 @@ impl Halves {
         id: Id,
         call: impl FnOnce(&mut dyn Service, &mut Context<'_>) -> R,
     ) -> R {
+        self.call_asked(service, id, None, call)
+    }
+
+    /// The same, to show it a datagram.
+    #[inline]
+    pub(super) fn call_asked<R>(
+        &mut self,
+        service: ServiceId,
+        id: Id,
+        asked: Option<&Asked<'_>>,
+        call: impl FnOnce(&mut dyn Service, &mut Context<'_>) -> R,
+    ) -> R {
         if !self.core.arrivals.is_empty() {
             self.services.append(&mut self.core.arrivals);
         }
         let callee = &mut *self.services[service.0 as usize];
-        call(callee, &mut Context { core: &mut self.core, service, id })
+        call(callee, &mut Context { core: &mut self.core, service, id, asked })
     }
 
     /// Calls the service of a source, if the source is still there.
@@ -268,7 +281,7 @@ impl Reactor {
             match command {
                 Command::Stop(how) => core.stop(how),
                 Command::Run(run) => {
-                    run(&mut Context { core, service: ServiceId(0), id: Id::NONE });
+                    run(&mut Context { core, service: ServiceId(0), id: Id::NONE, asked: None });
                 }
             }
         }
@@ -320,7 +333,7 @@ impl Reactor {
     fn finish_turn(&mut self) {
         let core = &mut self.halves.core;
         if core.outbox_of != Id::NONE {
-            core.flush_outbox(&[]);
+            core.flush_outbox(Lent::default());
         }
         core.table.shrink();
         if core.going != Going::On {

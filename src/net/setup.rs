@@ -90,7 +90,7 @@ impl Reactor {
     pub fn context(&mut self, service: ServiceId) -> Context<'_> {
         assert!(service.0 < self.halves.core.services, "the service belongs to this reactor");
         self.halves.core.read_clock(); // The last turn may be long ago.
-        Context { core: &mut self.halves.core, service, id: Id::NONE }
+        Context { core: &mut self.halves.core, service, id: Id::NONE, asked: None }
     }
 
     /// The service itself, to give it something or to see what it has gathered. `None` if it is of
@@ -104,7 +104,7 @@ impl Reactor {
     /// What a listener or a datagram socket is bound to, which tells the port when 0 was asked for; our
     /// own end of a connection.
     pub fn local(&mut self, id: Id) -> Option<Address> {
-        Context { core: &mut self.halves.core, service: ServiceId(0), id }.local()
+        Context { core: &mut self.halves.core, service: ServiceId(0), id, asked: None }.local()
     }
 
     /// A handle for other threads.
@@ -127,7 +127,7 @@ impl Context<'_> {
 
     /// The same context for another service: what is made through it belongs to that one.
     pub fn of(&mut self, service: ServiceId) -> Context<'_> {
-        Context { core: self.core, service, id: self.id }
+        Context { core: self.core, service, id: self.id, asked: self.asked }
     }
 
     /// Listens on an endpoint of any kind; this service serves it. A host name is looked up first,

@@ -205,8 +205,10 @@ impl Config {
     }
 
     /// Whether a peer at this address may be served at all.
+    #[inline]
     pub(crate) fn admits(&self, ip: IpAddr) -> bool {
-        (self.allow.is_empty() || self.allow.iter().any(|prefix| prefix.contains(ip)))
-            && !self.deny.iter().any(|prefix| prefix.contains(ip))
+        let within = |list: &[Prefix]| list.iter().any(|prefix| prefix.contains(ip));
+        (self.allow.is_empty() || within(&self.allow))
+            && (self.deny.is_empty() || !within(&self.deny))
     }
 }

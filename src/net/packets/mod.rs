@@ -4,12 +4,13 @@
 //! udp(7), `UDP_GRO` on the way in, `UDP_SEGMENT` on the way out.
 //!
 //! ```text
-//!            recvmmsg                    push: by offset if inside the arena         sendmmsg
+//!            recvmmsg                  answer: by number, and by offset if inside      sendmmsg
 //!   socket ───────────▶ Inbox's arena ──────────────────────────────────▶ Outbox ───────────▶ socket
 //!                       └─ Message ─ datagrams() ─ service ─ else a copy ──▲
 //! ```
 //!
-//! So an echoed datagram is never copied in user space: it leaves from where it arrived.
+//! So of an echoed datagram neither the bytes nor the address are copied in user space: it leaves from
+//! where it arrived.
 
 mod outbox;
 #[allow(unsafe_code, reason = "batches, trains and packet information are beyond std and mio")]
@@ -17,7 +18,7 @@ mod raw;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use outbox::{Outbox, send_one};
+pub(crate) use outbox::{Lent, Outbox, send_one};
 pub(crate) use raw::{Inbox, bind_address_no_port, enable_gro, enable_pktinfo, offload_supported};
 
 /// Most messages that one system call receives. At 32 its cost is spread thin enough, and the arena

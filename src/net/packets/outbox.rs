@@ -9,7 +9,8 @@ use super::{CHUNK, FULL, FULL_BYTES, KEPT, TRAIN, TRAIN_BYTES, offload_supported
 use crate::values::{Address, Peer};
 
 /// Datagrams to be sent by one socket. Serves all sockets of a reactor, one after the other:
-/// [`open`](Outbox::open), [`push`](Outbox::push) as often as you like, [`flush`](Outbox::flush).
+/// [`open`](Outbox::open), [`push`](Outbox::push) and [`answer`](Outbox::answer) as often as you like,
+/// [`flush`](Outbox::flush).
 ///
 /// A payload is a place, not a pointer: an offset into the arena that its owner lends again for the
 /// flush, or into our own copies. So nothing here can dangle, whatever happens in between.
@@ -19,15 +20,23 @@ pub(crate) struct Outbox {
     copies: Vec<u8>,
     last_copy: Place,
     /// In the order in which they were first sent to; the same one twice in succession is listed once.
-    peers: Vec<Option<Peer>>,
+    listed: Vec<Option<Peer>>,
     datagrams: Vec<Datagram>,
     parcels: Parcels,
 }
 
 #[derive(Clone, Copy)]
 struct Datagram {
-    peer: usize,
+    to: To,
     payload: Place,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum To {
+    /// One of those that are listed here.
+    Listed(usize),
+    /// The sender of a message that has arrived.
+    Sender(usize),
 }
 
 #[derive(Clone, Copy, Default)]
@@ -37,10 +46,19 @@ struct Place {
     length: usize,
 }
 
+/// What an inbox lends to an outbox for a while.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Lent<'a> {
+    pub(super) arena: &'a [u8],
+    pub(super) senders: &'a [Peer],
+}
+
 /// What the next system call is to send. A message is a datagram or a train of them.
 struct Parcels {
     /// One for each message at least; not cleared, so that they need not be set to zero again.
     envelopes: Vec<Envelope>,
+    /// For a message that goes alone.
+    single: Box<[Envelope; 1]>,
     /// Which datagrams each message holds.
     messages: Vec<Range<usize>>,
     /// The memory of all messages, one after the other.
@@ -68,9 +86,17 @@ pub(crate) fn send_one(
     to: Option<&Peer>,
     payload: &[u8],
 ) -> io::Result<()> {
-    let mut envelope = [Envelope::new()];
+    send_in(&mut [Envelope::new()], socket, to, payload)
+}
+
+fn send_in(
+    envelope: &mut [Envelope; 1],
+    socket: BorrowedFd<'_>,
+    to: Option<&Peer>,
+    payload: &[u8],
+) -> io::Result<()> {
     envelope[0].address(to, None, 0..1);
-    let send = || raw::send(socket, &envelope, &[IoSlice::new(payload)]);
+    let send = || raw::send(socket, envelope, &[IoSlice::new(payload)]);
     match send() {
         Err(error) if !no_room(&error) => send()?, // See `Outbox::transmit`.
         first => first?,
@@ -85,30 +111,43 @@ impl Outbox {
             lent: 0..0,
             copies: Vec::new(),
             last_copy: Place::default(),
-            peers: Vec::new(),
+            listed: Vec::new(),
             datagrams: Vec::new(),
             parcels: Parcels {
                 envelopes: vec![Envelope::new(); CHUNK],
+                single: Box::new([Envelope::new()]),
                 messages: Vec::with_capacity(CHUNK),
                 pieces: Vec::with_capacity(CHUNK),
             },
         }
     }
 
-    /// From now to the next flush, payloads inside `arena` are not copied. The same arena, unchanged,
-    /// is then to be given to [`Outbox::flush`].
-    pub(crate) fn open(&mut self, arena: &[u8]) {
-        let range = arena.as_ptr_range();
+    /// From now to the next flush, payloads inside the arena are not copied, and senders have numbers.
+    /// The same, unchanged, is then to be given to [`Outbox::flush`].
+    pub(crate) fn open(&mut self, lent: Lent<'_>) {
+        let range = lent.arena.as_ptr_range();
         self.lent = range.start.addr()..range.end.addr();
     }
 
     /// Gathers a datagram; to wherever the socket is connected, if to nobody.
     pub(crate) fn push(&mut self, to: Option<&Peer>, payload: &[u8]) {
-        if self.peers.last().map(Option::as_ref) != Some(to) {
-            self.peers.push(to.copied());
+        if self.listed.last().map(Option::as_ref) != Some(to) {
+            self.listed.push(to.copied());
         }
+        self.gather(To::Listed(self.listed.len() - 1), payload);
+    }
+
+    /// Gathers a datagram to the sender that has this number in what is lent. Only datagrams to the
+    /// same number become a train.
+    #[inline]
+    pub(crate) fn answer(&mut self, sender: usize, payload: &[u8]) {
+        self.gather(To::Sender(sender), payload);
+    }
+
+    #[inline]
+    fn gather(&mut self, to: To, payload: &[u8]) {
         let payload = self.find(payload).unwrap_or_else(|| self.copy(payload));
-        self.datagrams.push(Datagram { peer: self.peers.len() - 1, payload });
+        self.datagrams.push(Datagram { to, payload });
     }
 
     /// How many datagrams are gathered.
@@ -142,16 +181,21 @@ impl Outbox {
 
     /// Sends all that is gathered, in order, without waiting; what can't be sent is dropped and counted.
     /// With `offload`, for UDP sockets only, a run of equal datagrams to one peer leaves as a train.
-    pub(crate) fn flush(&mut self, socket: BorrowedFd<'_>, arena: &[u8], offload: bool) -> Sent {
-        let offload = offload && offload_supported();
+    pub(crate) fn flush(&mut self, socket: BorrowedFd<'_>, lent: Lent<'_>, offload: bool) -> Sent {
         let mut sent = Sent::default();
+        if let [one] = self.datagrams[..] {
+            self.send_alone(one, socket, lent, &mut sent);
+            self.clear();
+            return sent;
+        }
+        let offload = offload && offload_supported();
         let mut next = 0;
         let mut singly = 0..0; // A train that was refused: its datagrams go one by one.
         while next < self.datagrams.len() {
             let one_by_one = singly.contains(&next);
             let end = if one_by_one { singly.end } else { self.datagrams.len() };
-            self.pack(next..end, offload && !one_by_one);
-            match self.transmit(socket, arena, &mut sent) {
+            self.pack(next..end, lent.senders, offload && !one_by_one);
+            match self.transmit(socket, lent.arena, &mut sent) {
                 Ok(end) => next = end,
                 Err(train) => (next, singly) = (train.start, train),
             }
@@ -160,6 +204,24 @@ impl Outbox {
         sent
     }
 
+    /// The same without packing.
+    fn send_alone(
+        &mut self,
+        datagram: Datagram,
+        socket: BorrowedFd<'_>,
+        lent: Lent<'_>,
+        sent: &mut Sent,
+    ) {
+        let payload = datagram.payload.of(lent.arena, &self.copies);
+        let to = datagram.to.find(&self.listed, lent.senders);
+        match send_in(&mut self.parcels.single, socket, to, payload) {
+            Ok(()) => (sent.datagrams, sent.bytes) = (1, payload.len() as u64),
+            Err(error) if no_room(&error) => sent.refused = 1,
+            Err(error) => (sent.failed, sent.last_error) = (1, Some(error)),
+        }
+    }
+
+    #[inline]
     fn find(&self, payload: &[u8]) -> Option<Place> {
         let range = payload.as_ptr_range();
         let (start, end) = (range.start.addr(), range.end.addr());
@@ -178,15 +240,15 @@ impl Outbox {
     }
 
     /// Packs as many of these datagrams as one system call takes.
-    fn pack(&mut self, datagrams: Range<usize>, trains: bool) {
-        let Parcels { envelopes, messages, pieces } = &mut self.parcels;
+    fn pack(&mut self, datagrams: Range<usize>, senders: &[Peer], trains: bool) {
+        let Parcels { envelopes, messages, pieces, .. } = &mut self.parcels;
         messages.clear();
         pieces.clear();
         let mut rest = datagrams;
         while let [first, ..] = &self.datagrams[rest.clone()]
             && messages.len() < CHUNK
         {
-            let to = self.peers[first.peer].as_ref();
+            let to = first.to.find(&self.listed, senders);
             let count = if trains { train(to, &self.datagrams[rest.clone()]) } else { 1 };
             if pieces.len() + count > CHUNK {
                 break;
@@ -220,7 +282,7 @@ impl Outbox {
         arena: &[u8],
         sent: &mut Sent,
     ) -> Result<usize, Range<usize>> {
-        let Parcels { envelopes, messages, pieces } = &self.parcels;
+        let Parcels { envelopes, messages, pieces, .. } = &self.parcels;
         let mut parts = [IoSlice::new(&[]); CHUNK];
         for (part, piece) in parts.iter_mut().zip(pieces) {
             *part = IoSlice::new(piece.of(arena, &self.copies));
@@ -263,12 +325,23 @@ impl Outbox {
         self.copies.clear();
         self.copies.shrink_to(KEPT);
         self.last_copy = Place::default();
-        self.peers.clear();
+        self.listed.clear();
         self.datagrams.clear();
     }
 }
 
+impl To {
+    #[inline]
+    fn find<'a>(self, listed: &'a [Option<Peer>], senders: &'a [Peer]) -> Option<&'a Peer> {
+        match self {
+            To::Listed(i) => listed[i].as_ref(),
+            To::Sender(i) => Some(&senders[i]),
+        }
+    }
+}
+
 impl Place {
+    #[inline]
     fn of<'a>(&self, arena: &'a [u8], copies: &'a [u8]) -> &'a [u8] {
         let memory = if self.in_arena { arena } else { copies };
         &memory[self.start..self.start + self.length]
@@ -288,11 +361,10 @@ fn train(to: Option<&Peer>, datagrams: &[Datagram]) -> usize {
         return 1;
     }
     let most = TRAIN.min(TRAIN_BYTES / segment).min(datagrams.len()).max(1);
-    let same =
-        |datagram: &&Datagram| datagram.peer == first.peer && datagram.payload.length == segment;
+    let same = |datagram: &&Datagram| datagram.to == first.to && datagram.payload.length == segment;
     let count = datagrams[..most].iter().take_while(same).count();
     match datagrams[..most].get(count) {
-        Some(last) if last.peer == first.peer && (1..segment).contains(&last.payload.length) => {
+        Some(last) if last.to == first.to && (1..segment).contains(&last.payload.length) => {
             count + 1
         }
         _ => count,

@@ -73,9 +73,14 @@ impl Envelope {
         header
     }
 
-    /// What `recvmsg` has written here: the sender, and the segment size if it is a train.
-    pub(super) fn read(&self, header: &msghdr) -> (Peer, Option<usize>) {
-        let address = self.name.get(header.msg_namelen as usize);
+    /// What `recvmsg` has written here: the sender, in its place; and the segment size if it is a train.
+    #[inline]
+    pub(super) fn read(&self, header: &msghdr, from: &mut Peer) -> Option<usize> {
+        from.address = self.name.get(header.msg_namelen as usize);
+        if header.msg_controllen == 0 {
+            from.local = None;
+            return None;
+        }
         let (mut local, mut segment) = (None, None);
         self.control.each(header.msg_controllen as _, |level, kind, data| match (level, kind) {
             #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
@@ -86,7 +91,8 @@ impl Envelope {
             }
             _ => {}
         });
-        (Peer { address, local }, segment)
+        from.local = local;
+        segment
     }
 
     fn leave_from(&mut self, local: Local) {
@@ -184,6 +190,7 @@ impl Name {
     }
 
     /// The address that the kernel has written, `length` bytes by its own count.
+    #[inline]
     fn get(&self, length: usize) -> Address {
         // A Unix socket without a name: nothing at all was written, what is here is from before.
         if length <= NAME_AT {
@@ -341,7 +348,9 @@ mod tests {
             peer.local = Some(Local { ip, interface });
             let mut envelope = Envelope::new();
             envelope.address(Some(&peer), None, 0..1);
-            assert_eq!(envelope.read(&envelope.header(&[IoSlice::new(b"")])), (peer, None));
+            let mut from = Peer::from(SocketAddr::new(ip, 0));
+            assert_eq!(envelope.read(&envelope.header(&[IoSlice::new(b"")]), &mut from), None);
+            assert_eq!(from, peer);
         }
     }
 
@@ -352,6 +361,8 @@ mod tests {
         let mut peer = Peer::from(SocketAddr::new("::1".parse().unwrap(), 9));
         peer.local = Some(Local { ip: "ff02::1".parse().unwrap(), interface: 3 });
         envelope.address(Some(&peer), None, 0..1);
-        assert_eq!(envelope.read(&envelope.header(&[IoSlice::new(b"")])).0.local, None);
+        let mut from = peer;
+        envelope.read(&envelope.header(&[IoSlice::new(b"")]), &mut from);
+        assert_eq!(from.local, None);
     }
 }

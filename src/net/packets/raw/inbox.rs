@@ -3,6 +3,7 @@
 use std::io;
 use std::iter;
 use std::mem::{self, size_of};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::BorrowedFd;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -12,14 +13,14 @@ use libc::{iovec, msghdr};
 use super::envelope::{Control, Envelope, Name};
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 use super::mmsghdr;
-use crate::net::packets::{SLOT, SLOTS, STRIDE};
+use crate::net::packets::{Lent, SLOT, SLOTS, STRIDE};
 use crate::values::Peer;
 
 /// A batch of received messages, each in a slot of its own. One serves all sockets of a reactor.
 ///
 /// ```text
-///   headers[i] ──▶ parts[i] ──▶ arena[i * STRIDE ..]     the bytes
-///       └────────▶ envelopes[i]                          the sender, and what the kernel adds
+///   headers[i] ──▶ parts[i] ──▶ arena[i * STRIDE ..]         the bytes
+///       └────────▶ envelopes[i] ──▶ senders[i], segments[i]  who, and what the kernel adds
 /// ```
 ///
 /// The pointers are set once. After that only what the kernel has overwritten is put right again,
@@ -29,6 +30,8 @@ pub(crate) struct Inbox {
     /// Never touched again; `headers` point to it.
     _parts: Vec<iovec>,
     envelopes: Vec<Envelope>,
+    senders: Vec<Peer>,
+    segments: Vec<Option<usize>>,
     arena: Vec<u8>,
     /// How many messages there are.
     received: usize,
@@ -68,8 +71,17 @@ impl Inbox {
             mmsghdr { msg_hdr: header, msg_len: 0 }
         };
         let headers = (0..SLOTS).map(header).collect();
-        let received = 0;
-        Inbox { headers, _parts: parts, envelopes, arena, received, control: false, stale: SLOTS }
+        Inbox {
+            headers,
+            _parts: parts,
+            envelopes,
+            senders: vec![Peer::from(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))); SLOTS],
+            segments: vec![None; SLOTS],
+            arena,
+            received: 0,
+            control: false,
+            stale: SLOTS,
+        }
     }
 
     /// Receives up to `most` messages (at least one, at most 32) with one system call, which does not
@@ -92,26 +104,31 @@ impl Inbox {
         // `new` took from them; none of them has changed its size, and all of them are borrowed by us.
         self.received = unsafe { super::receive(socket, headers) }?;
         self.stale = self.received;
+        let envelopes = self.envelopes.iter().zip(&self.headers).take(self.received);
+        for (i, (envelope, header)) in envelopes.enumerate() {
+            self.segments[i] = envelope.read(&header.msg_hdr, &mut self.senders[i]);
+        }
         Ok(self.received)
     }
 
     /// The message `i` of those received last.
+    #[inline]
     pub(crate) fn message(&self, i: usize) -> Message<'_> {
         assert!(i < self.received, "message {i} of {}", self.received);
         let header = &self.headers[i];
         let bytes = &self.arena[i * STRIDE..][..header.msg_len as usize];
-        let (from, segment) = self.envelopes[i].read(&header.msg_hdr);
         Message {
-            from,
+            from: &self.senders[i],
             bytes,
-            segment: segment.unwrap_or(bytes.len()),
+            segment: self.segments[i].unwrap_or(bytes.len()),
             truncated: header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
         }
     }
 
-    /// The memory that all messages are in.
-    pub(crate) fn arena(&self) -> &[u8] {
-        &self.arena
+    /// The memory that all messages are in, and who has sent them.
+    #[inline]
+    pub(crate) fn lend(&self) -> Lent<'_> {
+        Lent { arena: &self.arena, senders: &self.senders }
     }
 
     /// Puts right what the kernel has overwritten.
@@ -133,7 +150,7 @@ impl Inbox {
 #[derive(Debug)]
 pub(crate) struct Message<'a> {
     /// Who sent it.
-    pub(crate) from: Peer,
+    pub(crate) from: &'a Peer,
     /// All of its bytes.
     pub(crate) bytes: &'a [u8],
     /// How long each datagram of a train is, except that the last may be shorter.
@@ -144,8 +161,14 @@ pub(crate) struct Message<'a> {
 
 impl<'a> Message<'a> {
     /// The datagrams, as they were sent. At least one, which may be empty.
+    #[inline]
     pub(crate) fn datagrams(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        let (first, rest) = self.bytes.split_at(self.segment.min(self.bytes.len()));
-        iter::once(first).chain(rest.chunks(self.segment.max(1)))
+        let mut rest = Some(self.bytes);
+        let segment = self.segment;
+        iter::from_fn(move || {
+            let (first, behind) = rest?.split_at_checked(segment).unwrap_or((rest?, &[]));
+            rest = Some(behind).filter(|behind| !behind.is_empty());
+            Some(first)
+        })
     }
 }

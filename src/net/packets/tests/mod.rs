@@ -27,7 +27,7 @@ fn collect<S: AsFd + Debug>(socket: &S, count: usize, control: bool) -> Vec<(Pee
         let messages = inbox.receive(socket.as_fd(), 32, control).unwrap();
         for message in (0..messages).map(|i| inbox.message(i)) {
             assert!(!message.truncated);
-            all.extend(message.datagrams().map(|datagram| (message.from, datagram.to_vec())));
+            all.extend(message.datagrams().map(|datagram| (*message.from, datagram.to_vec())));
         }
     }
     assert_eq!(all.len(), count);

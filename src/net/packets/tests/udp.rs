@@ -35,7 +35,7 @@ fn a_long_queue_stays_in_order() {
             outbox.push(Some(&peer(&server)), &payload);
         }
         assert_eq!(outbox.len(), 300);
-        assert_eq!(outbox.flush(client.as_fd(), &[], offload).datagrams, 300);
+        assert_eq!(outbox.flush(client.as_fd(), Lent::default(), offload).datagrams, 300);
         assert!(outbox.is_empty());
 
         let received = collect(&server, 300, false);
@@ -112,7 +112,7 @@ fn ipv6_and_mapped_ipv4_are_answered_alike() {
             assert_eq!(from.local.unwrap().ip, seen.parse::<IpAddr>().unwrap());
             outbox.push(Some(from), payload);
         }
-        assert_eq!(outbox.flush(server.as_fd(), &[], true).datagrams, 2);
+        assert_eq!(outbox.flush(server.as_fd(), Lent::default(), true).datagrams, 2);
         for _ in 0..2 {
             assert_eq!(client.recv_from(&mut [0; 16]).unwrap(), (4, asked));
         }
@@ -133,12 +133,13 @@ fn a_train_arrives_as_the_datagrams_that_were_sent() {
 
     for (to, offload) in [(&plain, false), (&plain, true), (&modern, false), (&modern, true)] {
         let mut outbox = Outbox::new();
-        outbox.open(&arena);
+        let lent = Lent { arena: &arena, senders: &[] };
+        outbox.open(lent);
         for datagram in &datagrams {
             outbox.push(Some(&peer(to)), datagram);
         }
         assert_eq!(outbox.copied(), 0);
-        let sent = outbox.flush(client.as_fd(), &arena, offload);
+        let sent = outbox.flush(client.as_fd(), lent, offload);
         assert_eq!((sent.datagrams, sent.bytes), (33, arena.len() as u64));
 
         wait(to);
@@ -157,6 +158,33 @@ fn a_train_arrives_as_the_datagrams_that_were_sent() {
     }
 }
 
+/// Numbers stand for senders, also where trains are made of them and others are in between.
+#[test]
+fn each_answer_goes_to_the_sender_with_its_number() {
+    let (server, one, two) = (udp("127.0.0.1:0"), udp("127.0.0.1:0"), udp("127.0.0.1:0"));
+    let to = server.local_addr().unwrap();
+    let senders = [&one, &one, &two, &one, &two];
+    for (from, text) in senders.into_iter().zip(["a", "b", "c", "d", "e"]) {
+        from.send_to(text.as_bytes(), to).unwrap();
+    }
+    for offload in [false, true] {
+        if offload {
+            for from in senders {
+                from.send_to(&bytes(from), to).unwrap(); // What they were answered goes round again.
+            }
+        }
+        let (mut inbox, mut outbox) = (Inbox::new(), Outbox::new());
+        assert_eq!(inbox.receive(server.as_fd(), 32, false).unwrap(), 5);
+        outbox.open(inbox.lend());
+        for (i, number) in [0, 0, 2, 0, 2].into_iter().enumerate() {
+            outbox.answer(number, inbox.message(i).bytes);
+        }
+        assert_eq!(outbox.flush(server.as_fd(), inbox.lend(), offload).datagrams, 5);
+    }
+    assert_eq!([(); 3].map(|()| text(&one)), ["a", "b", "d"]);
+    assert_eq!([(); 2].map(|()| text(&two)), ["c", "e"]);
+}
+
 /// What was received as a train is answered as one, from where it lies.
 #[test]
 fn a_train_is_echoed_without_a_copy() {
@@ -167,7 +195,7 @@ fn a_train_is_echoed_without_a_copy() {
     for datagram in payload.chunks(500) {
         outbox.push(Some(&peer(&server)), datagram);
     }
-    outbox.flush(client.as_fd(), &[], true);
+    outbox.flush(client.as_fd(), Lent::default(), true);
     assert_eq!(echo(&server, 3, gro, true).datagrams, 3);
     for datagram in payload.chunks(500) {
         assert_eq!(bytes(&client), datagram);
@@ -188,7 +216,7 @@ fn mixed_lengths_and_peers_arrive_unchanged() {
         for length in [20_000, 3, 3] {
             outbox.push(Some(&peer(&two)), &vec![99; length]);
         }
-        let sent = outbox.flush(client.as_fd(), &[], offload);
+        let sent = outbox.flush(client.as_fd(), Lent::default(), offload);
         assert_eq!((sent.datagrams, sent.failed, sent.refused), (23, 0, 0));
 
         let received = collect(&one, lengths.len(), false);
@@ -210,7 +238,7 @@ fn a_refused_train_goes_one_by_one() {
     for payload in [&b"abc"[..], b"def", b"g", b"long enough", b"hij", b"klm"] {
         outbox.push(Some(&peer(&server)), payload);
     }
-    let sent = outbox.flush(client.as_fd(), &[], true);
+    let sent = outbox.flush(client.as_fd(), Lent::default(), true);
     assert_eq!((sent.datagrams, sent.bytes, sent.failed), (6, 24, 0));
     assert!(sent.last_error.is_none());
     let all: Vec<u8> =
@@ -228,7 +256,7 @@ fn a_broadcast_is_copied_once() {
     }
     assert_eq!(outbox.copied(), 4);
     let server = udp("127.0.0.1:0");
-    assert_eq!(outbox.flush(server.as_fd(), &[], true).datagrams, 40);
+    assert_eq!(outbox.flush(server.as_fd(), Lent::default(), true).datagrams, 40);
     assert!(clients.iter().all(|client| text(client) == "news"));
 }
 
@@ -247,7 +275,7 @@ fn an_unreachable_peer_does_not_harm_the_next() {
         for to in [closed, peer(&open), closed, closed, peer(&open)] {
             outbox.push(Some(&to), &[round]);
         }
-        let sent = outbox.flush(server.as_fd(), &[], true);
+        let sent = outbox.flush(server.as_fd(), Lent::default(), true);
         assert_eq!((sent.datagrams, sent.failed), (5, 0));
         assert_eq!([bytes(&open), bytes(&open)], [[round], [round]]);
     }
@@ -266,7 +294,7 @@ fn a_connected_socket_outlives_its_peer() {
     let mut flush = |payload: &[u8]| {
         outbox.push(None, payload);
         outbox.push(None, payload);
-        outbox.flush(client.as_fd(), &[], true)
+        outbox.flush(client.as_fd(), Lent::default(), true)
     };
     flush(b"here");
     assert_eq!([text(&server), text(&server)], ["here", "here"]);
@@ -289,7 +317,7 @@ fn what_cannot_be_sent_is_dropped_alone() {
     outbox.push(Some(&peer(&server)), &[0; 65_508]); // One byte too long.
     outbox.push(Some(&Peer::from(SocketAddr::from(([127, 0, 0, 1], 0)))), b"port 0");
     outbox.push(Some(&peer(&server)), b"last");
-    let sent = outbox.flush(client.as_fd(), &[], true);
+    let sent = outbox.flush(client.as_fd(), Lent::default(), true);
     assert_eq!((sent.datagrams, sent.bytes, sent.failed, sent.refused), (2, 9, 2, 0));
     assert!(sent.last_error.is_some());
     assert_eq!([text(&server), text(&server)], ["first", "last"]);
@@ -321,12 +349,12 @@ fn echo(socket: &UdpSocket, count: usize, gro: bool, offload: bool) -> Sent {
     while (total.datagrams as usize) < count {
         wait(socket);
         let messages = inbox.receive(socket.as_fd(), 32, gro).unwrap();
-        outbox.open(inbox.arena());
-        for message in (0..messages).map(|i| inbox.message(i)) {
-            message.datagrams().for_each(|datagram| outbox.push(Some(&message.from), datagram));
+        outbox.open(inbox.lend());
+        for i in 0..messages {
+            inbox.message(i).datagrams().for_each(|datagram| outbox.answer(i, datagram));
         }
         assert_eq!(outbox.copied(), 0);
-        let sent = outbox.flush(socket.as_fd(), inbox.arena(), offload);
+        let sent = outbox.flush(socket.as_fd(), inbox.lend(), offload);
         total.datagrams += sent.datagrams;
         total.bytes += sent.bytes;
     }

@@ -42,7 +42,7 @@ fn unix_peers_are_known_by_name() {
         outbox.push(Some(from), payload);
         outbox.push(Some(from), payload); // Not a train, which here would be one long datagram.
     }
-    let sent = outbox.flush(server.as_fd(), &[], true);
+    let sent = outbox.flush(server.as_fd(), Lent::default(), true);
     assert_eq!((sent.datagrams, sent.failed), (6, 2)); // Nothing can be sent to no name.
     for (client, _) in &clients[..3] {
         client.set_read_timeout(Some(DEADLINE)).unwrap();
@@ -60,7 +60,7 @@ fn a_full_receiver_is_not_waited_for() {
     for _ in 0..10_000 {
         outbox.push(None, b"more");
     }
-    let sent = outbox.flush(client.as_fd(), &[], false);
+    let sent = outbox.flush(client.as_fd(), Lent::default(), false);
     assert!(sent.datagrams > 0 && sent.refused > 0, "{sent:?}");
     assert_eq!((sent.datagrams + sent.refused, sent.failed), (10_000, 0));
     drop(server);
