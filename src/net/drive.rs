@@ -1,13 +1,15 @@
 //! What one source does with its share of a turn.
 
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use super::core::Going;
 use super::dial::Dialled;
+use super::packets::is_readable;
 use super::reactor::Reactor;
 use super::table::{Phase, Source};
 use crate::machines::{Latch, Step};
-use crate::values::{Cause, Id, Outcome, ServiceId};
+use crate::values::{ACCEPT_LOOKS, Cause, Id, Outcome, ServiceId};
 
 impl Reactor {
     /// Reads, shows, writes, until nothing moves or the share is used up.
@@ -138,11 +140,19 @@ impl Reactor {
 
     /// Accepts, until the backlog is empty, a limit is reached, or the share is used up.
     pub(super) fn drive_listener(&mut self, id: Id) {
-        for _ in 0..self.halves.core.config.accepts_per_share {
+        for accepted in 0..self.halves.core.config.accepts_per_share {
             let core = &mut self.halves.core;
             match core.table.listener(id) {
                 Some(listener) if listener.parked => return,
-                Some(listener) if listener.readable => {}
+                Some(listener) if listener.readable => {
+                    // For nobody, accept costs ten times what looking does. Crowds are soon worth it.
+                    if (1..=ACCEPT_LOOKS).contains(&accepted)
+                        && !is_readable(listener.socket.as_fd())
+                    {
+                        listener.readable = false;
+                        continue;
+                    }
+                }
                 Some(listener) if listener.stopping => {
                     core.forget(id); // Nobody waits any more.
                     return;

@@ -16,6 +16,11 @@ pub(crate) const RESERVE: usize = 4096;
 /// hold. Ten tries a second cost nothing, and a client notices no tenth of a second in a backlog.
 pub(crate) const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
+/// So many times in one turn a listener looks before it calls accept(2) once more. An accept(2) that
+/// finds nobody has made a descriptor and an inode in vain: measured, 3.4 µs; poll(2) says the same in 0.3.
+/// Whoever finds a crowd stops looking, and meets nobody at the end.
+pub(crate) const ACCEPT_LOOKS: usize = 4;
+
 /// How long an outgoing connection to a Unix socket waits before it tries again when the backlog of
 /// the listener is full: connect(2) says `EAGAIN` there, and no event tells when there is room.
 pub(crate) const DIAL_RETRY: Duration = Duration::from_millis(10);

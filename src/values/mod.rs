@@ -17,7 +17,7 @@ mod too_long;
 pub use cause::Cause;
 pub use config::Config;
 pub(crate) use config::{
-    ACCEPT_RETRY, DATAGRAM_BATCH, DIAL_RETRY, LOG_INTERVAL, RESERVE, START_WAIT,
+    ACCEPT_LOOKS, ACCEPT_RETRY, DATAGRAM_BATCH, DIAL_RETRY, LOG_INTERVAL, RESERVE, START_WAIT,
 };
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{Error, describe};

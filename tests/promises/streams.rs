@@ -156,3 +156,21 @@ fn what_is_counted_is_what_was_done() {
     assert_eq!((statistics.bytes_in, statistics.bytes_out), (90, 90));
     assert_eq!((statistics.accepted, statistics.open, statistics.kept_most), (1, 1, 0));
 }
+
+/// However many come at once, all are accepted, also those who come just after the listener has looked
+/// whether there is one more.
+#[test]
+fn crowds_of_all_sizes_are_accepted() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("s");
+    let mut reactor = reactor(Config::default());
+    let address = listen(&mut reactor, "tcp://127.0.0.1:0", Echo);
+    reactor.listen(&endpoint(&format!("unix://{}", path.display())), Echo).unwrap();
+    for crowd in (1..=12).chain([70, 1]) {
+        let before = reactor.statistics().accepted;
+        let over_tcp: Vec<_> = (0..crowd).map(|_| tcp(address)).collect();
+        let over_unix: Vec<_> = (0..crowd).map(|_| unix(&path)).collect();
+        turn_until(&mut reactor, |reactor| reactor.statistics().accepted == before + 2 * crowd);
+        drop((over_tcp, over_unix));
+    }
+}

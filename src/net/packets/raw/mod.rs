@@ -130,6 +130,15 @@ fn checked(mut call: impl FnMut() -> isize) -> io::Result<usize> {
     }
 }
 
+/// Whether a read or an accept would not have to wait, poll(2). If that can't be told: yes, and the call
+/// itself will say.
+pub(crate) fn is_readable(socket: BorrowedFd<'_>) -> bool {
+    let mut socket = libc::pollfd { fd: socket.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    // SAFETY: there is one `pollfd`, borrowed until after the call, which doesn't wait.
+    checked(|| unsafe { libc::poll(&raw mut socket, 1, 0) as isize })
+        .map_or(true, |ready| ready > 0)
+}
+
 /// Lets the kernel hand over runs of equal datagrams in one piece ([`Message::segment`]).
 pub(crate) fn enable_gro(socket: BorrowedFd<'_>) -> io::Result<()> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
