@@ -2,18 +2,17 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
 use std::{io, mem};
 
-use mio::unix::SourceFd;
-use mio::{Interest, Poll, Token};
+use mio::Poll;
 
 use super::outgoing::Outgoing;
 use super::packets::{Lent, Outbox};
 use super::service::Service;
 use super::socket::StreamSocket;
-use super::table::{Entry, Origin, Phase, Source, StreamSource, Table};
+use super::table::{Entry, Origin, Phase, Polled, Source, StreamSource, Table};
 use crate::machines::{Connection, Latch, Timers, TokenBucket};
 use crate::values::{Config, Id, LOG_INTERVAL, Pool, ServiceId, Statistics};
 
@@ -155,44 +154,6 @@ impl Core {
         }
     }
 
-    /// Puts a source into the table and its descriptor into the poller: for everything,
-    /// edge-triggered, once and for all. The flag tells whether the poller took it; files it
-    /// doesn't, since they are always ready.
-    pub(super) fn insert(
-        &mut self,
-        service: ServiceId,
-        source: Source,
-        descriptor: RawFd,
-    ) -> io::Result<(Id, bool)> {
-        let is_stream = matches!(source, Source::Stream(_));
-        let id = self.table.insert(service, source);
-        match self.register(descriptor, id, is_stream) {
-            Ok(polled) => Ok((id, polled)),
-            Err(error) => {
-                self.table.remove(id);
-                Err(error)
-            }
-        }
-    }
-
-    pub(super) fn register(&self, descriptor: RawFd, id: Id, is_stream: bool) -> io::Result<bool> {
-        // Nobody waits for room on a datagram socket, and there each datagram that has left is an
-        // edge: an event for each answer.
-        let mut interest = Interest::READABLE;
-        if is_stream {
-            interest |= Interest::WRITABLE;
-            // A read stops at an urgent mark; this event tells that there is more behind.
-            #[cfg(any(target_os = "linux", target_os = "android"))]
-            (interest |= Interest::PRIORITY);
-        }
-        let token = Token(id.to_bits());
-        match self.poll.registry().register(&mut SourceFd(&descriptor), token, interest) {
-            Ok(()) => Ok(true),
-            Err(error) if error.raw_os_error() == Some(libc::EPERM) => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
     /// A stream that works: from the first moment it can be written to.
     pub(super) fn insert_stream(
         &mut self,
@@ -205,7 +166,7 @@ impl Core {
         let stream = self.stream_source(connection, peer, origin);
         let (id, polled) = self.insert(service, Source::Stream(stream), descriptor)?;
         if !polled && let Some(stream) = self.table.stream(id) {
-            stream.polled = false;
+            stream.polled = Polled::Nothing;
             stream.connection.latch(Latch { readable: true, writable: true, read_on: true });
             self.schedule(id);
         }
@@ -221,7 +182,11 @@ impl Core {
     ) -> StreamSource {
         connection.latch(Latch { writable: true, ..Latch::default() });
         let (active, phase) = (self.tick, Phase::Serving);
-        let (gathered, polled, timer) = (0, true, None);
+        let polled = match connection.stream() {
+            StreamSocket::Unix(_) if origin == Origin::Accepted => Polled::Input,
+            _ => Polled::Both,
+        };
+        let (gathered, timer) = (0, None);
         StreamSource { connection, peer, active, phase, origin, gathered, polled, timer }
     }
 
@@ -310,14 +275,6 @@ impl Core {
                 self.background -= 1;
                 self.deregister(stream.connection.stream());
             }
-        }
-    }
-
-    /// The descriptor may not be ours alone, and then closing it would not end its events.
-    fn deregister(&self, descriptor: &impl AsFd) {
-        let raw = descriptor.as_fd().as_raw_fd();
-        if let Err(error) = self.poll.registry().deregister(&mut SourceFd(&raw)) {
-            log::trace!("was not in the poller: {error}");
         }
     }
 

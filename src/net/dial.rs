@@ -11,10 +11,11 @@ use socket2::{SockAddr, Socket, Type};
 
 use super::core::{Core, Due, Going, later};
 use super::listen::join_datagrams;
+use super::polling::stream_interest;
 use super::socket::{
     StreamSocket, internet_socket, local_address, peer_address, unix_address, unix_socket,
 };
-use super::table::{DatagramSource, Dial, Origin, Source};
+use super::table::{DatagramSource, Dial, Origin, Polled, Source};
 use crate::machines::{Connection, Latch};
 use crate::values::{Address, DIAL_RETRY, Endpoint, Id, Outcome, ServiceId, attempt};
 
@@ -193,7 +194,8 @@ impl Core {
                 Address::Ip(_) => StreamSocket::Tcp(TcpStream::from_std(socket.into())),
                 Address::Unix(_) => StreamSocket::Unix(UnixStream::from_std(socket.into())),
             };
-            self.register(socket.as_fd().as_raw_fd(), id, true)?;
+            let interest = stream_interest(Polled::Both); // Room is how it tells that it is connected.
+            self.register(socket.as_fd().as_raw_fd(), id, interest)?;
             Ok(socket)
         })
     }

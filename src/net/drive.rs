@@ -7,7 +7,7 @@ use super::core::Going;
 use super::dial::Dialled;
 use super::packets::is_readable;
 use super::reactor::Reactor;
-use super::table::{Phase, Source};
+use super::table::{Phase, Polled, Source};
 use crate::machines::{Latch, Step};
 use crate::values::{ACCEPT_LOOKS, Cause, Id, Outcome, ServiceId};
 
@@ -95,7 +95,7 @@ impl Reactor {
         if stream.connection.is_closing() {
             let shut = stream.connection.is_shut();
             core.enter(id, if shut { Phase::Lingering } else { Phase::Closing });
-        } else if !stream.polled && stream.connection.queued() > 0 {
+        } else if stream.polled == Polled::Nothing && stream.connection.queued() > 0 {
             // The poller will not tell: a file takes more at any time, or says why not.
             stream.connection.latch(Latch { writable: true, ..Latch::default() });
             core.schedule(id);

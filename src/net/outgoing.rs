@@ -65,6 +65,8 @@ impl Core {
         };
         if connection.has_failed() {
             self.schedule(id);
+        } else if connection.is_blocked() {
+            self.watch_room(id);
         }
         Some(taken)
     }
@@ -85,7 +87,7 @@ impl Core {
     /// Writes what was gathered. What the kernel refuses is kept.
     pub(super) fn write_gathered(&mut self) {
         let mut rest = &self.outgoing.bytes[..];
-        let mut failed = Vec::new();
+        let (mut failed, mut blocked) = (Vec::new(), Vec::new());
         for Part { id, length } in self.outgoing.parts.drain(..) {
             let (bytes, behind) = rest.split_at(length);
             rest = behind;
@@ -95,11 +97,12 @@ impl Core {
             log::trace!("{id} wrote {length} bytes, {} were refused", stream.connection.queued());
             if stream.connection.has_failed() {
                 failed.push(id);
+            } else if stream.connection.is_blocked() {
+                blocked.push(id);
             }
         }
         self.outgoing.bytes.clear();
-        for id in failed {
-            self.schedule(id);
-        }
+        failed.into_iter().for_each(|id| self.schedule(id));
+        blocked.into_iter().for_each(|id| self.watch_room(id));
     }
 }

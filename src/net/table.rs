@@ -45,9 +45,20 @@ pub(super) struct StreamSource {
     pub(super) origin: Origin,
     /// Bytes for it that are gathered and not yet written.
     pub(super) gathered: u16,
-    /// Whether the poller tells when it is ready; files it doesn't take, since they always are.
-    pub(super) polled: bool,
+    pub(super) polled: Polled,
     pub(super) timer: Option<TimerId>,
+}
+
+/// What the poller tells of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Polled {
+    /// Nothing: files it doesn't take, since they are always ready.
+    Nothing,
+    /// That there is something to read. A Unix socket begins like this, since there each read of the
+    /// peer makes room, and each time the poller would tell.
+    Input,
+    /// That, and that there is room again.
+    Both,
 }
 
 /// How far a connection is on its way out.

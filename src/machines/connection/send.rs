@@ -45,6 +45,12 @@ impl<S: Stream> Connection<S> {
         taken + keep
     }
 
+    /// Whether the kernel has refused something and has not said yet that there is room again.
+    #[inline]
+    pub(crate) fn is_blocked(&self) -> bool {
+        !self.latch.writable
+    }
+
     /// Whether the kernel would be offered the next bytes at once.
     #[inline]
     pub(crate) fn is_straight(&self) -> bool {
