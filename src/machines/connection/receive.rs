@@ -23,6 +23,8 @@ impl<S: Stream> Connection<S> {
             Refusal::Hopeless if taken > 0 => self.appetite = Appetite::Again,
             Refusal::Hopeless if lacks_memory => self.fail(Cause::KeptTotal, pool),
             Refusal::Hopeless => self.fail(Cause::OutputLimit, pool),
+            // It will go on with what it has.
+            _ if taken > 0 && self.appetite == Appetite::Again => {}
             _ if rest.len() >= config.input_limit => self.fail(Cause::InputLimit, pool),
             _ if rest.len() > RESERVE && lacks_memory => self.fail(Cause::KeptTotal, pool),
             _ => {}

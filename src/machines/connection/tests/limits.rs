@@ -141,3 +141,28 @@ fn a_pause_in_the_middle_of_much_input_is_survived() {
         assert_eq!(rig.pool.used(), left);
     }
 }
+
+/// The limit is for what a service must see before it can go on, not for what it goes on with.
+#[test]
+fn who_takes_some_and_resumes_has_not_met_the_limit() {
+    let config = Config { input_limit: 8, read_buffer: 100, ..Config::default() };
+    let mut rig = Rig::with(Script::new().gives(pattern(100)), config);
+    let mut one_by_one = |hand: &mut Hand<'_>, _: &[u8]| {
+        hand.connection.resume();
+        1
+    };
+    assert!(rig.event(&mut one_by_one).is_none());
+    assert_eq!((rig.shown().len(), rig.pool.used()), (100, 0));
+}
+
+/// But who takes nothing has.
+#[test]
+fn who_takes_nothing_and_resumes_has_met_the_limit() {
+    let config = Config { input_limit: 8, read_buffer: 100, ..Config::default() };
+    let mut rig = Rig::with(Script::new().gives(pattern(100)), config);
+    let gone = rig.event(&mut |hand: &mut Hand<'_>, _: &[u8]| {
+        hand.connection.resume();
+        0
+    });
+    assert_cause(gone, Cause::InputLimit);
+}
