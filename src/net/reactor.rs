@@ -16,7 +16,7 @@ use super::packets::{Inbox, Lent};
 use super::service::Service;
 use super::table::Source;
 use crate::machines::Latch;
-use crate::values::{Cause, Config, Error, Id, ServiceId};
+use crate::values::{Buffer, Cause, Config, Error, Id, ServiceId};
 
 /// The event loop: one thread, one poll, any number of sockets.
 ///
@@ -47,7 +47,7 @@ pub struct Reactor {
     pub(super) halves: Halves,
     events: Events,
     /// Shared by all streams: what was kept of one, and one read behind it.
-    pub(super) buffer: Box<[u8]>,
+    pub(super) buffer: Buffer,
     /// Shared by all datagram sockets; made when there is one.
     pub(super) inbox: Option<Inbox>,
     commands: mpsc::Receiver<Command>,
@@ -119,7 +119,7 @@ impl Reactor {
     pub fn new(config: Config) -> Result<Reactor, Error> {
         let failed = |error| Error::new("make a reactor", "", error);
         config.check().map_err(failed)?;
-        let buffer = vec![0; config.input_limit + config.read_buffer].into_boxed_slice();
+        let buffer = Buffer::new(config.input_limit + config.read_buffer);
         let events = Events::with_capacity(config.events);
         let core = Core::new(config).map_err(failed)?;
         let (handle, commands) = Handle::new(core.poll.registry()).map_err(failed)?;

@@ -1,5 +1,6 @@
 //! Floor 0: plain values. They know `std` and nothing else of this crate.
 
+mod buffer;
 mod cause;
 mod config;
 mod endpoint;
@@ -14,6 +15,7 @@ mod rate;
 mod statistics;
 mod too_long;
 
+pub(crate) use buffer::Buffer;
 pub use cause::Cause;
 pub use config::Config;
 pub(crate) use config::{

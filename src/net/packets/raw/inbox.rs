@@ -14,7 +14,7 @@ use super::envelope::{Control, Envelope, Name};
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 use super::mmsghdr;
 use crate::net::packets::{Lent, SLOT, SLOTS, STRIDE};
-use crate::values::Peer;
+use crate::values::{Buffer, Peer};
 
 /// A batch of received messages, each in a slot of its own. One serves all sockets of a reactor.
 ///
@@ -32,7 +32,7 @@ pub(crate) struct Inbox {
     envelopes: Vec<Envelope>,
     senders: Vec<Peer>,
     segments: Vec<Option<usize>>,
-    arena: Vec<u8>,
+    arena: Buffer,
     /// How many messages there are.
     received: usize,
     /// Whether the headers offer room for control messages.
@@ -48,7 +48,7 @@ unsafe impl Send for Inbox {}
 impl Inbox {
     /// Reserves addresses for all slots; memory only for what has been received.
     pub(crate) fn new() -> Inbox {
-        let mut arena = vec![0; SLOTS * STRIDE]; // Zero pages from the kernel, not yet touched.
+        let mut arena = Buffer::new(SLOTS * STRIDE); // Zero pages from the kernel, not yet touched.
         let mut envelopes = vec![Envelope::new(); SLOTS];
         let slot = |i| iovec {
             // `wrapping_add`, being safe, stays within the arena as `i` is less than SLOTS.

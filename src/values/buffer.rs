@@ -1,0 +1,58 @@
+//! Memory that the kernel copies into and out of.
+
+use std::ops::{Deref, DerefMut};
+
+/// A page of most machines.
+const PAGE: usize = 4096;
+
+/// Bytes that begin with a page. The kernel keeps long messages in pages, and copying between them and
+/// memory that begins a little later in its own page, as most allocated memory does, takes longer: for
+/// messages of 16 KiB a twentieth of all the processor time. An offset of one cache line is worse yet.
+pub(crate) struct Buffer {
+    bytes: Box<[u8]>,
+    start: usize,
+}
+
+impl Buffer {
+    /// So many zeros: of large ones only what is used becomes memory.
+    pub(crate) fn new(length: usize) -> Buffer {
+        let bytes = vec![0; length + PAGE].into_boxed_slice();
+        let start = bytes.as_ptr().align_offset(PAGE).min(PAGE);
+        Buffer { bytes, start }
+    }
+}
+
+/// A little longer than was asked for, which does no harm.
+impl Deref for Buffer {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        &self.bytes[self.start..]
+    }
+}
+
+impl DerefMut for Buffer {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.start..]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_begins_with_a_page_and_is_long_enough() {
+        for length in [0, 1, 64, 4096, 200_000] {
+            let mut buffer = Buffer::new(length);
+            assert!(buffer.as_ptr().addr().is_multiple_of(PAGE) && buffer.len() >= length);
+            buffer.fill(1);
+            let moved = buffer;
+            assert!(
+                moved.iter().all(|&byte| byte == 1) && moved.as_ptr().addr().is_multiple_of(PAGE)
+            );
+        }
+    }
+}
