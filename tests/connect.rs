@@ -2,6 +2,7 @@
 
 #![cfg(feature = "cli")]
 
+mod again;
 mod clients;
 
 use std::fs::{self, File};
@@ -11,6 +12,7 @@ use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::sync::mpsc;
 use std::thread;
 
+use again::again;
 use clients::{DEADLINE, Server, echoloop, end, noise, run, signal};
 use echoloop::Echo;
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -217,7 +219,7 @@ fn lines_are_datagrams() {
         stdin.write_all(b"one\n\ntwo\r\n").unwrap();
         for expected in ["one", "", "two"] {
             let mut buffer = [0; 100];
-            let (length, from) = server.recv_from(&mut buffer).unwrap();
+            let (length, from) = again(|| server.recv_from(&mut buffer)).unwrap();
             assert_eq!(buffer[..length], *[expected, ending].concat().as_bytes());
             server.send_to(format!("you said {expected}").as_bytes(), from).unwrap();
             let mut line = String::new();
@@ -249,7 +251,7 @@ fn no_line_is_lost_over_a_unix_datagram_socket() {
     });
     for line in text.lines() {
         let mut buffer = [0; 100];
-        let length = server.recv(&mut buffer).unwrap();
+        let length = again(|| server.recv(&mut buffer)).unwrap();
         assert_eq!(buffer[..length], *line.as_bytes());
     }
     let said = client.join().unwrap();
@@ -266,7 +268,7 @@ fn heartbeats_go_out_without_being_asked() {
     let mut child = echoloop(&arguments).spawn().unwrap();
     let receive = || {
         let mut buffer = [0; 100];
-        let length = server.recv(&mut buffer).unwrap();
+        let length = again(|| server.recv(&mut buffer)).unwrap();
         String::from_utf8(buffer[..length].to_vec()).unwrap()
     };
     for _ in 0..3 {

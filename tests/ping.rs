@@ -2,12 +2,14 @@
 
 #![cfg(feature = "cli")]
 
+mod again;
 mod clients;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::thread;
 
+use again::again;
 use clients::{Said, Server, echoloop, end, run, signal};
 use echoloop::{Echo, Pong};
 use serde_json::Value;
@@ -121,7 +123,8 @@ fn bad_server(mut treat: impl FnMut(u64, Vec<u8>) -> Vec<Vec<u8>> + Send + 'stat
     thread::spawn(move || {
         let mut buffer = [0; 65_536];
         for number in 1.. {
-            let (length, from): (usize, SocketAddr) = socket.recv_from(&mut buffer).unwrap();
+            let (length, from): (usize, SocketAddr) =
+                again(|| socket.recv_from(&mut buffer)).unwrap();
             for reply in treat(number, buffer[..length].to_vec()) {
                 socket.send_to(&reply, from).unwrap();
             }

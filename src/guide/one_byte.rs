@@ -30,7 +30,7 @@
 //! and then again until nobody is left there: a poll(2) says so for less than an `accept` that only brings
 //! [`WouldBlock`](std::io::ErrorKind::WouldBlock). The new socket goes into the slab,
 //! which gives it a slot, and with a generation that makes an [`Id`](crate::Id). It is registered with
-//! the poller, once, for both directions, and never again. [`Service::opened`](crate::Service::opened)
+//! the poller, once, for both directions. [`Service::opened`](crate::Service::opened)
 //! is called.
 //!
 //! *Second turn.* The connection becomes readable. Driven, it reads into the one buffer that all

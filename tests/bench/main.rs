@@ -2,6 +2,8 @@
 //! what it should, or doesn't.
 #![cfg(feature = "cli")]
 
+#[path = "../again/mod.rs"]
+mod again;
 mod load;
 mod output;
 mod support;

@@ -10,6 +10,8 @@ use std::time::Duration;
 use echoloop::{Config, Echo, Handle, Reactor, Stop};
 use serde_json::Value;
 
+use crate::again::again;
+
 /// What a test waits for at most.
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -166,7 +168,7 @@ pub(crate) fn udp_server(
     thread::spawn(move || {
         let mut buffer = [0; 65_536];
         for number in 0.. {
-            let Ok((length, from)) = socket.recv_from(&mut buffer) else { return };
+            let Ok((length, from)) = again(|| socket.recv_from(&mut buffer)) else { return };
             for reply in answer(number, &buffer[..length]) {
                 let _ = socket.send_to(&reply, from);
             }

@@ -1,6 +1,8 @@
 //! The promises of the library, over real sockets: each test drives a reactor in this process, on a
 //! port that the kernel chose, and talks to it in bytes.
 
+#[path = "../again/mod.rs"]
+mod again;
 mod closing;
 mod datagrams;
 mod descriptors;

@@ -14,6 +14,7 @@ use std::thread;
 use echoloop::{Config, Echo, Endpoint, Reactor, Service, Stop, describe};
 use tempfile::TempDir;
 
+use crate::again::again;
 use crate::support::*;
 
 fn place() -> (TempDir, PathBuf, Endpoint) {
@@ -141,7 +142,7 @@ fn what_is_in_use_is_left_alone() {
         let living = UnixDatagram::bind(&path).unwrap();
         refused(&at, "another server answers there");
         UnixDatagram::unbound().unwrap().send_to(b"still there?", &path).unwrap();
-        living.recv(&mut [0; 20]).unwrap();
+        again(|| living.recv(&mut [0; 20])).unwrap();
         fs::remove_file(&path).unwrap();
 
         fs::write(&path, "precious").unwrap();

@@ -12,6 +12,8 @@ use echoloop::{
     Stop, TimerId,
 };
 
+use crate::again::again;
+
 /// Longer than anything here takes on the slowest machine. Only against hanging.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -182,7 +184,7 @@ pub(crate) fn udp(at: &str, to: Option<SocketAddr>) -> UdpSocket {
 #[track_caller]
 pub(crate) fn datagram(socket: &UdpSocket) -> Vec<u8> {
     let mut buffer = vec![0; 65_536];
-    let length = socket.recv(&mut buffer).expect("a datagram");
+    let length = again(|| socket.recv(&mut buffer)).expect("a datagram");
     buffer.truncate(length);
     buffer
 }

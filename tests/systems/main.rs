@@ -1,6 +1,8 @@
 //! The systems of the project, each started as a program of its own, and talked to over real sockets
 //! by clients that know nothing of this crate.
 
+#[path = "../again/mod.rs"]
+mod again;
 mod chat;
 mod echo;
 mod greeting;

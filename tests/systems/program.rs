@@ -8,6 +8,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
+use crate::again::again;
+
 /// Nothing here takes long; this is for what would never end.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -185,7 +187,7 @@ impl Client {
 #[track_caller]
 pub(crate) fn receive(socket: &UdpSocket) -> Vec<u8> {
     let mut buffer = vec![0; 65_536];
-    let length = socket.recv(&mut buffer).unwrap();
+    let length = again(|| socket.recv(&mut buffer)).unwrap();
     buffer.truncate(length);
     buffer
 }

@@ -4,7 +4,7 @@ mod udp;
 mod unix;
 
 use std::fmt::Debug;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -41,5 +41,16 @@ fn collect<S: AsFd + Debug>(socket: &S, count: usize, control: bool) -> Vec<(Pee
 fn wait<S: AsFd>(socket: &S) {
     let socket = SockRef::from(socket);
     socket.set_read_timeout(Some(DEADLINE)).unwrap();
-    socket.peek(&mut [MaybeUninit::uninit()]).expect("something to receive");
+    again(|| socket.peek(&mut [MaybeUninit::uninit()])).expect("something to receive");
+}
+
+/// The call once more for as long as something interrupts it: what has a time limit is not taken up again
+/// by itself when the process has been stopped or frozen for a while, signal(7).
+fn again<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
 }
