@@ -9,14 +9,16 @@ const PAGE: usize = 4096;
 /// memory that begins a little later in its own page, as most allocated memory does, takes longer: for
 /// messages of 16 KiB a twentieth of all the processor time. An offset of one cache line is worse yet.
 pub(crate) struct Buffer {
-    bytes: Box<[u8]>,
+    /// Its length never changes. A vector may be moved while pointers lead into it; a box is taken to be
+    /// the only way to what it owns.
+    bytes: Vec<u8>,
     start: usize,
 }
 
 impl Buffer {
     /// So many zeros: of large ones only what is used becomes memory.
     pub(crate) fn new(length: usize) -> Buffer {
-        let bytes = vec![0; length + PAGE].into_boxed_slice();
+        let bytes = vec![0; length + PAGE];
         let start = bytes.as_ptr().align_offset(PAGE).min(PAGE);
         Buffer { bytes, start }
     }
