@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::net::Shutdown;
 use std::thread;
+use std::time::Duration;
 
 use echoloop::{Config, Echo};
 use socket2::SockRef;
@@ -172,5 +173,23 @@ fn crowds_of_all_sizes_are_accepted() {
         let over_unix: Vec<_> = (0..crowd).map(|_| unix(&path)).collect();
         turn_until(&mut reactor, |reactor| reactor.statistics().accepted == before + 2 * crowd);
         drop((over_tcp, over_unix));
+    }
+}
+
+/// What a peer reads makes room, on a Unix socket as anywhere. Nobody waits for it, so nobody is woken.
+#[test]
+fn a_unix_peer_that_reads_wakes_nobody() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("s");
+    let mut reactor = reactor(Config::default());
+    reactor.listen(&endpoint(&format!("unix://{}", path.display())), Echo).unwrap();
+    let mut client = unix(&path);
+    for text in [b"one", b"two"] {
+        client.write_all(text).unwrap();
+        turn_until_quiet(&mut reactor);
+        let events = reactor.statistics().events;
+        expect(&mut client, text);
+        reactor.turn(Some(Duration::ZERO)).unwrap();
+        assert_eq!(reactor.statistics().events, events);
     }
 }
