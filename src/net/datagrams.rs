@@ -169,7 +169,7 @@ impl Core {
             Verdict::Unwanted(why) => self.drop_unwanted(id, from, why),
             Verdict::Limited(ip) => {
                 let policy = self.table.datagram(id).and_then(|datagram| datagram.policy.as_mut());
-                policy.is_none_or(|policy| policy.take(ip, self.now))
+                policy.is_none_or(|policy| policy.take(ip, self.clock.now()))
                     || self.drop_unwanted(id, from, Unwanted::Forbidden(DatagramRefusal::Rate))
             }
         }
@@ -185,7 +185,7 @@ impl Core {
             Unwanted::Forbidden(DatagramRefusal::Rate) => &mut dropped.rate,
             Unwanted::Forbidden(_) => &mut dropped.forbidden,
         } += 1;
-        if let Some(more) = self.datagram_log.pass(self.now) {
+        if let Some(more) = self.datagram_log.pass(self.clock.now()) {
             log::warn!("{id} dropped a datagram from {from}: {refusal} ({more} more like it)");
         }
         false
@@ -221,7 +221,7 @@ impl Core {
         self.statistics.dropped.no_room += sent.refused;
         self.statistics.dropped.failed += sent.failed;
         if let Some(error) = sent.last_error
-            && let Some(more) = self.datagram_log.pass(self.now)
+            && let Some(more) = self.datagram_log.pass(self.clock.now())
         {
             log::warn!("{id} could not send a datagram: {error} ({more} more like it)");
         }

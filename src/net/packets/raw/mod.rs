@@ -3,6 +3,7 @@
 
 mod envelope;
 mod inbox;
+mod queues;
 
 use std::io::{self, IoSlice};
 use std::mem::{self, MaybeUninit};
@@ -18,6 +19,7 @@ use super::CHUNK;
 
 pub(super) use envelope::Envelope;
 pub(crate) use inbox::Inbox;
+pub(crate) use queues::{unacknowledged, unread};
 
 /// What `sendmmsg` and `recvmmsg` take; where they don't exist, the same for our own loops.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
