@@ -64,6 +64,11 @@ impl<T: Send + 'static> Server<T> {
         }
     }
 
+    /// Whether it has stopped by itself.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
     #[track_caller]
     pub(crate) fn stop(self, how: Stop) -> Statistics {
         self.handle.stop(how).ok();
