@@ -57,7 +57,7 @@ impl Core {
         }
     }
 
-    /// Sets a timer for a service, which stays as long as it has one.
+    /// Sets a timer for a service, which stays as long as it has one. For one that has gone, none.
     pub(super) fn set_timer(
         &mut self,
         first: Instant,
@@ -65,6 +65,9 @@ impl Core {
         service: ServiceId,
         id: Id,
     ) -> TimerId {
+        if !self.roster.has(service) {
+            return TimerId::NONE;
+        }
         let due = Due::Service(service, id);
         self.roster.join(service);
         match period {

@@ -7,7 +7,7 @@ use super::packets::is_readable;
 use super::reactor::Reactor;
 use super::table::{Phase, Polled, Source};
 use crate::machines::{Latch, Step};
-use crate::values::{ACCEPT_LOOKS, ByteQueue, Cause, Id, Outcome, ServiceId};
+use crate::values::{ACCEPT_LOOKS, ByteQueue, CALL_COST, Cause, Id, Outcome, ServiceId};
 
 impl Reactor {
     /// Reads, shows, writes, until nothing moves or the share is used up.
@@ -52,7 +52,7 @@ impl Reactor {
                 Step::Wait => return self.rests(id),
                 Step::Gone(cause) => return self.gone(id, cause),
             };
-            share = share.saturating_sub(used.max(1));
+            share = share.saturating_sub(used.max(CALL_COST));
             if share == 0 {
                 self.halves.core.schedule(id);
                 return self.rests(id);

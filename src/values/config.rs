@@ -35,6 +35,10 @@ pub(crate) const START_WAIT: Duration = Duration::from_secs(1);
 /// second cost nothing.
 pub(crate) const STOP_CHECK: Duration = Duration::from_millis(10);
 
+/// What a step of a connection is charged at least, in bytes of its share, however few it moved: calling a
+/// service and the system takes as long as copying some of them.
+pub(crate) const CALL_COST: usize = 1024;
+
 /// How many commands of other threads are run in one turn. The others wait for the next, which doesn't
 /// sleep.
 pub(crate) const COMMANDS_PER_SHARE: usize = 64;
@@ -112,8 +116,9 @@ pub struct Config {
     /// 64: some 300 µs.
     pub accepts_per_share: usize,
 
-    /// Bytes that one connection may read in one turn. Default 256 KiB: some 50 µs of copying, which is
-    /// the most that a whisper waits for each flood beside it.
+    /// Bytes of one connection that its service may be shown in one turn, be they new or shown once more;
+    /// each time counts as a KiB at least. Default 256 KiB: some 50 µs of copying, which is the most
+    /// that a whisper waits for each flood beside it.
     pub bytes_per_share: usize,
 
     /// Datagrams that one socket may receive in one turn. Default 256: some 300 µs.

@@ -87,6 +87,11 @@ pub struct TimerId {
     pub(crate) generation: u32,
 }
 
+impl TimerId {
+    /// Names no timer: no slot has this number.
+    pub(crate) const NONE: TimerId = TimerId { slot: u32::MAX, generation: u32::MAX };
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

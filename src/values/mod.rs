@@ -21,8 +21,8 @@ pub(crate) use buffer::Buffer;
 pub use cause::Cause;
 pub use config::Config;
 pub(crate) use config::{
-    ACCEPT_LOOKS, ACCEPT_RETRY, COMMANDS_PER_SHARE, DATAGRAM_BATCH, DIAL_RETRY, LOG_INTERVAL,
-    RESERVE, START_WAIT, STOP_CHECK,
+    ACCEPT_LOOKS, ACCEPT_RETRY, CALL_COST, COMMANDS_PER_SHARE, DATAGRAM_BATCH, DIAL_RETRY,
+    LOG_INTERVAL, RESERVE, START_WAIT, STOP_CHECK,
 };
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{Error, describe};

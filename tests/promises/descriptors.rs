@@ -67,6 +67,35 @@ fn descriptors_that_others_free_are_found() {
     assert!(server.child.wait().unwrap().success());
 }
 
+/// Out of descriptors for good, with a client in the backlog and nobody connected whose going could help: a
+/// stop ends all the same, when the listener has stood still for the linger time.
+#[test]
+fn a_stop_ends_without_descriptors() {
+    if std::env::var_os(ROLE).is_some() {
+        return server_without_descriptors();
+    }
+    let mut server = StarvedServer::start("descriptors::a_stop_ends_without_descriptors");
+    let client = tcp(server.address);
+    server.tell("stop");
+    assert_eq!(server.number("accepted"), 0);
+    assert!(server.child.wait().unwrap().success());
+    drop(client);
+}
+
+/// Stops when it is told to, and has no descriptor left.
+fn server_without_descriptors() {
+    let linger = Duration::from_millis(50);
+    let mut reactor = reactor(Config { linger, stop_timeout: Duration::MAX, ..Config::default() });
+    let address = listen(&mut reactor, "tcp://127.0.0.1:0", Does::echo());
+    println!("port={}", address.port());
+    std::io::stdin().lines().next(); // Somebody is in the backlog by then.
+    let hoard: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
+    reactor.handle().stop(Stop::Gracefully).unwrap();
+    let accepted = run(&mut reactor).accepted;
+    drop(hoard);
+    println!("accepted={accepted}");
+}
+
 /// The other process, seen from the test.
 struct StarvedServer {
     child: Child,

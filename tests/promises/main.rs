@@ -1,6 +1,8 @@
 //! The promises of the library, over real sockets: each test drives a reactor in this process, on a
 //! port that the kernel chose, and talks to it in bytes.
 
+mod accounts;
+mod adopting;
 #[path = "../again/mod.rs"]
 mod again;
 mod closing;
@@ -19,3 +21,4 @@ mod stopping_edges;
 mod streams;
 mod support;
 mod trouble;
+mod waking;

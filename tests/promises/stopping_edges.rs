@@ -155,22 +155,6 @@ fn rest_of(stream: &mut impl Read) -> ErrorKind {
     std::io::copy(stream, &mut std::io::sink()).unwrap_err().kind()
 }
 
-/// A listener whose backlog can't be emptied for want of descriptors is given up when the linger time has
-/// passed without anybody being accepted.
-#[test]
-fn a_source_that_stands_still_is_given_up() {
-    let config = Config { linger: Duration::from_millis(50), ..patient() };
-    let mut reactor = reactor(config);
-    // The place that it waits for never becomes free: it is taken by one that a stop doesn't close.
-    let (holds, _held) = UnixStream::pair().unwrap();
-    let service = reactor.add(Does::new().stopping(|_| {}));
-    reactor.context(service).adopt(holds, Half::Both).unwrap();
-    let _ = listen(&mut reactor, "udp://127.0.0.1:0", Echo);
-    reactor.handle().stop(Stop::Gracefully).unwrap();
-    let statistics = run(&mut reactor);
-    assert_eq!(statistics.closed.lingered, 1);
-}
-
 /// Whatever is adopted while the reactor is stopping is told of it, and has a deadline.
 #[test]
 fn what_is_adopted_while_stopping_is_told() {
