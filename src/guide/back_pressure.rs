@@ -33,15 +33,33 @@
 //! since they don't know of each other, the service says so:
 //!
 //! ```
-//! # use echoloop::{Context, Id, Service};
+//! # use std::collections::HashMap;
+//! # use std::io::{Read, Write};
+//! # use std::net::{Shutdown, TcpStream};
+//! # use echoloop::{Address, Cause, Config, Context, Echo, Endpoint, Id, Reactor, Service, Stop};
 //! struct Proxy {
-//!     client: Id,
-//!     server: Id,
+//!     to: Endpoint,
+//!     /// Both ways: whoever is here is passed on to the other.
+//!     pairs: HashMap<Id, Id>,
 //! }
 //!
 //! impl Service for Proxy {
+//!     fn opened(&mut self, cx: &mut Context<'_>) {
+//!         if self.pairs.contains_key(&cx.id()) {
+//!             return; // The server, whom we have called.
+//!         }
+//!         match cx.connect(&self.to) {
+//!             Ok(server) => {
+//!                 self.pairs.insert(cx.id(), server);
+//!                 self.pairs.insert(server, cx.id());
+//!             }
+//!             Err(_) => cx.abort(),
+//!         }
+//!     }
+//!
 //!     fn received(&mut self, cx: &mut Context<'_>, input: &[u8]) -> usize {
-//!         let other = if cx.id() == self.client { self.server } else { self.client };
+//!         // The server may still be on its way: what is sent to it waits there.
+//!         let Some(&other) = self.pairs.get(&cx.id()) else { return input.len() };
 //!         let taken = cx.on(other).send(input);
 //!         if taken < input.len() {
 //!             cx.pause(); // Until the other one has sent what it keeps.
@@ -50,11 +68,59 @@
 //!     }
 //!
 //!     fn refilled(&mut self, cx: &mut Context<'_>) {
-//!         let other = if cx.id() == self.client { self.server } else { self.client };
-//!         cx.on(other).resume();
+//!         if let Some(&other) = self.pairs.get(&cx.id()) {
+//!             cx.on(other).resume();
+//!         }
+//!     }
+//!
+//!     fn ended(&mut self, cx: &mut Context<'_>, _rest: &[u8]) {
+//!         match self.pairs.get(&cx.id()) {
+//!             Some(&other) => cx.on(other).finish(), // A half-close: the way back stays open.
+//!             None => cx.close(),
+//!         }
+//!     }
+//!
+//!     fn closed(&mut self, cx: &mut Context<'_>, cause: &Cause) {
+//!         let Some(other) = self.pairs.remove(&cx.id()) else { return };
+//!         self.pairs.remove(&other);
+//!         match cause {
+//!             Cause::Ended | Cause::Closed | Cause::Stopped => cx.on(other).close(),
+//!             _ => cx.on(other).abort(), // Something is missing, and that must not look like an end.
+//!         }
 //!     }
 //! }
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let mut reactor = Reactor::new(Config::default())?;
+//! # let at = |reactor: &mut Reactor, id| match reactor.local(id) {
+//! #     Some(Address::Ip(address)) => address,
+//! #     _ => unreachable!(),
+//! # };
+//! # let anywhere = "tcp://127.0.0.1:0".parse()?;
+//! # let id = reactor.listen(&anywhere, Echo)?;
+//! # let to = format!("tcp://{}", at(&mut reactor, id)).parse()?;
+//! # let id = reactor.listen(&anywhere, Proxy { to, pairs: HashMap::new() })?;
+//! # let address = at(&mut reactor, id);
+//! # let handle = reactor.handle();
+//! # let client = std::thread::spawn(move || -> std::io::Result<Vec<u8>> {
+//! #     let mut client = TcpStream::connect(address)?;
+//! #     let mut writer = client.try_clone()?;
+//! #     let writing = std::thread::spawn(move || {
+//! #         writer.write_all(&vec![7; 3_000_000])?;
+//! #         writer.shutdown(Shutdown::Write)
+//! #     });
+//! #     let mut answer = Vec::new();
+//! #     client.read_to_end(&mut answer)?;
+//! #     writing.join().unwrap()?;
+//! #     handle.stop(Stop::Gracefully).ok();
+//! #     Ok(answer)
+//! # });
+//! # reactor.run()?;
+//! # assert!(client.join().unwrap()? == vec![7; 3_000_000]);
+//! # Ok(()) }
 //! ```
+//!
+//! What a pause holds back is kept, or is still in the kernel: nothing is read meanwhile, and the peer's
+//! end is not told before all that came first has been taken. A stop waits for it, too.
 //!
 //! # All together
 //!

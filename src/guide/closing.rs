@@ -60,5 +60,14 @@
 //!
 //! The same, for everybody at once. [`Stop::Gracefully`](crate::Stop) first empties the backlog: those
 //! who wait there have connected, as far as they know. Then every connection is served what had
-//! arrived, told of the end, and lingered with. A peer that takes its time is waited for as long as
-//! bytes move. The second request to stop waits for nobody.
+//! arrived; and when all have been, since what came on one may be meant for another, each is told of the
+//! end. Who is owed nothing goes at once: its kernel has acknowledged all that was sent, and nothing is
+//! unread, so no reset can take anything away. The others are lingered with. A peer that takes its time is
+//! waited for as long as bytes move, and the whole stop for [`Config::stop_timeout`](crate::Config). The
+//! second request to stop waits for nobody.
+//!
+//! # An end that is none
+//!
+//! A deadline, a limit, a stop at once may come when bytes are still to be sent, or were read and not
+//! taken. Closing as if nothing were missing would tell the peer that it has everything. So such a
+//! connection is reset, where there is such a thing, TCP, and the peer's next read says so.

@@ -62,3 +62,21 @@ pub(super) fn later(now: Instant, after: Duration) -> Instant {
     const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
     now.checked_add(after).unwrap_or_else(|| now + FAR)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Beyond 2^32 milliseconds, which are 49.7 days, and on to the end of what is counted.
+    #[test]
+    fn differences_are_right_after_years() {
+        const DAY: u64 = 24 * 3600 * 1000;
+        let at = |millis: u64| Tick([millis as u16, (millis >> 16) as u16, (millis >> 32) as u16]);
+        let mut clock = Clock::new();
+        for (before, now) in [(0, 1), (DAY, 60 * DAY), (49 * DAY, 50 * DAY), (1, 3_000_000 * DAY)] {
+            clock.tick = at(now);
+            assert_eq!(clock.since(at(before)), Duration::from_millis(now - before));
+        }
+        assert_eq!(clock.since(at(3_000_001 * DAY)), Duration::ZERO);
+    }
+}

@@ -235,8 +235,18 @@ impl Context<'_> {
     /// Ends the connection at once, whatever is kept: a TCP peer sees a reset if any of it was lost, or
     /// anything was unread.
     pub fn abort(&mut self) {
+        let is_stopping = self.core.stopping.is_draining();
+        self.abort_with(if is_stopping { Cause::Stopped } else { Cause::Closed });
+    }
+
+    /// The same, for a reason that [`Service::closed`](crate::Service::closed), the log and the
+    /// statistics will give.
+    pub fn abort_because(&mut self, reason: &'static str) {
+        self.abort_with(Cause::Because(reason));
+    }
+
+    fn abort_with(&mut self, cause: Cause) {
         let core = &mut *self.core;
-        let cause = if core.stopping.is_draining() { Cause::Stopped } else { Cause::Closed };
         match core.table.get_mut(self.id).map(|entry| &mut entry.source) {
             Some(Source::Stream(stream)) => stream.abort(cause, &mut core.account),
             Some(Source::Dial(dial)) => {

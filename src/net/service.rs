@@ -79,7 +79,11 @@ pub trait Service: Any {
     /// not look like an end in order. A service that still owes an answer may close later, within
     /// [`Config::linger`](crate::Config::linger) of the last byte that moved.
     fn stopping(&mut self, cx: &mut Context<'_>) {
-        if cx.is_paused() && cx.unread() > 0 { cx.abort() } else { cx.close() }
+        if cx.is_paused() && cx.unread() > 0 {
+            cx.abort_because("stopped before all was taken");
+        } else {
+            cx.close();
+        }
     }
 }
 

@@ -347,7 +347,7 @@ fn a_pause_that_never_ends_ends_unclean() {
     server.handle.stop(Stop::Gracefully).unwrap();
     let error = client.read(&mut [0]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConnectionReset);
-    assert_eq!(server.join().closed.stopped, 1);
+    assert_eq!(server.join().closed.because, 1);
 }
 
 /// Wants nothing, and leaves it to the crate what a stop does.
