@@ -319,3 +319,37 @@ fn an_end_from_before_the_adoption_is_told() {
     reactor.context(service).adopt(ours, Half::Both).unwrap();
     turn_until(&mut reactor, |_| ended.try_recv().is_ok());
 }
+
+/// What is in the background goes on until all others have gone, whatever kind of source it is: a listener
+/// there even takes in newcomers, who are in the background too.
+#[test]
+fn the_background_goes_on_during_a_stop() {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let stays = Does::new().stopping(|_| {});
+    let server = Server::start(
+        Config { linger: Duration::from_secs(3600), ..Config::default() },
+        move |reactor| {
+            let stays = reactor.add(stays);
+            reactor.context(stays).adopt(ours, Half::Both).unwrap();
+            let echo = reactor.add(Echo);
+            let mut cx = reactor.context(echo);
+            ["tcp://127.0.0.1:0", "udp://127.0.0.1:0"].map(|at| {
+                let id = cx.listen(&endpoint(at)).unwrap();
+                cx.on(id).in_background();
+                internet(cx.on(id).local())
+            })
+        },
+    );
+    let [stream, datagrams] = server.made;
+    server.handle.stop(Stop::Gracefully).unwrap();
+    server.until(|_| true); // It has begun: commands are run after that.
+    let mut newcomer = tcp(stream);
+    exchange(&mut newcomer, b"are you still there?");
+    let socket = udp("127.0.0.1:0", Some(datagrams));
+    socket.send(b"and you?").unwrap();
+    assert_eq!(datagram(&socket), b"and you?");
+    theirs.shutdown(Shutdown::Both).unwrap();
+    let statistics = server.join();
+    assert_eq!((statistics.open, statistics.closed.stopped), (0, 1)); // Who stayed, and no other.
+    expect_end(&mut newcomer, b"");
+}

@@ -9,6 +9,7 @@ mod closing;
 mod datagrams;
 mod descriptors;
 mod dialling;
+mod does;
 mod embedding;
 mod fairness;
 mod limits;

@@ -1,7 +1,6 @@
 //! A graceful stop: always ends, at once where nobody is owed anything, and never cleanly over lost bytes.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -369,35 +368,4 @@ fn what_is_lost_is_no_end_in_order() {
     stuff(&mut stalled, &pattern(20_000_000));
     server.stop(Stop::Gracefully);
     assert_eq!(rest_of(&mut stalled), ErrorKind::ConnectionReset);
-}
-
-/// What is in the background goes on until all others have gone, whatever kind of source it is: a listener
-/// there even takes in newcomers, who are in the background too.
-#[test]
-fn the_background_goes_on_during_a_stop() {
-    let (ours, theirs) = UnixStream::pair().unwrap();
-    let stays = Does::new().stopping(|_| {});
-    let server = Server::start(patient(), move |reactor| {
-        let stays = reactor.add(stays);
-        reactor.context(stays).adopt(ours, Half::Both).unwrap();
-        let echo = reactor.add(Echo);
-        let mut cx = reactor.context(echo);
-        ["tcp://127.0.0.1:0", "udp://127.0.0.1:0"].map(|at| {
-            let id = cx.listen(&endpoint(at)).unwrap();
-            cx.on(id).in_background();
-            internet(cx.on(id).local())
-        })
-    });
-    let [stream, datagrams] = server.made;
-    server.handle.stop(Stop::Gracefully).unwrap();
-    server.until(|_| true); // It has begun: commands are run after that.
-    let mut newcomer = tcp(stream);
-    exchange(&mut newcomer, b"are you still there?");
-    let socket = udp("127.0.0.1:0", Some(datagrams));
-    socket.send(b"and you?").unwrap();
-    assert_eq!(datagram(&socket), b"and you?");
-    theirs.shutdown(Shutdown::Both).unwrap();
-    let statistics = server.join();
-    assert_eq!((statistics.open, statistics.closed.stopped), (0, 1)); // Who stayed, and no other.
-    expect_end(&mut newcomer, b"");
 }

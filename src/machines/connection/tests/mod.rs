@@ -1,6 +1,7 @@
 //! Over scripted streams: what the kernel gives and takes is written in the test.
 
 mod closing;
+mod edges;
 mod every_cut;
 mod limits;
 mod receiving;
