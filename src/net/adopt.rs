@@ -82,7 +82,7 @@ fn stream(core: &Core, descriptor: OwnedFd) -> io::Result<StreamSocket> {
         set_up_stream(&socket, &core.config)?;
         return Ok(StreamSocket::Tcp(mio::net::TcpStream::from_std(socket.into())));
     }
-    Ok(StreamSocket::Unix(mio::net::UnixStream::from_std(socket.into())))
+    Ok(StreamSocket::unix(mio::net::UnixStream::from_std(socket.into())))
 }
 
 /// Serves a socket that listens, or one for datagrams.

@@ -151,7 +151,7 @@ impl Core {
         connection.latch(Latch { writable: true, ..Latch::default() });
         let (active, phase) = (self.clock.tick(), Phase::Serving);
         let polled = match connection.stream() {
-            StreamSocket::Unix(_) if origin == Origin::Accepted => Polled::Input,
+            StreamSocket::Unix(..) if origin == Origin::Accepted => Polled::Input,
             _ => Polled::Both,
         };
         let (gathered, timer) = (0, None);

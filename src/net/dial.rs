@@ -194,7 +194,7 @@ impl Core {
             }
             let socket = match target {
                 Address::Ip(_) => StreamSocket::Tcp(TcpStream::from_std(socket.into())),
-                Address::Unix(_) => StreamSocket::Unix(UnixStream::from_std(socket.into())),
+                Address::Unix(_) => StreamSocket::unix(UnixStream::from_std(socket.into())),
             };
             let interest = stream_interest(Polled::Both); // Room is how it tells that it is connected.
             self.register(socket.as_fd().as_raw_fd(), id, interest)?;

@@ -145,7 +145,7 @@ impl Core {
             return None;
         }
         let buffers = match &socket {
-            StreamSocket::Unix(socket) => set_buffers(socket, &self.config),
+            StreamSocket::Unix(socket, _) => set_buffers(socket, &self.config),
             _ => Ok(()),
         };
         let connection = Connection::new(socket);

@@ -15,7 +15,8 @@ use crate::values::{Address, Config, UnixName};
 #[derive(Debug)]
 pub(super) enum StreamSocket {
     Tcp(TcpStream),
-    Unix(UnixStream),
+    /// The flag tells that the last read may have left something behind, however short it was.
+    Unix(UnixStream, bool),
     /// Any other descriptor: a pipe, a terminal, a file.
     File(File),
     /// Stands for one that is being made.
@@ -27,7 +28,17 @@ impl Read for StreamSocket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             StreamSocket::Tcp(stream) => stream.read(buffer),
-            StreamSocket::Unix(stream) => stream.read(buffer),
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            StreamSocket::Unix(stream, stops_short) => {
+                let (read, has_stopped) = super::packets::read_unix(stream, buffer)?;
+                *stops_short = has_stopped;
+                Ok(read)
+            }
+            #[cfg(not(any(target_os = "linux", target_os = "android")))]
+            StreamSocket::Unix(stream, stops_short) => {
+                *stops_short = true;
+                stream.read(buffer)
+            }
             StreamSocket::File(file) => file.read(buffer),
             StreamSocket::Unmade => Err(io::ErrorKind::WouldBlock.into()),
         }
@@ -39,7 +50,7 @@ impl Write for StreamSocket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             StreamSocket::Tcp(stream) => stream.write(bytes),
-            StreamSocket::Unix(stream) => stream.write(bytes),
+            StreamSocket::Unix(stream, _) => stream.write(bytes),
             StreamSocket::File(file) => file.write(bytes),
             StreamSocket::Unmade => Err(io::ErrorKind::WouldBlock.into()),
         }
@@ -54,7 +65,7 @@ impl Stream for StreamSocket {
     fn shut_write(&mut self) -> io::Result<bool> {
         match self {
             StreamSocket::Tcp(stream) => stream.shutdown(Shutdown::Write)?,
-            StreamSocket::Unix(stream) => stream.shutdown(Shutdown::Write)?,
+            StreamSocket::Unix(stream, _) => stream.shutdown(Shutdown::Write)?,
             StreamSocket::File(_) | StreamSocket::Unmade => return Ok(false),
         }
         Ok(true)
@@ -62,7 +73,7 @@ impl Stream for StreamSocket {
 
     #[inline]
     fn short_read_drains(&self) -> bool {
-        matches!(self, StreamSocket::Tcp(_))
+        matches!(self, StreamSocket::Tcp(_) | StreamSocket::Unix(_, false))
     }
 }
 
@@ -70,10 +81,19 @@ impl AsFd for StreamSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
             StreamSocket::Tcp(stream) => stream.as_fd(),
-            StreamSocket::Unix(stream) => stream.as_fd(),
+            StreamSocket::Unix(stream, _) => stream.as_fd(),
             StreamSocket::File(file) => file.as_fd(),
             StreamSocket::Unmade => unreachable!("only what has been made is asked for"),
         }
+    }
+}
+
+impl StreamSocket {
+    /// A Unix stream, or another one that is neither TCP nor a file.
+    pub(super) fn unix(stream: UnixStream) -> StreamSocket {
+        // Urgent bytes are bytes like any other here too, where there are any.
+        let _ = SockRef::from(&stream).set_out_of_band_inline(true);
+        StreamSocket::Unix(stream, false)
     }
 }
 

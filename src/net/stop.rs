@@ -234,7 +234,7 @@ impl StreamSource {
             && match socket {
                 StreamSocket::Tcp(_) => unacknowledged(socket).is_some_and(|bytes| bytes <= END),
                 // What was sent is the peer's.
-                StreamSocket::Unix(_) | StreamSocket::File(_) | StreamSocket::Unmade => true,
+                StreamSocket::Unix(..) | StreamSocket::File(_) | StreamSocket::Unmade => true,
             }
     }
 }

@@ -168,7 +168,7 @@ impl ListenerSocket {
             }
             ListenerSocket::Unix(listener) => {
                 let (stream, _) = listener.accept()?;
-                Ok((StreamSocket::Unix(stream), None))
+                Ok((StreamSocket::unix(stream), None))
             }
         }
     }

@@ -99,6 +99,22 @@ fn urgent_bytes_of_an_adopted_socket_are_bytes() {
     expect(&mut theirs, b"before ! behind");
 }
 
+/// Unix sockets have urgent bytes too, since Linux 5.15: nothing is left out there either.
+#[test]
+fn urgent_bytes_of_a_unix_socket_are_bytes() {
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    let mut reactor = reactor(Config::default());
+    let echo = reactor.add(Echo);
+    reactor.context(echo).adopt(ours, Half::Both).unwrap();
+    theirs.write_all(b"before ").unwrap();
+    if let Err(error) = SockRef::from(&theirs).send_out_of_band(b"!") {
+        return println!("skipped, there are none here: {error}");
+    }
+    theirs.write_all(b" behind").unwrap();
+    turn_until(&mut reactor, |reactor| reactor.statistics().bytes_out == 15);
+    expect(&mut theirs, b"before ! behind");
+}
+
 /// Each kind of socket goes where it belongs, or is refused by name.
 #[test]
 fn what_is_no_stream_is_not_taken_for_one() {

@@ -19,6 +19,8 @@ mod raw;
 mod tests;
 
 pub(crate) use outbox::{Lent, Outbox, send_one};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) use raw::read_unix;
 pub(crate) use raw::{
     Inbox, bind_address_no_port, enable_gro, enable_pktinfo, is_readable, offload_supported,
     unacknowledged, unread,

@@ -283,7 +283,7 @@ impl Control {
     }
 }
 
-fn empty_header() -> msghdr {
+pub(super) fn empty_header() -> msghdr {
     // SAFETY: a msghdr is integers and raw pointers: zero is a value of theirs.
     unsafe { mem::zeroed() }
 }

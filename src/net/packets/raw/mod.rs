@@ -19,6 +19,8 @@ use super::CHUNK;
 
 pub(super) use envelope::Envelope;
 pub(crate) use inbox::Inbox;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) use queues::read_unix;
 pub(crate) use queues::{unacknowledged, unread};
 
 /// What `sendmmsg` and `recvmmsg` take; where they don't exist, the same for our own loops.

@@ -1,8 +1,22 @@
-//! How much the kernel holds for a stream.
+//! What the kernel holds for a stream, and what a plain read doesn't say of it.
 
+use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 
 use libc::{c_int, c_ulong};
+
+/// Reads from a Unix stream. The flag tells that the read has stopped behind descriptors that somebody passed
+/// along, unix(7), with perhaps more bytes in line. The descriptors themselves are closed by the kernel.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn read_unix(stream: &impl AsFd, buffer: &mut [u8]) -> io::Result<(usize, bool)> {
+    let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    let mut message = super::envelope::empty_header();
+    (message.msg_iov, message.msg_iovlen) = (&raw mut part, 1);
+    let socket = stream.as_fd().as_raw_fd();
+    // SAFETY: the one part is `buffer`, borrowed until after the call, and its length.
+    let read = super::checked(|| unsafe { libc::recvmsg(socket, &raw mut message, 0) })?;
+    Ok((read, message.msg_flags & libc::MSG_CTRUNC != 0))
+}
 
 /// Bytes that have arrived and that nobody has read, `FIONREAD`. `None` if that can't be told.
 pub(crate) fn unread(stream: &impl AsFd) -> Option<usize> {
