@@ -27,7 +27,9 @@
 //! So some sources get no answer: port 0, multicast and broadcast addresses, our own address, a port
 //! equal to ours (the other echo server), ports below 1024 (chargen and friends). The rate for each source
 //! beyond this machine is limited. And [`Context::reply`](crate::Context::reply) refuses answers that
-//! are longer than what they answer:
+//! are longer than what they answer. They are counted together, each with the headers and the frame that
+//! it has on the wire: otherwise a thousand answers of one byte could go out for a question of a thousand
+//! bytes, and each of them costs the victim as much as one of forty bytes does.
 //!
 //! ```
 //! # use std::time::Instant;

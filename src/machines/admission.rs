@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use crate::values::Rate;
+use crate::values::{Address, Peer, Rate};
 
 /// One for each of this many sources; those with the same hash share one. At about 48 bytes each
 /// it is 192 KiB, however many sources are forged. Should all be in use at once, an innocent source
@@ -167,6 +167,22 @@ impl DatagramPolicy {
     pub fn take(&mut self, ip: IpAddr, now: Instant) -> bool {
         !self.limits(ip) || self.limiter.as_mut().is_none_or(|limiter| limiter.take(ip, now))
     }
+}
+
+/// How many bytes a datagram has on an Ethernet, to or from this peer: with its headers (RFC 791, RFC 768,
+/// RFC 8200), the frame's own 18, preamble and gap; a short packet is filled up to 46. So that whoever sends
+/// less of these than it got hits nobody harder, into however many datagrams it is split. Where a long one
+/// travels in fragments, each further datagram counts for more than the further fragment that it may need.
+#[inline]
+pub(crate) fn on_the_wire(payload: usize, peer: &Peer) -> usize {
+    const FRAME: usize = 38;
+    const SHORTEST: usize = 46;
+
+    let headers = match peer.address {
+        Address::Ip(SocketAddr::V6(address)) if address.ip().to_ipv4_mapped().is_none() => 48,
+        _ => 28,
+    };
+    (payload + headers).max(SHORTEST) + FRAME
 }
 
 /// A bucket for each source, in a table that doesn't grow.

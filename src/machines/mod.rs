@@ -4,11 +4,14 @@ mod admission;
 mod connection;
 mod frames;
 mod lines;
+mod quota;
 mod timers;
 
+pub(crate) use admission::on_the_wire;
 pub use admission::{DatagramPolicy, DatagramRefusal, TokenBucket};
 pub use connection::Half;
 pub(crate) use connection::{Connection, Latch, Step, Stream};
 pub use frames::{Frame, Frames, Header, Width};
 pub use lines::{Line, Lines};
+pub(crate) use quota::Quota;
 pub use timers::Timers;

@@ -10,7 +10,7 @@ use socket2::Socket;
 
 use super::bind::SocketFile;
 use super::socket::StreamSocket;
-use crate::machines::{Connection, DatagramPolicy, Latch};
+use crate::machines::{Connection, DatagramPolicy, Latch, Quota};
 use crate::values::{Address, Id, ServiceId, TimerId};
 
 /// What an [`Id`] names.
@@ -161,6 +161,8 @@ pub(super) struct DatagramSource {
     pub(super) is_udp: bool,
     /// Whether equal answers to one peer may leave as one train.
     pub(super) offload: bool,
+    /// What it may receive in a turn.
+    pub(super) quota: Quota,
 }
 
 impl DatagramSource {
@@ -175,6 +177,7 @@ impl DatagramSource {
             policy: None,
             is_udp,
             offload: is_udp && offload,
+            quota: Quota::new(),
             _file: None,
         }
     }

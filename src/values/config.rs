@@ -98,7 +98,11 @@ pub struct Config {
     /// the most that a whisper waits for each flood beside it.
     pub bytes_per_share: usize,
 
-    /// Datagrams that one socket may receive in one turn. Default 256: some 300 µs.
+    /// Datagrams that one socket may receive in one turn. Default 256: some 300 µs. What the kernel has
+    /// joined (udp(7), `UDP_GRO`) comes in one piece, of up to 128 datagrams, and so a turn may bring
+    /// less than one piece more than its share; or, when such pieces come unforeseen, one batch of 32.
+    /// What was too much is a debt that the next turns pay: `n` turns never bring more than `n` times
+    /// this number and one batch.
     pub datagrams_per_share: usize,
 
     /// The size of the one buffer that all streams are read into, and so the most that one read brings.

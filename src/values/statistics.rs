@@ -145,7 +145,7 @@ pub struct Dropped {
     pub rate: u64,
     /// Longer than 65,535 bytes: cut by the kernel.
     pub cut: u64,
-    /// Answers longer than what they answer.
+    /// Answers longer than what they answer, alone or together with those before them.
     pub amplified: u64,
     /// Not sent for lack of room in the send buffer, or in the peer's.
     pub no_room: u64,
