@@ -13,7 +13,7 @@ use super::packets::{Lent, Outbox};
 use super::service::Service;
 use super::socket::StreamSocket;
 use super::table::{Entry, Origin, Phase, Polled, Source, StreamSource, Table};
-use crate::machines::{Connection, Latch, Timers, TokenBucket};
+use crate::machines::{Connection, DatagramPolicy, Latch, Timers, TokenBucket};
 use crate::values::{Config, Id, LOG_INTERVAL, Pool, ServiceId, Statistics};
 
 /// What a timer is for.
@@ -77,6 +77,8 @@ pub(super) struct Core {
     pub(super) by_source: HashMap<IpAddr, u32>,
     pub(super) accept_bucket: Option<TokenBucket>,
     pub(super) accept_log: Throttle,
+    /// Whom bound datagram sockets answer.
+    pub(super) policy: DatagramPolicy,
     pub(super) datagram_log: Throttle,
     /// Whether small sends are gathered: while several sources are driven.
     pub(super) gathering: bool,
@@ -112,6 +114,7 @@ impl Core {
             by_source: HashMap::new(),
             accept_bucket: config.accept_rate.map(|rate| TokenBucket::new(rate, now)),
             accept_log: Throttle::default(),
+            policy: DatagramPolicy::new(&config),
             datagram_log: Throttle::default(),
             gathering: false,
             outgoing: Outgoing::default(),
@@ -235,7 +238,11 @@ impl Core {
             Source::Listener(listener) => {
                 listener.retry.map(|retry| self.timers.cancel(retry));
             }
-            Source::Datagram(_) => {}
+            Source::Datagram(datagram) => {
+                if let Some(bound) = &datagram.bound {
+                    self.policy.gone(bound);
+                }
+            }
         }
         // Whoever waits for a descriptor or a place may find one now.
         for listener in mem::take(&mut self.parked) {

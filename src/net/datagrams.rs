@@ -1,16 +1,15 @@
 //! Datagram sockets: receiving in batches, whom to answer, sending together.
 
 use std::cell::Cell;
-use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::{fmt, mem};
 
 use super::core::Core;
-use super::packets::{Inbox, Lent, send_one};
+use super::packets::{Inbox, Lent, Message, send_one};
 use super::reactor::Reactor;
 use super::table::{DatagramSource, Source};
 use crate::machines::{DatagramRefusal, on_the_wire};
-use crate::values::{Address, Id, Outcome, Peer, attempt};
+use crate::values::{Id, Outcome, Peer, attempt};
 
 /// What a service may answer: the datagram that it is looking at.
 pub(super) struct Asked<'a> {
@@ -32,8 +31,8 @@ pub(super) struct Asked<'a> {
 #[derive(Clone, Copy)]
 enum Verdict {
     Welcome,
-    /// As many as his rate admits.
-    Limited(IpAddr),
+    /// As many as its rate admits.
+    Limited,
     Unwanted(Unwanted),
 }
 
@@ -108,7 +107,7 @@ impl Reactor {
             let message = inbox.message(i);
             let from = message.from;
             if i > 0 && from != inbox.message(sender).from {
-                sender = i; // Who comes again has the same number, so that his answers become a train.
+                sender = i; // Who comes again has the same number, so that its answers become a train.
             }
             let core = &mut self.halves.core;
             let Some(entry) = core.table.get(id) else { break };
@@ -117,7 +116,7 @@ impl Reactor {
             };
             let connected = datagram.connected.is_some();
             // One decision for all datagrams of a train.
-            let verdict = core.judge(datagram, from, message.truncated);
+            let verdict = core.judge(datagram, &message);
             let before = count;
             for payload in message.datagrams() {
                 count += 1;
@@ -151,21 +150,20 @@ impl Reactor {
 }
 
 impl Core {
-    /// Whether datagrams of this sender may be shown to a service, which may answer them.
+    /// Whether the datagrams of this message may be shown to a service, which may answer them.
     #[inline]
-    fn judge(&self, datagram: &DatagramSource, from: &Peer, cut: bool) -> Verdict {
-        if cut {
+    fn judge(&self, datagram: &DatagramSource, message: &Message<'_>) -> Verdict {
+        if message.truncated {
             return Verdict::Unwanted(Unwanted::Cut);
         }
-        let (Some(policy), Address::Ip(address)) = (&datagram.policy, &from.address) else {
-            return Verdict::Welcome;
-        };
-        if !self.config.admits(address.ip()) {
+        let Some(bound) = &datagram.bound else { return Verdict::Welcome };
+        let from = message.from;
+        if from.ip().is_some_and(|ip| !self.config.admits(ip)) {
             return Verdict::Unwanted(Unwanted::Denied);
         }
-        match policy.check(*address, from.local.map(|local| local.ip)) {
+        match self.policy.check(bound, from, message.cast) {
             Err(refusal) => Verdict::Unwanted(Unwanted::Forbidden(refusal)),
-            Ok(()) if policy.limits(address.ip()) => Verdict::Limited(address.ip()),
+            Ok(()) if self.policy.limits(&from.address) => Verdict::Limited,
             Ok(()) => Verdict::Welcome,
         }
     }
@@ -176,9 +174,8 @@ impl Core {
         match verdict {
             Verdict::Welcome => true,
             Verdict::Unwanted(why) => self.drop_unwanted(id, from, why),
-            Verdict::Limited(ip) => {
-                let policy = self.table.datagram(id).and_then(|datagram| datagram.policy.as_mut());
-                policy.is_none_or(|policy| policy.take(ip, self.now))
+            Verdict::Limited => {
+                self.policy.take(&from.address, self.now)
                     || self.drop_unwanted(id, from, Unwanted::Forbidden(DatagramRefusal::Rate))
             }
         }

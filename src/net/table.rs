@@ -10,7 +10,7 @@ use socket2::Socket;
 
 use super::bind::SocketFile;
 use super::socket::StreamSocket;
-use crate::machines::{Connection, DatagramPolicy, Latch, Quota};
+use crate::machines::{Connection, Latch, Quota};
 use crate::values::{Address, Id, ServiceId, TimerId};
 
 /// What an [`Id`] names.
@@ -155,8 +155,8 @@ pub(super) struct DatagramSource {
     pub(super) closed: bool,
     /// The one peer of a connected socket.
     pub(super) connected: Option<Address>,
-    /// Whom to answer; `None` for Unix sockets and connected ones.
-    pub(super) policy: Option<DatagramPolicy>,
+    /// What a bound socket is bound to: it doesn't answer everybody. With a group, our addresses all.
+    pub(super) bound: Option<Address>,
     /// Not a Unix socket.
     pub(super) is_udp: bool,
     /// Whether equal answers to one peer may leave as one train.
@@ -174,7 +174,7 @@ impl DatagramSource {
             stopping: false,
             closed: false,
             connected: None,
-            policy: None,
+            bound: None,
             is_udp,
             offload: is_udp && offload,
             quota: Quota::new(),

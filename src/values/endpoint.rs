@@ -17,6 +17,11 @@ use super::peer::UnixName;
 /// | `unixgram:///run/echo.sock` | Unix datagram socket |
 /// | `unix://@echo` | an abstract name, Linux only; a file of that name is `unix://./@echo` |
 ///
+/// Offer a Unix datagram socket only to those whom you would let send any datagram in your name. A sender
+/// can have any path as its name, by binding there and putting something else in its place, and what
+/// answers it then has your permissions: with an echo service, it can have any bytes sent to any datagram
+/// socket that you may write to. The permissions of the socket's directory decide who may.
+///
 /// [`Display`](fmt::Display) gives the canonical form, which parses to an equal value.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

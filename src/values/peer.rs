@@ -68,6 +68,11 @@ impl UnixName {
         &self.bytes[..usize::from(self.length)]
     }
 
+    /// Whether it is a path that says nothing without a directory: everybody's own one.
+    pub fn is_relative(&self) -> bool {
+        self.as_path().is_some_and(Path::is_relative)
+    }
+
     /// Whether the socket has no name, so that nothing can be sent to it.
     pub fn is_unnamed(&self) -> bool {
         self.length == 0
@@ -101,11 +106,24 @@ impl fmt::Debug for UnixName {
     }
 }
 
+/// For how many a datagram was meant. Known on a wildcard bind; other sockets are sent to as they are
+/// bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cast {
+    /// For the one host that has the address.
+    Unicast,
+    /// For all hosts that have joined a group (RFC 1112, RFC 4291 section 2.7).
+    Multicast,
+    /// For all hosts of a network (RFC 919, RFC 922).
+    Broadcast,
+}
+
 /// Which of our addresses a datagram was sent to; known on a wildcard bind, where it matters: the
 /// answer must leave from the address that was asked (ip(7) `IP_PKTINFO`, RFC 3542 section 6.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Local {
-    /// The destination address of the datagram.
+    /// The destination address of the datagram, or if that is not ours alone, the one of ours that the
+    /// kernel would answer from.
     pub ip: IpAddr,
     /// The index of the interface it came in by. 0: any.
     pub interface: u32,

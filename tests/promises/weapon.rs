@@ -1,13 +1,14 @@
 //! UDP can't be turned into a weapon.
 
-use std::net::UdpSocket;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::unix::net::UnixDatagram;
 
-use echoloop::{Config, Echo, Rate};
+use echoloop::{Config, Echo, Peer, Rate, describe};
+use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::support::*;
 
-fn echo_at(config: Config, at: &'static str) -> Server<std::net::SocketAddr> {
+fn echo_at(config: Config, at: &'static str) -> Server<SocketAddr> {
     Server::start(config, move |reactor| listen(reactor, at, Echo))
 }
 
@@ -105,9 +106,10 @@ fn low_ports_get_an_answer_only_if_asked_for() {
     }
 }
 
-/// Loopback has no rate, since nobody else can send from there.
+/// Loopback has no rate unless it is given one, which then holds for all its addresses and all sockets of the
+/// reactor together.
 #[test]
-fn loopback_has_no_rate() {
+fn loopback_has_a_rate_only_if_asked_for() {
     let rate = Some(Rate { per_second: 1, burst: 1 });
     let server = echo_at(Config { datagram_rate: rate, ..Config::default() }, "udp://127.0.0.1:0");
     let client = udp("127.0.0.1:0", Some(server.made));
@@ -115,6 +117,207 @@ fn loopback_has_no_rate() {
         client.send(b"again").unwrap();
         assert_eq!(datagram(&client), b"again");
     }
+
+    let local = Some(Rate { per_second: 1, burst: 20 });
+    let config = Config { datagram_rate: None, datagram_rate_local: local, ..Config::default() };
+    let mut reactor = reactor(config);
+    let servers = [(); 2].map(|()| listen(&mut reactor, "udp://127.0.0.1:0", Echo));
+    for n in 1..=60_u8 {
+        let client = udp(&format!("127.0.0.{n}:0"), None);
+        client.send_to(b"again", servers[usize::from(n % 2)]).unwrap();
+    }
+    turn_until(&mut reactor, |reactor| reactor.statistics().datagrams_in == 60);
+    let statistics = reactor.statistics();
+    assert_eq!((statistics.datagrams_out, statistics.dropped.rate), (20, 40));
+}
+
+/// What was sent to everybody is answered by nobody, on a socket of one family or of both, unless that is
+/// switched on.
+#[test]
+fn what_was_sent_to_a_group_gets_no_answer() {
+    for at in ["udp://0.0.0.0:0", "udp://[::]:0"] {
+        if at.contains("::") && UdpSocket::bind("[::]:0").is_err() {
+            eprintln!("skipped: no IPv6 here");
+            continue;
+        }
+        for multicast in [false, true] {
+            let server = echo_at(Config { multicast, ..Config::default() }, at);
+            let client = udp("127.0.0.1:0", None);
+            client.set_broadcast(true).unwrap();
+            SockRef::from(&client).set_multicast_if_v4(&Ipv4Addr::LOCALHOST).unwrap();
+            // The last group is one whose packets stay on their host.
+            let (client_v6, second) = match at.contains("::") {
+                true => (Some(udp("[::]:0", None)), "ff01::1"),
+                false => (None, "224.0.0.1"),
+            };
+            let second = (client_v6.as_ref().unwrap_or(&client), second);
+            let groups = [(&client, "127.255.255.255"), second];
+            for (n, (client, group)) in (1..).zip(groups) {
+                let to = SocketAddr::new(group.parse().unwrap(), server.made.port());
+                if let Err(error) = client.send_to(b"all of you", to) {
+                    eprintln!("skipped {group}: {error}"); // No interface here has such groups.
+                } else if multicast {
+                    assert_eq!(datagram(client), b"all of you", "{group} at {at}");
+                } else {
+                    server.until(|statistics| statistics.dropped.forbidden == n);
+                }
+            }
+            client.send_to(b"just you", ("127.0.0.1", server.made.port())).unwrap();
+            assert_eq!(datagram(&client), b"just you");
+        }
+    }
+}
+
+/// A socket that is bound to a group would never be shown anything, and isn't made unless that is switched on.
+#[test]
+fn a_group_is_listened_to_only_if_asked_for() {
+    for at in ["udp://224.0.0.1:0", "udp://127.255.255.255:0", "udp://255.255.255.255:0"] {
+        let mut cautious = reactor(Config::default());
+        let error = cautious.listen(&endpoint(at), Echo).unwrap_err();
+        let why = "all that it receives is sent to a group, and multicast is not switched on";
+        assert_eq!(describe(&error), format!("cannot listen on {at}: {why}"));
+
+        let mut open = reactor(Config { multicast: true, ..Config::default() });
+        let address = listen(&mut open, at, Echo);
+        if at.contains("127") {
+            let client = udp("127.0.0.1:0", None);
+            client.set_broadcast(true).unwrap();
+            client.send_to(b"all of you", address).unwrap();
+            turn_until(&mut open, |reactor| reactor.statistics().datagrams_out == 1);
+            assert_eq!(datagram(&client), b"all of you");
+        }
+    }
+}
+
+/// Two sockets of one reactor that echo can't be set upon each other, whichever addresses they are bound to;
+/// by one forged datagram, or here by one that one of them really sends.
+#[test]
+fn our_own_sockets_do_not_answer_each_other() {
+    let has_v6 = UdpSocket::bind("[::]:0").is_ok();
+    for (one, other, asked) in [
+        ("udp://127.0.0.1:0", "udp://127.0.0.1:0", "127.0.0.1"),
+        ("udp://127.0.0.1:0", "udp://127.0.0.2:0", "127.0.0.2"),
+        ("udp://0.0.0.0:0", "udp://127.0.0.1:0", "127.0.0.1"),
+        ("udp://127.0.0.1:0", "udp://0.0.0.0:0", "127.0.0.5"),
+        ("udp://127.0.0.1:0", "udp://[::]:0", "127.0.0.1"),
+        ("udp://[::]:0", "udp://127.0.0.1:0", "::ffff:127.0.0.1"),
+        ("udp://[::]:0", "udp://[::1]:0", "::1"),
+    ] {
+        if !has_v6 && (one.contains("::") || other.contains("::")) {
+            eprintln!("skipped: no IPv6 here");
+            continue;
+        }
+        for own_sockets in [false, true] {
+            let mut reactor = reactor(Config { own_sockets, ..Config::default() });
+            let (service, echo) = (reactor.add(Does::new()), reactor.add(Echo));
+            // With the switch it must not go on for ever, and the other only listens.
+            let first = if own_sockets { service } else { echo };
+            let one = reactor.context(first).listen(&endpoint(one)).unwrap();
+            let other = reactor.context(echo).listen(&endpoint(other)).unwrap();
+            let port = internet(reactor.local(other)).port();
+            let to = Peer::from(SocketAddr::new(asked.parse().unwrap(), port));
+            assert!(reactor.context(first).on(one).send_to(&to, b"go"));
+            turn_until(&mut reactor, |reactor| {
+                let done = reactor.statistics();
+                done.dropped.forbidden == 1 || own_sockets && done.datagrams_in == 2
+            });
+            turn_until_quiet(&mut reactor);
+            let sent = if own_sockets { 2 } else { 1 };
+            assert_eq!(reactor.statistics().datagrams_out, sent, "{asked}");
+        }
+    }
+}
+
+/// Only sockets that are there are ours: when one has gone, whoever gets its port is served like anybody.
+#[test]
+fn a_port_is_ours_for_as_long_as_its_socket_is_there() {
+    let mut reactor = reactor(Config { reuse_port: true, ..Config::default() });
+    let server = listen(&mut reactor, "udp://127.0.0.1:0", Echo);
+    let sibling = reactor.listen(&endpoint("udp://127.0.0.1:0"), Echo).unwrap();
+    let address = internet(reactor.local(sibling));
+    let client = reuse_port(address);
+    client.connect(server).unwrap();
+    client.send(b"one").unwrap();
+    turn_until(&mut reactor, |reactor| reactor.statistics().dropped.forbidden == 1);
+
+    let service = reactor.add(Echo);
+    reactor.context(service).on(sibling).close();
+    client.send(b"two").unwrap();
+    turn_until(&mut reactor, |reactor| reactor.statistics().datagrams_out == 1);
+    assert_eq!(datagram(&client), b"two");
+
+    // Others on the same port of another address are not ours.
+    let sibling = listen(&mut reactor, "udp://127.0.0.7:0", Echo);
+    let stranger = reuse_port(SocketAddr::new(client.local_addr().unwrap().ip(), sibling.port()));
+    stranger.connect(server).unwrap();
+    stranger.send(b"three").unwrap();
+    turn_until(&mut reactor, |reactor| reactor.statistics().datagrams_out == 2);
+    assert_eq!(datagram(&stranger), b"three");
+}
+
+#[track_caller]
+fn reuse_port(at: SocketAddr) -> UdpSocket {
+    let socket = Socket::new(Domain::for_address(at), Type::DGRAM, None).unwrap();
+    socket.set_reuse_port(true).unwrap();
+    socket.set_read_timeout(Some(DEADLINE)).unwrap();
+    socket.bind(&at.into()).unwrap();
+    socket.into()
+}
+
+/// A Unix sender whose name is that of one of our own sockets, which it has had before us, gets no answer.
+#[test]
+fn a_unix_sender_with_our_own_name_gets_no_answer() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let mut reactor = reactor(Config::default());
+    let forgers = ["one", "two"].map(|name| {
+        let forger = UnixDatagram::bind(path(name)).unwrap();
+        std::fs::remove_file(path(name)).unwrap();
+        reactor.listen(&endpoint(&format!("unixgram://{}", path(name).display())), Echo).unwrap();
+        forger
+    });
+    forgers[0].send_to(b"to yourself", path("one")).unwrap();
+    forgers[1].send_to(b"to each other", path("one")).unwrap();
+    turn_until(&mut reactor, |reactor| reactor.statistics().dropped.forbidden == 2);
+    turn_until_quiet(&mut reactor);
+    assert_eq!(reactor.statistics().datagrams_out, 0);
+}
+
+/// A relative name is one in the sender's directory, which isn't ours.
+#[test]
+fn a_unix_sender_with_a_relative_name_gets_no_answer() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = directory.path().join("server");
+    let up = "../".repeat(std::env::current_dir().unwrap().components().count() - 1);
+    let relative = format!("{up}{}", &directory.path().join("client").display().to_string()[1..]);
+    let client = UnixDatagram::bind(relative).unwrap();
+    let mut reactor = reactor(Config::default());
+    reactor.listen(&endpoint(&format!("unixgram://{}", server.display())), Echo).unwrap();
+    client.send_to(b"where am I?", &server).unwrap();
+    turn_until(&mut reactor, |reactor| reactor.statistics().dropped.forbidden == 1);
+    assert_eq!(reactor.statistics().datagrams_out, 0);
+}
+
+/// The rate of this machine holds for Unix senders too, for each name by itself.
+#[test]
+fn unix_senders_have_a_rate_if_asked_for() {
+    let local = Some(Rate { per_second: 1, burst: 2 });
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let mut reactor = reactor(Config { datagram_rate_local: local, ..Config::default() });
+    let at = format!("unixgram://{}", path("server").display());
+    reactor.listen(&endpoint(&at), Echo).unwrap();
+    for (n, name) in (1..).zip(["a", "b", "c", "d"]) {
+        let client = UnixDatagram::bind(path(name)).unwrap();
+        for _ in 0..3 {
+            client.send_to(b"again", path("server")).unwrap();
+        }
+        turn_until(&mut reactor, |reactor| reactor.statistics().datagrams_in == 3 * n);
+    }
+    // All three of a client came in one turn. One in 4,096 pairs of names shares what is left.
+    let statistics = reactor.statistics();
+    assert!((6..=8).contains(&statistics.datagrams_out), "{statistics}");
+    assert_eq!(statistics.dropped.rate, 12 - statistics.datagrams_out);
 }
 
 /// Denied sources get no answer and are counted.

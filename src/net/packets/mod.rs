@@ -20,7 +20,8 @@ mod tests;
 
 pub(crate) use outbox::{Lent, Outbox, send_one};
 pub(crate) use raw::{
-    Inbox, bind_address_no_port, enable_gro, enable_pktinfo, is_readable, offload_supported,
+    Inbox, Message, bind_address_no_port, enable_gro, enable_pktinfo, is_readable,
+    offload_supported,
 };
 
 /// Most messages that one system call receives. At 32 its cost is spread thin enough, and the arena

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use libc::{c_int, msghdr, sockaddr_in, sockaddr_in6, sockaddr_storage, sockaddr_un};
 
-use crate::values::{Address, Local, Peer, UnixName};
+use crate::values::{Address, Cast, Local, Peer, UnixName};
 
 /// The control message that comes with a train.
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -15,6 +15,21 @@ const SEGMENT_SIZE: (c_int, c_int) = (libc::SOL_UDP, libc::UDP_GRO);
 /// No such message exists.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 const SEGMENT_SIZE: (c_int, c_int) = (-1, -1);
+
+/// What the kernel tells of a message besides its sender and its bytes.
+#[derive(Clone, Copy)]
+pub(super) struct Extra {
+    /// How long each of its datagrams is, except the last, if it is a train.
+    pub(super) segment: Option<usize>,
+    pub(super) cast: Cast,
+}
+
+impl Extra {
+    pub(super) const NONE: Extra = Extra { segment: None, cast: Cast::Unicast };
+}
+
+/// Where an answer can leave from, and whether the question was for us alone.
+type Destination = (Option<Local>, Cast);
 
 /// The outside of a message. When sending, it also says which pieces of memory are inside.
 #[derive(Clone)]
@@ -73,26 +88,31 @@ impl Envelope {
         header
     }
 
-    /// What `recvmsg` has written here: the sender, in its place; and the segment size if it is a train.
+    /// What `recvmsg` has written here: the sender, in its place; and the rest.
     #[inline]
-    pub(super) fn read(&self, header: &msghdr, from: &mut Peer) -> Option<usize> {
+    pub(super) fn read(&self, header: &msghdr, from: &mut Peer) -> Extra {
         from.address = self.name.get(header.msg_namelen as usize);
         if header.msg_controllen == 0 {
             from.local = None;
-            return None;
+            return Extra::NONE;
         }
-        let (mut local, mut segment) = (None, None);
+        let (mut v4, mut v6, mut segment) = (None, None, None);
         self.control.each(header.msg_controllen as _, |level, kind, data| match (level, kind) {
             #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
-            (libc::IPPROTO_IP, libc::IP_PKTINFO) => local = local_v4(data),
-            (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => local = local_v6(data),
+            (libc::IPPROTO_IP, libc::IP_PKTINFO) => v4 = destination_v4(data),
+            (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => v6 = destination_v6(data),
             SEGMENT_SIZE => {
                 segment = bytes_at(data, 0).map(|int| c_int::from_ne_bytes(int) as usize);
             }
             _ => {}
         });
+        let (local, cast) = match (v4, v6) {
+            // IPv4 on a socket for both families: IPv4 knows more, and is to be dressed as IPv6.
+            (Some((local, cast)), Some(_)) => (local.map(mapped), cast),
+            (known, None) | (None, known) => known.unwrap_or((None, Cast::Unicast)),
+        };
         from.local = local;
-        segment
+        Extra { segment: segment.filter(|&segment| segment > 0), cast }
     }
 
     fn leave_from(&mut self, local: Local) {
@@ -288,27 +308,44 @@ fn empty_header() -> msghdr {
     unsafe { mem::zeroed() }
 }
 
-/// Linux gives the address to answer from as `ipi_spec_dst`: the one that was asked, or our own if that
-/// was a broadcast. Others leave it empty; there it is `ipi_addr`, which for a broadcast can't be used.
+/// Linux gives two addresses: `ipi_addr` is where it was sent to, `ipi_spec_dst` where to answer from. They
+/// differ if the first is a group's or a network's. Others have only the first; there a broadcast to one
+/// network can't be told.
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
-fn local_v4(data: &[u8]) -> Option<Local> {
-    [offset_of!(libc::in_pktinfo, ipi_spec_dst), offset_of!(libc::in_pktinfo, ipi_addr)]
-        .into_iter()
-        .filter_map(|at| bytes_at::<4>(data, at).map(Ipv4Addr::from))
-        .find(|ip| !ip.is_unspecified() && !ip.is_multicast() && !ip.is_broadcast())
-        .map(|ip| Local { ip: ip.into(), interface: 0 })
+fn destination_v4(data: &[u8]) -> Option<Destination> {
+    let sent_to = Ipv4Addr::from(bytes_at(data, offset_of!(libc::in_pktinfo, ipi_addr))?);
+    let own = Ipv4Addr::from(bytes_at(data, offset_of!(libc::in_pktinfo, ipi_spec_dst))?);
+    let differ = sent_to != own && !sent_to.is_unspecified() && !own.is_unspecified();
+    let cast = match sent_to {
+        ip if ip.is_multicast() => Cast::Multicast,
+        ip if ip.is_broadcast() || differ => Cast::Broadcast,
+        _ => Cast::Unicast,
+    };
+    let can_answer =
+        |ip: &Ipv4Addr| !ip.is_unspecified() && !ip.is_multicast() && !ip.is_broadcast();
+    let ip = [own, sent_to].into_iter().find(can_answer);
+    Some((ip.map(|ip| Local { ip: ip.into(), interface: 0 }), cast))
 }
 
 /// Only a link-local address needs its interface; with another one, routing may choose a better.
-fn local_v6(data: &[u8]) -> Option<Local> {
+fn destination_v6(data: &[u8]) -> Option<Destination> {
     let ip = Ipv6Addr::from(bytes_at::<16>(data, offset_of!(libc::in6_pktinfo, ipi6_addr))?);
     let interface = bytes_at(data, offset_of!(libc::in6_pktinfo, ipi6_ifindex))?;
-    let can_answer = match ip.to_ipv4_mapped() {
-        Some(ip) => !ip.is_multicast() && !ip.is_broadcast(),
-        None => !ip.is_multicast(),
+    let cast = match IpAddr::V6(ip).to_canonical() {
+        ip if ip.is_multicast() => Cast::Multicast,
+        IpAddr::V4(ip) if ip.is_broadcast() => Cast::Broadcast,
+        _ => Cast::Unicast,
     };
     let interface = if ip.is_unicast_link_local() { u32::from_ne_bytes(interface) } else { 0 };
-    can_answer.then_some(Local { ip: IpAddr::V6(ip), interface })
+    let local = Local { ip: IpAddr::V6(ip), interface };
+    Some(((cast == Cast::Unicast).then_some(local), cast))
+}
+
+fn mapped(local: Local) -> Local {
+    match local.ip {
+        IpAddr::V4(ip) => Local { ip: ip.to_ipv6_mapped().into(), ..local },
+        IpAddr::V6(_) => local,
+    }
 }
 
 fn bytes_at<const N: usize>(data: &[u8], at: usize) -> Option<[u8; N]> {
@@ -349,8 +386,8 @@ mod tests {
             let mut envelope = Envelope::new();
             envelope.address(Some(&peer), None, 0..1);
             let mut from = Peer::from(SocketAddr::new(ip, 0));
-            assert_eq!(envelope.read(&envelope.header(&[IoSlice::new(b"")]), &mut from), None);
-            assert_eq!(from, peer);
+            let extra = envelope.read(&envelope.header(&[IoSlice::new(b"")]), &mut from);
+            assert_eq!((extra.segment, extra.cast, from), (None, Cast::Unicast, peer));
         }
     }
 
@@ -362,7 +399,46 @@ mod tests {
         peer.local = Some(Local { ip: "ff02::1".parse().unwrap(), interface: 3 });
         envelope.address(Some(&peer), None, 0..1);
         let mut from = peer;
-        envelope.read(&envelope.header(&[IoSlice::new(b"")]), &mut from);
-        assert_eq!(from.local, None);
+        let extra = envelope.read(&envelope.header(&[IoSlice::new(b"")]), &mut from);
+        assert_eq!((from.local, extra.cast), (None, Cast::Multicast));
+    }
+
+    /// The two addresses of IPv4's packet information differ if many were meant.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[test]
+    fn a_datagram_to_many_is_told_by_its_two_addresses() {
+        let read = |sent_to: &str, own: &str, and_v6: bool| {
+            let mut envelope = Envelope::new();
+            let of = |ip: &str| libc::in_addr {
+                s_addr: u32::from_ne_bytes(ip.parse::<Ipv4Addr>().unwrap().octets()),
+            };
+            let (ipi_addr, ipi_spec_dst) = (of(sent_to), of(own));
+            let info = libc::in_pktinfo { ipi_ifindex: 2, ipi_spec_dst, ipi_addr };
+            envelope.add(libc::IPPROTO_IP, libc::IP_PKTINFO, info);
+            if and_v6 {
+                let ip = sent_to.parse::<Ipv4Addr>().unwrap().to_ipv6_mapped();
+                let info = libc::in6_pktinfo {
+                    ipi6_addr: libc::in6_addr { s6_addr: ip.octets() },
+                    ipi6_ifindex: 2,
+                };
+                envelope.add(libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, info);
+            }
+            envelope.pieces = 0..1;
+            let mut from = Peer::from(SocketAddr::from((Ipv4Addr::LOCALHOST, 9)));
+            let extra = envelope.read(&envelope.header(&[IoSlice::new(b"")]), &mut from);
+            (from.local.map(|local| local.ip.to_string()).unwrap_or_default(), extra.cast)
+        };
+        for (sent_to, own, local, cast) in [
+            ("192.0.2.9", "192.0.2.9", "192.0.2.9", Cast::Unicast),
+            ("192.0.2.9", "0.0.0.0", "192.0.2.9", Cast::Unicast),
+            ("192.0.2.255", "192.0.2.9", "192.0.2.9", Cast::Broadcast),
+            ("255.255.255.255", "192.0.2.9", "192.0.2.9", Cast::Broadcast),
+            ("224.0.0.1", "192.0.2.9", "192.0.2.9", Cast::Multicast),
+            ("224.0.0.1", "0.0.0.0", "", Cast::Multicast),
+        ] {
+            assert_eq!(read(sent_to, own, false), (local.to_string(), cast));
+            let mapped = if local.is_empty() { "" } else { &format!("::ffff:{local}") };
+            assert_eq!(read(sent_to, own, true), (mapped.to_string(), cast));
+        }
     }
 }

@@ -10,17 +10,17 @@ use std::os::fd::BorrowedFd;
 use libc::mmsghdr;
 use libc::{iovec, msghdr};
 
-use super::envelope::{Control, Envelope, Name};
+use super::envelope::{Control, Envelope, Extra, Name};
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 use super::mmsghdr;
 use crate::net::packets::{Lent, SLOT, SLOTS, STRIDE};
-use crate::values::{Buffer, Peer};
+use crate::values::{Buffer, Cast, Peer};
 
 /// A batch of received messages, each in a slot of its own. One serves all sockets of a reactor.
 ///
 /// ```text
 ///   headers[i] ──▶ parts[i] ──▶ arena[i * STRIDE ..]         the bytes
-///       └────────▶ envelopes[i] ──▶ senders[i], segments[i]  who, and what the kernel adds
+///       └────────▶ envelopes[i] ──▶ senders[i], extras[i]    who, and what the kernel adds
 /// ```
 ///
 /// The pointers are set once. After that only what the kernel has overwritten is put right again,
@@ -31,7 +31,7 @@ pub(crate) struct Inbox {
     _parts: Vec<iovec>,
     envelopes: Vec<Envelope>,
     senders: Vec<Peer>,
-    segments: Vec<Option<usize>>,
+    extras: Vec<Extra>,
     arena: Buffer,
     /// How many messages there are.
     received: usize,
@@ -76,7 +76,7 @@ impl Inbox {
             _parts: parts,
             envelopes,
             senders: vec![Peer::from(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))); SLOTS],
-            segments: vec![None; SLOTS],
+            extras: vec![Extra::NONE; SLOTS],
             arena,
             received: 0,
             control: false,
@@ -106,7 +106,7 @@ impl Inbox {
         self.stale = self.received;
         let envelopes = self.envelopes.iter().zip(&self.headers).take(self.received);
         for (i, (envelope, header)) in envelopes.enumerate() {
-            self.segments[i] = envelope.read(&header.msg_hdr, &mut self.senders[i]);
+            self.extras[i] = envelope.read(&header.msg_hdr, &mut self.senders[i]);
         }
         Ok(self.received)
     }
@@ -115,13 +115,16 @@ impl Inbox {
     #[inline]
     pub(crate) fn message(&self, i: usize) -> Message<'_> {
         assert!(i < self.received, "message {i} of {}", self.received);
-        let header = &self.headers[i];
+        let (header, extra) = (&self.headers[i], &self.extras[i]);
+        // Without its last control messages, it might be a train that looks like one datagram.
+        let cut = libc::MSG_TRUNC | if self.control { libc::MSG_CTRUNC } else { 0 };
         let bytes = &self.arena[i * STRIDE..][..header.msg_len as usize];
         Message {
             from: &self.senders[i],
             bytes,
-            segment: self.segments[i].unwrap_or(bytes.len()),
-            truncated: header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
+            segment: extra.segment.unwrap_or(bytes.len()),
+            cast: extra.cast,
+            truncated: header.msg_hdr.msg_flags & cut != 0,
         }
     }
 
@@ -155,7 +158,10 @@ pub(crate) struct Message<'a> {
     pub(crate) bytes: &'a [u8],
     /// How long each datagram of a train is, except that the last may be shorter.
     pub(crate) segment: usize,
-    /// Whether the datagram was longer than a slot; the rest of it is lost.
+    /// Whether others have got it too.
+    pub(crate) cast: Cast,
+    /// Whether the datagram was longer than a slot, or more was told of it than there was room for; the
+    /// rest is lost.
     pub(crate) truncated: bool,
 }
 

@@ -17,7 +17,7 @@ use libc::mmsghdr;
 use super::CHUNK;
 
 pub(super) use envelope::Envelope;
-pub(crate) use inbox::Inbox;
+pub(crate) use inbox::{Inbox, Message};
 
 /// What `sendmmsg` and `recvmmsg` take; where they don't exist, the same for our own loops.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -155,10 +155,15 @@ pub(crate) fn bind_address_no_port(socket: BorrowedFd<'_>) -> io::Result<()> {
     return unsupported(socket);
 }
 
-/// Makes received messages say to which of our addresses they were sent: `Peer::local`.
+/// Makes received messages say to which of our addresses they were sent, and whether to others too:
+/// `Peer::local`, `Message::cast`.
 pub(crate) fn enable_pktinfo(socket: BorrowedFd<'_>, v6: bool) -> io::Result<()> {
     if v6 {
-        return set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1);
+        set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?;
+        // Of IPv4 datagrams on a socket for both families, IPv6's information can't tell broadcasts.
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        set_option(socket, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)?;
+        return Ok(());
     }
     #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
     return set_option(socket, libc::IPPROTO_IP, libc::IP_PKTINFO, 1);
