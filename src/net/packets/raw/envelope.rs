@@ -1,13 +1,15 @@
-//! What goes with a message besides its bytes: an address, and control messages, cmsg(3).
+//! What goes with a message besides its bytes: an address, and control messages.
 
 use std::io::IoSlice;
-use std::mem::{self, offset_of, size_of};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::mem::offset_of;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 
-use libc::{c_int, msghdr, sockaddr_in, sockaddr_in6, sockaddr_storage, sockaddr_un};
+use libc::{c_int, msghdr};
 
-use crate::values::{Address, Cast, Local, Peer, UnixName};
+use super::control::{Control, empty_header};
+use super::name::Name;
+use crate::values::{Cast, Local, Peer};
 
 /// The control message that comes with a train.
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -46,7 +48,7 @@ impl Envelope {
         Envelope {
             name: Name::new(),
             name_length: 0,
-            control: Control { aligned: [], bytes: [0; Control::LENGTH] },
+            control: Control::new(),
             control_length: 0,
             pieces: 0..0,
         }
@@ -153,161 +155,6 @@ impl Envelope {
     }
 }
 
-/// A socket address of any kind.
-#[derive(Clone, Copy)]
-pub(super) union Name {
-    any: sockaddr_storage,
-    v4: sockaddr_in,
-    v6: sockaddr_in6,
-    unix: sockaddr_un,
-}
-
-const NAME_AT: usize = offset_of!(sockaddr_un, sun_path);
-
-// What follows relies on it: each kind of address is whole inside the storage.
-const _: () = assert!(size_of::<Name>() == size_of::<sockaddr_storage>());
-
-impl Name {
-    fn new() -> Name {
-        // SAFETY: socket addresses are integers and arrays of them: zero is a value of theirs.
-        unsafe { mem::zeroed() }
-    }
-
-    /// Returns the length.
-    fn set(&mut self, address: &Address) -> usize {
-        match address {
-            Address::Ip(SocketAddr::V4(address)) => {
-                *self = Name::new();
-                // SAFETY: as in `new`. The field is only written to.
-                let name = unsafe { &mut self.v4 };
-                name.sin_family = libc::AF_INET as _;
-                name.sin_port = address.port().to_be();
-                name.sin_addr.s_addr = u32::from_ne_bytes(address.ip().octets());
-                size_of::<sockaddr_in>()
-            }
-            Address::Ip(SocketAddr::V6(address)) => {
-                *self = Name::new();
-                // SAFETY: as in `new`. The field is only written to.
-                let name = unsafe { &mut self.v6 };
-                name.sin6_family = libc::AF_INET6 as _;
-                name.sin6_port = address.port().to_be();
-                name.sin6_addr.s6_addr = address.ip().octets();
-                name.sin6_flowinfo = address.flowinfo();
-                name.sin6_scope_id = address.scope_id();
-                size_of::<sockaddr_in6>()
-            }
-            Address::Unix(name) => {
-                *self = Name::new();
-                // SAFETY: as in `new`. The field is only written to.
-                let field = unsafe { &mut self.unix };
-                field.sun_family = libc::AF_UNIX as _;
-                for (to, from) in field.sun_path.iter_mut().zip(name.as_bytes()) {
-                    *to = *from as _;
-                }
-                NAME_AT + name.as_bytes().len().min(field.sun_path.len())
-            }
-        }
-    }
-
-    /// The address that the kernel has written, `length` bytes by its own count.
-    #[inline]
-    fn get(&self, length: usize) -> Address {
-        // A Unix socket without a name: nothing at all was written, what is here is from before.
-        if length <= NAME_AT {
-            return Address::Unix(UnixName::new(b"").expect("it is short"));
-        }
-        // SAFETY: every field is made of integers, and every byte has had a value since `new`.
-        match unsafe { self.any.ss_family } as c_int {
-            libc::AF_INET => {
-                // SAFETY: as above.
-                let name = unsafe { &self.v4 };
-                let ip = Ipv4Addr::from(name.sin_addr.s_addr.to_ne_bytes());
-                Address::from(SocketAddr::V4(SocketAddrV4::new(ip, u16::from_be(name.sin_port))))
-            }
-            libc::AF_INET6 => {
-                // SAFETY: as above.
-                let name = unsafe { &self.v6 };
-                let ip = Ipv6Addr::from(name.sin6_addr.s6_addr);
-                Address::from(SocketAddr::V6(SocketAddrV6::new(
-                    ip,
-                    u16::from_be(name.sin6_port),
-                    name.sin6_flowinfo,
-                    name.sin6_scope_id,
-                )))
-            }
-            _ => Address::Unix(self.unix_name(length)),
-        }
-    }
-
-    fn unix_name(&self, length: usize) -> UnixName {
-        // SAFETY: the union has this many bytes, and all have had a value since `new`.
-        let bytes = unsafe { &*(&raw const *self).cast::<[u8; size_of::<Name>()]>() };
-        // The kernel counts a zero behind a path that fills all of `sun_path`.
-        let name = &bytes[NAME_AT..length.min(NAME_AT + UnixName::MAX)];
-        let is_path = name[0] != 0;
-        let end = name.iter().position(|&byte| is_path && byte == 0).unwrap_or(name.len());
-        UnixName::new(&name[..end]).expect("it was cut to what a name can have")
-    }
-}
-
-/// Room for control messages, one behind the other.
-#[repr(C)]
-#[derive(Clone)]
-pub(super) struct Control {
-    aligned: [libc::cmsghdr; 0],
-    bytes: [u8; Control::LENGTH],
-}
-
-impl Control {
-    /// Packet information and a segment size take 64. What else a socket that was made elsewhere may
-    /// have switched on, such as time stamps, comes first, and must not crowd out the segment size:
-    /// without it a train would look like one long datagram.
-    const LENGTH: usize = 256;
-
-    /// Writes one control message at `at`, where the last one ended. Returns how long it is.
-    fn put<T: Copy>(&mut self, at: usize, level: c_int, kind: c_int, data: T) -> usize {
-        let size = size_of::<T>() as libc::c_uint;
-        // SAFETY: these two only calculate.
-        let (space, length) = unsafe { (libc::CMSG_SPACE(size), libc::CMSG_LEN(size)) };
-        let room = &mut self.bytes[at..at + space as usize];
-        let header = room.as_mut_ptr().cast::<libc::cmsghdr>();
-        // SAFETY: `room` holds the header and the data; it is aligned, since `at` is a sum of spaces.
-        unsafe {
-            (*header).cmsg_len = length as _;
-            (*header).cmsg_level = level;
-            (*header).cmsg_type = kind;
-            libc::CMSG_DATA(header).cast::<T>().write_unaligned(data);
-        }
-        space as usize
-    }
-
-    /// Shows each control message in the first `length` bytes: level, type and data.
-    fn each(&self, length: usize, mut see: impl FnMut(c_int, c_int, &[u8])) {
-        let mut header = empty_header();
-        header.msg_control = self.bytes.as_ptr().cast_mut().cast();
-        header.msg_controllen = length.min(Control::LENGTH) as _;
-        // SAFETY: the header points to that many bytes, aligned as control messages are.
-        let mut next = unsafe { libc::CMSG_FIRSTHDR(&header) };
-        while !next.is_null() {
-            // SAFETY: both functions return null or a header that is whole within those bytes.
-            let (message, data) = unsafe { (&*next, libc::CMSG_DATA(next)) };
-            let start = data.addr() - self.bytes.as_ptr().addr();
-            let length: usize = message.cmsg_len as _; // The header's and the data's.
-            let end = next.addr() - self.bytes.as_ptr().addr() + length;
-            if let Some(data) = self.bytes.get(start..end) {
-                see(message.cmsg_level, message.cmsg_type, data);
-            }
-            // SAFETY: as for the first.
-            next = unsafe { libc::CMSG_NXTHDR(&header, next) };
-        }
-    }
-}
-
-fn empty_header() -> msghdr {
-    // SAFETY: a msghdr is integers and raw pointers: zero is a value of theirs.
-    unsafe { mem::zeroed() }
-}
-
 /// Linux gives two addresses: `ipi_addr` is where it was sent to, `ipi_spec_dst` where to answer from. They
 /// differ if the first is a group's or a network's. Others have only the first; there a broadcast to one
 /// network can't be told.
@@ -354,26 +201,9 @@ fn bytes_at<const N: usize>(data: &[u8], at: usize) -> Option<[u8; N]> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::net::SocketAddr;
 
-    /// A path may fill `sun_path`; the kernel then counts a zero behind its end.
-    #[test]
-    fn names_round_trip() {
-        let longest = [b'/'; UnixName::MAX];
-        let mut name = Name::new();
-        for (bytes, extra) in
-            [(&longest[..], 1), (&b"/run/s"[..], 1), (&b"\0a\0b"[..], 0), (&b""[..], 0)]
-        {
-            let address = Address::Unix(UnixName::new(bytes).unwrap());
-            let length = name.set(&address) + extra;
-            assert_eq!(name.get(length), address);
-        }
-        for address in ["127.0.0.1:80", "[fe80::1%7]:53", "[::ffff:1.2.3.4]:9"] {
-            let address = Address::Ip(address.parse().unwrap());
-            let length = name.set(&address);
-            assert_eq!(name.get(length), address);
-        }
-    }
+    use super::*;
 
     /// Where a datagram was sent to is where the answer comes from.
     #[test]

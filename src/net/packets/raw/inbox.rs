@@ -10,9 +10,11 @@ use std::os::fd::BorrowedFd;
 use libc::mmsghdr;
 use libc::{iovec, msghdr};
 
-use super::envelope::{Control, Envelope, Extra, Name};
+use super::control::Control;
+use super::envelope::{Envelope, Extra};
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 use super::mmsghdr;
+use super::name::Name;
 use crate::net::packets::{Lent, SLOT, SLOTS, STRIDE};
 use crate::values::{Buffer, Cast, Peer};
 
@@ -23,7 +25,8 @@ use crate::values::{Buffer, Cast, Peer};
 ///       └────────▶ envelopes[i] ──▶ senders[i], extras[i]    who, and what the kernel adds
 /// ```
 ///
-/// The pointers are set once. After that only what the kernel has overwritten is put right again,
+/// The pointers are set once, each made of the raw beginning of its vector. From then on only the kernel
+/// writes there: a `&mut` to any of it would end them. Of the headers only what the kernel has overwritten is put right again,
 /// for as many headers as it has used: a batch of one pays for one.
 pub(crate) struct Inbox {
     headers: Vec<mmsghdr>,
@@ -50,9 +53,10 @@ impl Inbox {
     pub(crate) fn new() -> Inbox {
         let mut arena = Buffer::new(SLOTS * STRIDE); // Zero pages from the kernel, not yet touched.
         let mut envelopes = vec![Envelope::new(); SLOTS];
+        let base = arena.base();
         let slot = |i| iovec {
             // `wrapping_add`, being safe, stays within the arena as `i` is less than SLOTS.
-            iov_base: arena.as_mut_ptr().wrapping_add(i * STRIDE).cast(),
+            iov_base: base.wrapping_add(i * STRIDE).cast(),
             iov_len: SLOT,
         };
         let mut parts: Vec<iovec> = (0..SLOTS).map(slot).collect();
@@ -97,12 +101,22 @@ impl Inbox {
         most: usize,
         control: bool,
     ) -> io::Result<usize> {
+        // SAFETY: what `receive_by` promises is all that this needs.
+        self.receive_by(most, control, |headers| unsafe { super::receive(socket, headers) })
+    }
+
+    /// The same by another call than the system's. The headers that it is given point into the vectors of
+    /// this inbox, at places and for lengths that [`new`](Inbox::new) took from them; none of them has
+    /// changed its size, and all of them are borrowed by us.
+    pub(super) fn receive_by(
+        &mut self,
+        most: usize,
+        control: bool,
+        receive: impl FnOnce(&mut [mmsghdr]) -> io::Result<usize>,
+    ) -> io::Result<usize> {
         self.received = 0;
         self.freshen(control);
-        let headers = &mut self.headers[..most.clamp(1, SLOTS)];
-        // SAFETY: the headers point into the vectors of this inbox, at places and for lengths that
-        // `new` took from them; none of them has changed its size, and all of them are borrowed by us.
-        self.received = unsafe { super::receive(socket, headers) }?;
+        self.received = receive(&mut self.headers[..most.clamp(1, SLOTS)])?;
         self.stale = self.received;
         let envelopes = self.envelopes.iter().zip(&self.headers).take(self.received);
         for (i, (envelope, header)) in envelopes.enumerate() {

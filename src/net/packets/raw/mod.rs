@@ -1,8 +1,12 @@
 //! The one place with `unsafe` code: the system calls, and the C structures that they read and fill.
 //! What it offers is safe to use.
 
+mod control;
 mod envelope;
 mod inbox;
+mod name;
+#[cfg(test)]
+mod played;
 
 use std::io::{self, IoSlice};
 use std::mem::{self, MaybeUninit};
@@ -18,6 +22,8 @@ use super::CHUNK;
 
 pub(super) use envelope::Envelope;
 pub(crate) use inbox::{Inbox, Message};
+#[cfg(test)]
+pub(super) use played::Played;
 
 /// What `sendmmsg` and `recvmmsg` take; where they don't exist, the same for our own loops.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -35,16 +41,26 @@ pub(super) fn send(
     envelopes: &[Envelope],
     parts: &[IoSlice<'_>],
 ) -> io::Result<usize> {
+    // SAFETY: what `send_by` promises is all that this needs.
+    send_by(envelopes, parts, |headers, count| unsafe { send_headers(socket, headers, count) })
+}
+
+/// The same by another call than the system's. It is given so many headers, all of which have been written,
+/// at least one. They point into `envelopes` and `parts`, which are borrowed until after the call, for
+/// lengths that were taken from them, and each has a piece; sending only reads there, although the C
+/// types say `*mut`.
+fn send_by(
+    envelopes: &[Envelope],
+    parts: &[IoSlice<'_>],
+    send: impl FnOnce(*mut mmsghdr, usize) -> io::Result<usize>,
+) -> io::Result<usize> {
     assert!(!envelopes.is_empty());
     let mut headers = [const { MaybeUninit::<mmsghdr>::uninit() }; CHUNK];
     let headers = &mut headers[..envelopes.len()];
     for (header, envelope) in headers.iter_mut().zip(envelopes) {
         header.write(mmsghdr { msg_hdr: envelope.header(parts), msg_len: 0 });
     }
-    // SAFETY: all of these headers have been written just now. They point into `envelopes` and `parts`,
-    // which are borrowed until after the call, for lengths that were taken from them, and each has a
-    // piece; sending only reads there, although the C types say `*mut`.
-    unsafe { send_headers(socket, headers.as_mut_ptr().cast(), headers.len()) }
+    send(headers.as_mut_ptr().cast(), headers.len())
 }
 
 /// # Safety
