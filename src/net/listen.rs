@@ -61,7 +61,7 @@ pub(super) fn listen(core: &mut Core, service: ServiceId, endpoint: &Endpoint) -
 fn prepare_datagrams(socket: &Socket, core: &Core) -> io::Result<Address> {
     let address = local_address(socket.as_fd())?;
     let Address::Ip(mut bound) = address else { return Ok(address) };
-    if bound.ip().is_unspecified() {
+    if bound.ip().to_canonical().is_unspecified() {
         enable_pktinfo(socket.as_fd(), bound.is_ipv6())?;
     } else if is_group(bound)? {
         if !core.config.multicast {

@@ -135,7 +135,7 @@ fn loopback_has_a_rate_only_if_asked_for() {
 /// switched on.
 #[test]
 fn what_was_sent_to_a_group_gets_no_answer() {
-    for at in ["udp://0.0.0.0:0", "udp://[::]:0"] {
+    for at in ["udp://0.0.0.0:0", "udp://[::]:0", "udp://[::ffff:0.0.0.0]:0"] {
         if at.contains("::") && UdpSocket::bind("[::]:0").is_err() {
             eprintln!("skipped: no IPv6 here");
             continue;
@@ -146,9 +146,9 @@ fn what_was_sent_to_a_group_gets_no_answer() {
             client.set_broadcast(true).unwrap();
             SockRef::from(&client).set_multicast_if_v4(&Ipv4Addr::LOCALHOST).unwrap();
             // The last group is one whose packets stay on their host.
-            let (client_v6, second) = match at.contains("::") {
+            let (client_v6, second) = match at == "udp://[::]:0" {
                 true => (Some(udp("[::]:0", None)), "ff01::1"),
-                false => (None, "224.0.0.1"),
+                false => (None, if at.contains("::") { "127.255.255.255" } else { "224.0.0.1" }),
             };
             let second = (client_v6.as_ref().unwrap_or(&client), second);
             let groups = [(&client, "127.255.255.255"), second];

@@ -170,10 +170,10 @@ struct Limits {
     /// spreads the ports of a source over the workers
     #[arg(long, value_name = "N", value_parser = count, default_value = "10k")]
     datagram_rate: u64,
-    /// The same for loopback, and for each name of a Unix datagram socket; against those on this machine
-    /// who may forge their address [default: no limit]
-    #[arg(long, value_name = "N", value_parser = positive)]
-    datagram_rate_local: Option<u64>,
+    /// The same for loopback, and for each name of a Unix datagram socket: against those on this machine
+    /// who can forge their address; 0: no limit
+    #[arg(long, value_name = "N", value_parser = count, default_value = "0")]
+    datagram_rate_local: u64,
     /// Answer datagrams sent to multicast and broadcast addresses too
     #[arg(long)]
     multicast: bool,
@@ -217,7 +217,8 @@ impl Args {
             deny: limits.deny.clone(),
             low_ports: limits.low_ports,
             multicast: limits.multicast,
-            datagram_rate_local: limits.datagram_rate_local.map(rate),
+            datagram_rate_local: (limits.datagram_rate_local > 0)
+                .then(|| rate(limits.datagram_rate_local)),
             datagram_rate: (limits.datagram_rate > 0).then(|| rate(limits.datagram_rate)),
             offload: !limits.no_offload,
             spin: self.spin.unwrap_or_default(),
