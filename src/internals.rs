@@ -3,13 +3,13 @@
 use std::io::{self, Read, Write};
 
 use crate::machines::{Connection, Latch, Step, Stream};
-use crate::values::{Config, Pool};
+use crate::values::{Account, Config};
 
 /// The connection machine and what a reactor would have around it, echoing on any stream.
 pub struct EchoMachine<S> {
     connection: Connection<Plain<S>>,
     config: Config,
-    pool: Pool,
+    account: Account,
     buffer: Vec<u8>,
 }
 
@@ -22,7 +22,7 @@ impl<S: Read + Write> EchoMachine<S> {
         let config = Config::default();
         EchoMachine {
             connection: Connection::new(Plain(stream)),
-            pool: Pool::new(config.kept_total),
+            account: Account::new(config.kept_total),
             buffer: vec![0; config.input_limit + config.read_buffer],
             config,
         }
@@ -32,11 +32,16 @@ impl<S: Read + Write> EchoMachine<S> {
     pub fn event(&mut self, readable: bool, writable: bool) {
         self.connection.latch(Latch { readable, writable, read_on: false });
         loop {
-            match self.connection.advance(&mut self.buffer, &self.config, &mut self.pool) {
+            match self.connection.advance(&mut self.buffer, &self.config, &mut self.account) {
                 Step::Show { bytes, .. } => {
                     let input = &self.buffer[..bytes];
-                    let taken = self.connection.send(input, &self.config, &mut self.pool);
-                    self.connection.keep(&input[taken..], taken, &self.config, &mut self.pool);
+                    let taken = self.connection.send(input, &self.config, &mut self.account);
+                    self.connection.keep(&input[taken..], taken, &self.config, &mut self.account);
+                }
+                Step::Again(input) => {
+                    let taken =
+                        self.connection.send(input.as_slice(), &self.config, &mut self.account);
+                    self.connection.put_back(input, taken, &self.config, &mut self.account);
                 }
                 Step::Refilled | Step::Discarded(_) => {}
                 Step::Wait | Step::Ended { .. } | Step::Gone(_) => return,
@@ -69,5 +74,9 @@ impl<S: Write> Write for Plain<S> {
 impl<S: Read + Write> Stream for Plain<S> {
     fn shut_write(&mut self) -> io::Result<bool> {
         Ok(false)
+    }
+
+    fn short_read_drains(&self) -> bool {
+        true
     }
 }

@@ -68,7 +68,7 @@ pub use machines::{
     DatagramPolicy, DatagramRefusal, Frame, Frames, Half, Header, Line, Lines, Timers, TokenBucket,
     Width,
 };
-pub use net::{Context, Handle, Reactor, Service, Stop};
+pub use net::{Context, Handle, HandleError, Reactor, Service, Stop};
 pub use services::{Echo, Pong};
 pub use values::{
     Address, ByteQueue, Cast, Cause, Closed, Config, Dropped, Endpoint, EndpointError, Error, Id,

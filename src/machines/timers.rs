@@ -98,6 +98,11 @@ impl<T> Timers<T> {
         true
     }
 
+    /// Whether the timer will come due, once more at least.
+    pub fn is_set(&self, id: TimerId) -> bool {
+        self.find(id).is_some()
+    }
+
     /// When the next timer comes due; `None` if none is set.
     pub fn next(&self) -> Option<Instant> {
         self.queue.first().map(|&(at, ..)| at)

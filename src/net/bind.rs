@@ -10,7 +10,6 @@ use std::time::Duration;
 use socket2::{SockAddr, Socket, Type};
 
 use super::socket::{internet_socket, unix_address, unix_socket};
-use super::table::ListenerSocket;
 use crate::values::{Config, Endpoint, START_WAIT, UnixName};
 
 /// A bound socket, and the file that goes with it if it has one.
@@ -148,28 +147,4 @@ fn somebody_answers(address: &SockAddr) -> bool {
         other => other,
     };
     !answer.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
-}
-
-/// From here on clients that come anew are not taken in, so that none of them is accepted by the
-/// kernel, and then reset with the listener. Those that are in the backlog can still be served. Only
-/// Linux has this; elsewhere the gap stays open for an instant.
-pub(super) fn stop_admitting(listener: &ListenerSocket) {
-    #[cfg(target_os = "linux")]
-    {
-        let listening = socket2::SockRef::from(listener);
-        let stopped = match listener {
-            // They get no answer, try again, and find nobody. One instruction of the classic packet
-            // filter: return 0, keep nothing of the packet.
-            ListenerSocket::Tcp(_) => {
-                listening.attach_filter(&[socket2::SockFilter::new(libc::BPF_RET as u16, 0, 0, 0)])
-            }
-            // They are refused.
-            ListenerSocket::Unix(_) => listening.shutdown(std::net::Shutdown::Read),
-        };
-        if let Err(error) = stopped {
-            log::debug!("cannot close the backlog: {error}");
-        }
-    }
-    #[cfg(not(target_os = "linux"))]
-    let _ = listener;
 }

@@ -4,10 +4,11 @@ use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use super::core::{Core, Due, Going, later};
+use super::core::Core;
 use super::datagrams::Asked;
-use super::packets::Lent;
+use super::packets::{Lent, unread};
 use super::socket::local_address;
+use super::stop::Going;
 use super::table::{Source, StreamSource};
 use crate::machines::on_the_wire;
 use crate::values::{Address, Cause, Config, Id, Peer, ServiceId, Statistics, TimerId};
@@ -15,8 +16,9 @@ use crate::values::{Address, Cause, Config, Id, Peer, ServiceId, Statistics, Tim
 /// How [`Context::stop`] stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// Serves what has arrived, the backlog included, then says goodbye to everybody. Takes up to
-    /// [`Config::linger`] beyond the last byte that moves.
+    /// Serves what has arrived, the backlog included, then says goodbye to everybody. Whoever is owed
+    /// nothing goes at once; the others may take up to [`Config::linger`] beyond the last byte that
+    /// moves, and all together [`Config::stop_timeout`].
     Gracefully,
     /// Closes everything as it is.
     AtOnce,
@@ -61,12 +63,13 @@ impl Context<'_> {
     /// [`Config::output_limit`]. Returns how many bytes were taken, from the front. If that is less
     /// than all, [`Service::refilled`](crate::Service::refilled) tells when to go on.
     ///
+    /// What is sent to a connection that is still being made is kept, and leaves once it is there.
+    ///
     /// On a connected datagram socket it sends one datagram, or nothing.
     #[inline]
     pub fn send(&mut self, bytes: &[u8]) -> usize {
         match self.core.send(self.id, bytes, false) {
             Some(taken) => {
-                self.core.statistics.bytes_out += taken as u64;
                 self.core.statistics.messages_out += u64::from(taken > 0);
                 if log::log_enabled!(log::Level::Trace) {
                     let (id, length, left) = (self.id, bytes.len(), self.queued());
@@ -83,7 +86,6 @@ impl Context<'_> {
     pub fn send_all(&mut self, bytes: &[u8]) -> bool {
         let sent = self.core.send(self.id, bytes, true);
         if sent.is_some() {
-            self.core.statistics.bytes_out += bytes.len() as u64;
             self.core.statistics.messages_out += u64::from(!bytes.is_empty());
             log::trace!("{} sent {} bytes", self.id, bytes.len());
         }
@@ -94,15 +96,31 @@ impl Context<'_> {
     /// connection that has gone or is closing.
     pub fn room(&mut self) -> usize {
         let core = &mut *self.core;
-        let Some(stream) = core.table.stream(self.id) else { return 0 };
-        let room = stream.connection.room(&core.config, &core.pool);
-        room.saturating_sub(stream.gathered.into())
+        let Some(entry) = core.table.get(self.id) else { return 0 };
+        match &entry.source {
+            Source::Stream(stream) => {
+                let room = stream.connection.room(&core.config, &core.account);
+                room.saturating_sub(stream.gathered.into())
+            }
+            Source::Dial(dial) => dial.connection.room(&core.config, &core.account),
+            Source::Listener(_) | Source::Datagram(_) => 0,
+        }
     }
 
     /// How many bytes are kept, because the kernel doesn't take them yet.
     pub fn queued(&mut self) -> usize {
-        let stream = self.core.table.stream(self.id);
-        stream.map_or(0, |stream| stream.connection.queued() + usize::from(stream.gathered))
+        match self.core.table.get(self.id).map(|entry| &entry.source) {
+            Some(Source::Stream(it)) => it.connection.queued() + usize::from(it.gathered),
+            Some(Source::Dial(dial)) => dial.connection.queued(),
+            _ => 0,
+        }
+    }
+
+    /// How many bytes have arrived that the service has not taken: those that it was shown, and those
+    /// that nobody has read yet, if the system can tell (`FIONREAD`, tcp(7)).
+    pub fn unread(&mut self) -> usize {
+        let Some(stream) = self.core.table.stream(self.id) else { return 0 };
+        stream.connection.unread() + unread(stream.connection.stream()).unwrap_or(0)
     }
 
     /// Asks for [`Service::refilled`](crate::Service::refilled) when everything that is kept has
@@ -116,7 +134,7 @@ impl Context<'_> {
         if self.core.table.stream(self.id).is_some_and(|stream| stream.gathered > 0) {
             self.core.write_gathered(); // Only the kernel knows whether it will have to be kept.
         }
-        self.core.table.stream(self.id).is_some_and(|stream| stream.connection.await_room())
+        self.core.table.connection(self.id).is_some_and(|connection| connection.await_room())
     }
 
     /// Sends a datagram to anybody, from this datagram socket. `false`: it was dropped, and counted.
@@ -204,13 +222,15 @@ impl Context<'_> {
         let core = &mut *self.core;
         match core.table.get_mut(self.id).map(|entry| &mut entry.source) {
             Some(Source::Stream(stream)) => {
-                let stopped = core.going == Going::Draining && cause.is_none();
+                let stopped = core.stopping.is_draining() && cause.is_none();
                 let cause = if stopped { Some(Cause::Stopped) } else { cause };
-                stream.connection.close(cause, &mut core.pool);
+                stream.connection.close(cause, &mut core.account);
                 core.schedule(self.id);
             }
             Some(Source::Dial(dial)) => {
-                dial.abandoned = true;
+                // What was sent to it is delivered, if it can be.
+                dial.abandoned |= dial.connection.queued() == 0;
+                dial.connection.close(cause, &mut core.account);
                 core.schedule(self.id);
             }
             Some(Source::Datagram(datagram)) if core.lent && core.outbox_of == self.id => {
@@ -223,21 +243,27 @@ impl Context<'_> {
         }
     }
 
-    /// Ends the connection at once, whatever is kept: the peer sees a reset if anything was unread.
+    /// Ends the connection at once, whatever is kept: a TCP peer sees a reset if any of it was lost, or
+    /// anything was unread.
     pub fn abort(&mut self) {
-        if let Some(stream) = self.core.table.stream(self.id) {
-            stream.connection.fail(Cause::Closed, &mut self.core.pool);
-            self.core.schedule(self.id);
-        } else {
-            self.close();
+        let core = &mut *self.core;
+        let cause = if core.stopping.is_draining() { Cause::Stopped } else { Cause::Closed };
+        match core.table.get_mut(self.id).map(|entry| &mut entry.source) {
+            Some(Source::Stream(stream)) => stream.abort(cause, &mut core.account),
+            Some(Source::Dial(dial)) => {
+                dial.connection.fail(cause, &mut core.account);
+                dial.abandoned = true;
+            }
+            _ => return self.close(),
         }
+        core.schedule(self.id);
     }
 
     /// Ends our own direction, a half-close: sends what is kept, then says so to the peer. What it
     /// sends is still shown.
     pub fn finish(&mut self) {
-        if let Some(stream) = self.core.table.stream(self.id) {
-            stream.connection.finish();
+        if let Some(connection) = self.core.table.connection(self.id) {
+            connection.finish();
             self.core.schedule(self.id);
         }
     }
@@ -245,19 +271,31 @@ impl Context<'_> {
     /// Shows the service nothing more of this connection before [`resume`](Context::resume). Nothing
     /// is read meanwhile, so the sender is slowed down.
     pub fn pause(&mut self) {
-        if let Some(stream) = self.core.table.stream(self.id) {
-            stream.connection.pause();
+        if let Some(connection) = self.core.table.connection(self.id) {
+            connection.pause();
         }
+    }
+
+    /// Whether a [`pause`](Context::pause) goes on.
+    pub fn is_paused(&mut self) -> bool {
+        self.core.table.connection(self.id).is_some_and(|connection| connection.is_paused())
     }
 
     /// Ends a pause, if there is one, and shows the service again what it has not taken. So a service
     /// that is busy with one message can leave the next one where it is, without a pause, and is still
     /// told when the peer leaves.
     pub fn resume(&mut self) {
-        if let Some(stream) = self.core.table.stream(self.id) {
-            stream.connection.resume();
+        if let Some(connection) = self.core.table.connection(self.id) {
+            connection.resume();
             self.core.schedule(self.id);
         }
+    }
+
+    /// How long this connection may stay with no byte moving, whatever
+    /// [`Config::idle_timeout`] says; `None`: for as long as it likes. Counts from the last byte.
+    /// Adopted descriptors and what is in the background have no idle timeout but this one.
+    pub fn set_idle_timeout(&mut self, limit: Option<Duration>) {
+        self.core.set_idle_timeout(self.id, limit);
     }
 }
 
@@ -265,27 +303,27 @@ impl Context<'_> {
 impl Context<'_> {
     /// The time at which this turn began: read once, and the same for all in it.
     pub fn now(&self) -> Instant {
-        self.core.now
+        self.core.clock.now()
     }
 
     /// Sets a timer for this service: [`Service::timer`](crate::Service::timer) is called once, not
     /// before `delay` from the beginning of this turn, for the source of this context, even if that
     /// has gone by then.
     pub fn after(&mut self, delay: Duration) -> TimerId {
-        let at = later(self.core.now, delay.max(Duration::from_nanos(1)));
-        self.core.timers.once(at, Due::Service(self.service, self.id))
+        let at = self.core.clock.later(delay.max(Duration::from_nanos(1)));
+        self.core.set_timer(at, None, self.service, self.id)
     }
 
     /// The same again and again. When the loop was late, missed ones are left out. At least 1 ms.
     pub fn every(&mut self, period: Duration) -> TimerId {
         let period = period.max(Duration::from_millis(1));
-        let first = later(self.core.now, period);
-        self.core.timers.every(first, period, Due::Service(self.service, self.id))
+        let first = self.core.clock.later(period);
+        self.core.set_timer(first, Some(period), self.service, self.id)
     }
 
     /// Cancels a timer. `false`: it has fired, or was cancelled before.
     pub fn cancel(&mut self, timer: TimerId) -> bool {
-        self.core.timers.cancel(timer).is_some()
+        self.core.cancel_timer(timer)
     }
 
     /// Stops the loop. The second time, or at once, without any ceremony.
@@ -295,7 +333,7 @@ impl Context<'_> {
 
     /// Whether the reactor has been asked to stop.
     pub fn is_stopping(&self) -> bool {
-        self.core.going != Going::On
+        self.core.stopping.going() != Going::On
     }
 
     /// What the reactor has done so far.

@@ -8,13 +8,15 @@ use std::{io, mem};
 
 use mio::Poll;
 
+use super::clock::Clock;
 use super::outgoing::Outgoing;
 use super::packets::{Lent, Outbox};
-use super::service::Service;
+use super::roster::Roster;
 use super::socket::StreamSocket;
+use super::stop::{Going, Stopping};
 use super::table::{Entry, Origin, Phase, Polled, Source, StreamSource, Table};
 use crate::machines::{Connection, DatagramPolicy, Latch, Timers, TokenBucket};
-use crate::values::{Config, Id, LOG_INTERVAL, Pool, ServiceId, Statistics};
+use crate::values::{Account, Config, Id, LOG_INTERVAL, ServiceId, Statistics};
 
 /// What a timer is for.
 #[derive(Clone, Copy, Debug)]
@@ -29,19 +31,10 @@ pub(super) enum Due {
     DialTimeout(Id),
     /// An outgoing connection may try again.
     DialRetry(Id),
-}
-
-/// Whether the reactor goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Going {
-    On,
-    /// Asked to stop gracefully, not yet begun.
-    Asked,
-    /// Stopping: no new sources.
-    Draining,
-    /// Asked to stop at once.
-    AtOnce,
-    Stopped,
+    /// Something may have happened that no event tells of.
+    StopCheck,
+    /// The stop has taken too long.
+    StopTimeout,
 }
 
 /// Everything but the services.
@@ -52,29 +45,21 @@ pub(super) struct Core {
     /// Sources that can move, in the order of their turns.
     pub(super) runnable: Vec<Id>,
     pub(super) timers: Timers<Due>,
-    pub(super) pool: Pool,
+    pub(super) account: Account,
     pub(super) statistics: Statistics,
-    /// The time when this turn began.
-    pub(super) now: Instant,
-    /// When the reactor was made.
-    start: Instant,
-    /// Milliseconds from then to now, modulo 50 days: good for differences.
-    pub(super) tick: u32,
-    pub(super) going: Going,
-    /// What each connection may still bring in once the reactor is stopping: as much as its receive
-    /// buffer can have held by then.
-    pub(super) allowance: HashMap<Id, usize>,
-    /// Services that were added while others were called.
-    pub(super) arrivals: Vec<Box<dyn Service>>,
-    pub(super) services: u32,
+    pub(super) clock: Clock,
+    pub(super) stopping: Stopping,
+    pub(super) roster: Roster,
     /// Listeners that wait for something.
     pub(super) parked: Vec<Id>,
-    /// Streams that a graceful stop doesn't wait for.
+    /// Sources that a graceful stop doesn't wait for.
     pub(super) background: usize,
     /// Accepted connections now.
     pub(super) accepted: usize,
     /// The same by source address, if that is limited.
     pub(super) by_source: HashMap<IpAddr, u32>,
+    /// Connections with an idle timeout of their own.
+    pub(super) idle_timeouts: HashMap<Id, Option<Duration>>,
     pub(super) accept_bucket: Option<TokenBucket>,
     pub(super) accept_log: Throttle,
     /// Whom bound datagram sockets answer.
@@ -93,26 +78,22 @@ pub(super) struct Core {
 
 impl Core {
     pub(super) fn new(config: Config) -> io::Result<Core> {
-        let now = Instant::now();
+        let clock = Clock::new();
         Ok(Core {
             poll: Poll::new()?,
             table: Table::default(),
             runnable: Vec::new(),
             timers: Timers::new(),
-            pool: Pool::new(config.kept_total),
+            account: Account::new(config.kept_total),
             statistics: Statistics::default(),
-            now,
-            start: now,
-            tick: 0,
-            going: Going::On,
-            allowance: HashMap::new(),
-            arrivals: Vec::new(),
-            services: 1, // Nobody, who is there from the beginning.
+            stopping: Stopping::default(),
+            roster: Roster::default(),
             parked: Vec::new(),
             background: 0,
             accepted: 0,
             by_source: HashMap::new(),
-            accept_bucket: config.accept_rate.map(|rate| TokenBucket::new(rate, now)),
+            idle_timeouts: HashMap::new(),
+            accept_bucket: config.accept_rate.map(|rate| TokenBucket::new(rate, clock.now())),
             accept_log: Throttle::default(),
             policy: DatagramPolicy::new(&config),
             datagram_log: Throttle::default(),
@@ -121,29 +102,16 @@ impl Core {
             outbox: Outbox::new(),
             outbox_of: Id::NONE,
             lent: false,
+            clock,
             config,
         })
     }
 
-    /// Names a service that is on its way to the other half.
-    pub(super) fn add_service(&mut self, service: Box<dyn Service>) -> ServiceId {
-        self.arrivals.push(service);
-        self.services += 1;
-        ServiceId(self.services - 1)
-    }
-
-    /// Drops the service that was added last, before anything has named it.
-    pub(super) fn withdraw_service(&mut self, service: ServiceId) {
-        assert!(service.0 + 1 == self.services && !self.arrivals.is_empty());
-        self.services -= 1;
-        self.arrivals.pop();
-    }
-
-    /// Reads the clock, which is done once a turn.
-    pub(super) fn read_clock(&mut self) {
-        self.now = Instant::now();
-        let since = self.now.duration_since(self.start);
-        self.tick = (since.as_secs() as u32).wrapping_mul(1000).wrapping_add(since.subsec_millis());
+    /// Whether there is something to do without an event. The wait of a turn and the timeout that a host
+    /// is told both ask this, so neither can forget anything.
+    #[inline]
+    pub(super) fn has_work(&self) -> bool {
+        !self.runnable.is_empty() || self.outbox_of != Id::NONE || self.has_to_stop()
     }
 
     /// Puts the source into the queue of those that can move.
@@ -184,7 +152,7 @@ impl Core {
         origin: Origin,
     ) -> StreamSource {
         connection.latch(Latch { writable: true, ..Latch::default() });
-        let (active, phase) = (self.tick, Phase::Serving);
+        let (active, phase) = (self.clock.tick(), Phase::Serving);
         let polled = match connection.stream() {
             StreamSocket::Unix(_) if origin == Origin::Accepted => Polled::Input,
             _ => Polled::Both,
@@ -193,34 +161,40 @@ impl Core {
         StreamSource { connection, peer, active, phase, origin, gathered, polled, timer }
     }
 
-    /// Counts a stream that has just come about, and watches over its idleness.
+    /// Counts a stream that has just come about, and watches over its idleness; or over its end, if
+    /// the reactor is stopping already.
     pub(super) fn opened(&mut self, id: Id) {
-        let is_connection = self.table.stream(id).is_some_and(|it| it.origin.is_connection());
-        self.statistics.open += u64::from(is_connection);
-        if is_connection && let Some(limit) = self.config.idle_timeout {
+        let in_background = self.table.get(id).is_some_and(|entry| entry.is_background);
+        self.statistics.open += u64::from(!in_background);
+        if let Some(limit) = self.idle_timeout(id) {
             self.arm(id, limit);
         }
-    }
-
-    /// Sets the one deadline of a stream.
-    pub(super) fn arm(&mut self, id: Id, after: Duration) {
-        let at = later(self.now, after);
-        let Some(stream) = self.table.stream(id) else { return };
-        match stream.timer {
-            Some(timer) if self.timers.reset(timer, at) => {}
-            _ => stream.timer = Some(self.timers.once(at, Due::Deadline(id))),
+        if self.stopping.is_draining() {
+            self.drain(id);
         }
     }
 
-    /// Moves a stream to its next phase, in which the linger deadline counts anew.
-    pub(super) fn enter(&mut self, id: Id, phase: Phase) {
-        let tick = self.tick;
-        if let Some(stream) = self.table.stream(id)
-            && stream.phase < phase
-        {
-            stream.phase = phase;
-            stream.active = tick;
-            self.arm(id, self.config.linger);
+    /// Puts a source into the background.
+    pub(super) fn put_in_background(&mut self, id: Id) {
+        let Some(entry) = self.table.get_mut(id).filter(|entry| !entry.is_background) else {
+            return;
+        };
+        entry.is_background = true;
+        self.background += 1;
+        let Source::Stream(stream) = &mut entry.source else { return };
+        let timer = stream.timer.take();
+        if stream.phase < Phase::Closing {
+            stream.phase = Phase::Serving;
+        }
+        let accepted = (stream.origin == Origin::Accepted).then_some(stream.peer);
+        self.stopping.forget(id);
+        self.statistics.open -= 1; // From here on it isn't counted as a connection.
+        timer.map(|timer| self.timers.cancel(timer));
+        if let Some(peer) = accepted {
+            self.uncount(peer);
+        }
+        if let Some(Some(limit)) = self.idle_timeouts.get(&id).copied() {
+            self.arm(id, limit);
         }
     }
 
@@ -230,20 +204,32 @@ impl Core {
             self.flush_outbox(Lent::default()); // What it has gathered leaves before it goes.
         }
         let mut entry = self.table.remove(id)?;
+        let in_background = entry.is_background;
+        self.background -= usize::from(in_background);
         match &mut entry.source {
-            Source::Stream(stream) => self.forget_stream(id, stream),
+            Source::Stream(stream) => self.forget_stream(stream, in_background),
             Source::Dial(dial) => {
+                dial.connection.drop_kept(&mut self.account);
                 dial.timeout.map(|timeout| self.timers.cancel(timeout));
             }
             Source::Listener(listener) => {
                 listener.retry.map(|retry| self.timers.cancel(retry));
+                if listener.is_adopted {
+                    self.deregister(&listener.socket);
+                }
             }
             Source::Datagram(datagram) => {
+                if datagram.is_adopted {
+                    self.deregister(&datagram.socket);
+                }
                 if let Some(bound) = &datagram.bound {
                     self.policy.gone(bound);
                 }
             }
         }
+        self.stopping.forget(id);
+        self.idle_timeouts.remove(&id);
+        self.roster.leave(entry.service);
         // Whoever waits for a descriptor or a place may find one now.
         for listener in mem::take(&mut self.parked) {
             self.unpark(listener);
@@ -260,28 +246,24 @@ impl Core {
         }
     }
 
-    fn forget_stream(&mut self, id: Id, stream: &mut StreamSource) {
-        stream.connection.drop_kept(&mut self.pool);
+    fn forget_stream(&mut self, stream: &mut StreamSource, in_background: bool) {
+        stream.connection.drop_kept(&mut self.account);
         stream.timer.map(|timer| self.timers.cancel(timer));
-        self.statistics.open -= u64::from(stream.origin.is_connection());
-        if self.going == Going::Draining {
-            self.allowance.remove(&id);
-        }
+        self.statistics.open -= u64::from(!in_background);
         match stream.origin {
-            Origin::Accepted => {
-                self.accepted -= 1;
-                if self.config.connections_per_source.is_some()
-                    && let Some(peer) = stream.peer
-                {
-                    self.leave(peer.ip());
-                }
-            }
-            Origin::Connected => {}
+            Origin::Accepted if !in_background => self.uncount(stream.peer),
+            Origin::Accepted | Origin::Connected => {}
             Origin::Adopted => self.deregister(stream.connection.stream()),
-            Origin::Background => {
-                self.background -= 1;
-                self.deregister(stream.connection.stream());
-            }
+        }
+    }
+
+    /// One accepted connection less.
+    fn uncount(&mut self, peer: Option<SocketAddr>) {
+        self.accepted -= 1;
+        if self.config.connections_per_source.is_some()
+            && let Some(peer) = peer
+        {
+            self.leave(peer.ip());
         }
     }
 
@@ -319,17 +301,38 @@ impl Core {
     /// A snapshot of what was counted.
     pub(super) fn statistics(&self) -> Statistics {
         Statistics {
-            kept: self.pool.used() as u64,
-            kept_most: self.pool.most() as u64,
+            bytes_in: self.account.received(),
+            bytes_out: self.account.sent(),
+            kept: self.account.kept() as u64,
+            kept_most: self.account.most() as u64,
             ..self.statistics.clone()
         }
     }
-}
 
-/// That much later, or as late as the clock goes.
-pub(super) fn later(now: Instant, after: Duration) -> Instant {
-    const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
-    now.checked_add(after).unwrap_or_else(|| now + FAR)
+    /// Whether new sources may be made.
+    pub(super) fn check_going(&self, service: ServiceId) -> io::Result<()> {
+        if self.stopping.going() != Going::On {
+            return Err(io::Error::other("the reactor is stopping"));
+        }
+        self.check_service(service)
+    }
+
+    /// Whether a source that the host has may still be taken in: also while stopping, for what is yet
+    /// to be answered.
+    pub(super) fn check_not_stopped(&self, service: ServiceId) -> io::Result<()> {
+        if self.stopping.going() == Going::Stopped {
+            return Err(io::Error::other("the reactor has stopped"));
+        }
+        self.check_service(service)
+    }
+
+    /// Whether there is still somebody to make a source for.
+    fn check_service(&self, service: ServiceId) -> io::Result<()> {
+        match self.roster.has(service) {
+            true => Ok(()),
+            false => Err(io::Error::other("the service has gone")),
+        }
+    }
 }
 
 /// Lets one log line pass in a while, and counts the others.

@@ -175,7 +175,7 @@ impl Core {
             Verdict::Welcome => true,
             Verdict::Unwanted(why) => self.drop_unwanted(id, from, why),
             Verdict::Limited => {
-                self.policy.take(&from.address, self.now)
+                self.policy.take(&from.address, self.clock.now())
                     || self.drop_unwanted(id, from, Unwanted::Forbidden(DatagramRefusal::Rate))
             }
         }
@@ -191,7 +191,7 @@ impl Core {
             Unwanted::Forbidden(DatagramRefusal::Rate) => &mut dropped.rate,
             Unwanted::Forbidden(_) => &mut dropped.forbidden,
         } += 1;
-        if let Some(more) = self.datagram_log.pass(self.now) {
+        if let Some(more) = self.datagram_log.pass(self.clock.now()) {
             log::warn!("{id} dropped a datagram from {from}: {refusal} ({more} more like it)");
         }
         false
@@ -247,7 +247,7 @@ impl Core {
         self.statistics.dropped.no_room += sent.refused;
         self.statistics.dropped.failed += sent.failed;
         if let Some(error) = sent.last_error
-            && let Some(more) = self.datagram_log.pass(self.now)
+            && let Some(more) = self.datagram_log.pass(self.clock.now())
         {
             log::warn!("{id} could not send a datagram: {error} ({more} more like it)");
         }

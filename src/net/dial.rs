@@ -9,14 +9,15 @@ use std::time::Instant;
 use mio::net::{TcpStream, UnixStream};
 use socket2::{SockAddr, Socket, Type};
 
-use super::core::{Core, Due, Going, later};
+use super::clock::later;
+use super::core::{Core, Due};
 use super::listen::join_datagrams;
 use super::polling::stream_interest;
 use super::socket::{
     StreamSocket, internet_socket, local_address, peer_address, unix_address, unix_socket,
 };
 use super::table::{DatagramSource, Dial, Origin, Polled, Source};
-use crate::machines::{Connection, Latch};
+use crate::machines::Connection;
 use crate::values::{Address, DIAL_RETRY, Endpoint, Id, Outcome, ServiceId, attempt};
 
 /// How a dial stands after it was looked at.
@@ -38,9 +39,7 @@ pub(super) fn connect(
     endpoint: &Endpoint,
     local: Option<SocketAddr>,
 ) -> io::Result<Id> {
-    if core.going != Going::On {
-        return Err(io::Error::other("the reactor is stopping"));
-    }
+    core.check_going(service)?;
     let targets = match endpoint {
         Endpoint::Unix(name) | Endpoint::UnixDatagram(name) => vec![Address::Unix(*name)],
         _ => endpoint.resolve()?.into_iter().map(Address::Ip).collect(),
@@ -52,13 +51,16 @@ pub(super) fn connect(
         local,
         targets: VecDeque::from(targets),
         socket: None,
+        connection: Connection::new(StreamSocket::Unmade),
         answered: false,
-        latch: Latch::default(),
+        hung_up: None,
         abandoned: false,
+        active: core.clock.tick(),
         failure: None,
         timeout: None,
     };
     let id = core.table.insert(service, Source::Dial(Box::new(dial)));
+    core.roster.join(service);
     // Not from the beginning of the turn: looking up the name may have taken long.
     let timeout = later(Instant::now(), core.config.connect_timeout);
     let timeout = core.timers.once(timeout, Due::DialTimeout(id));
@@ -166,7 +168,7 @@ impl Core {
             };
             let local = dial.local;
             let attempt = self.begin(id, &target, local);
-            let retry_at = self.now + DIAL_RETRY;
+            let retry_at = self.clock.now() + DIAL_RETRY;
             let Some(dial) = self.table.dial(id) else { return Dialled::Abandoned };
             match attempt {
                 Outcome::Done(socket) => dial.socket = Some(socket),
@@ -203,10 +205,14 @@ impl Core {
     /// The dial has become a stream, under the same id and the same token.
     fn promote(&mut self, id: Id, peer: Address) {
         let Some(dial) = self.table.dial(id) else { return };
-        let (Some(socket), latch) = (dial.socket.take(), dial.latch) else { return };
+        let Some(socket) = dial.socket.take() else { return };
         dial.timeout.take().map(|timeout| self.timers.cancel(timeout));
-        let mut connection = Connection::new(socket);
-        connection.latch(latch);
+        let unmade = Connection::new(StreamSocket::Unmade);
+        let mut connection = std::mem::replace(&mut dial.connection, unmade);
+        connection.connected(socket);
+        if let Some(in_error) = dial.hung_up {
+            connection.hung_up(in_error, &mut self.account);
+        }
         let peer = match peer {
             Address::Ip(address) => Some(address),
             Address::Unix(_) => None,
@@ -226,6 +232,8 @@ impl Dial {
         log::trace!("{:?} could not be reached: {error}", self.targets.front());
         self.targets.pop_front();
         self.socket = None;
+        self.hung_up = None;
+        self.connection.unlatch();
         self.failure = Some(error);
     }
 }

@@ -1,15 +1,13 @@
 //! What one source does with its share of a turn.
 
 use std::os::fd::AsFd;
-use std::time::Duration;
 
-use super::core::Going;
 use super::dial::Dialled;
 use super::packets::is_readable;
 use super::reactor::Reactor;
 use super::table::{Phase, Polled, Source};
 use crate::machines::{Latch, Step};
-use crate::values::{ACCEPT_LOOKS, Cause, Id, Outcome, ServiceId};
+use crate::values::{ACCEPT_LOOKS, ByteQueue, Cause, Id, Outcome, ServiceId};
 
 impl Reactor {
     /// Reads, shows, writes, until nothing moves or the share is used up.
@@ -26,19 +24,20 @@ impl Reactor {
                 continue;
             }
             let queued = stream.connection.queued();
-            let step = stream.connection.advance(&mut self.buffer, &core.config, &mut core.pool);
+            let step = stream.connection.advance(&mut self.buffer, &core.config, &mut core.account);
+            stream.note_moved(&mut core.account, core.clock.tick());
             if queued > stream.connection.queued() {
-                stream.active = core.tick;
                 log::trace!("{id} had {queued} bytes kept, now {}", stream.connection.queued());
             }
-            let moved = match step {
+            // What it is charged for is what was shown, which takes time whether it is new or not.
+            let used = match step {
                 Step::Show { bytes, read } => {
-                    stream.active = core.tick;
                     if self.show(service, id, bytes, read) {
                         return;
                     }
-                    read
+                    bytes
                 }
+                Step::Again(input) => self.show_again(service, id, input),
                 Step::Discarded(read) => read,
                 Step::Refilled => {
                     self.halves.call(service, id, |service, cx| service.refilled(cx));
@@ -53,7 +52,7 @@ impl Reactor {
                 Step::Wait => return self.rests(id),
                 Step::Gone(cause) => return self.gone(id, cause),
             };
-            share = share.saturating_sub(moved.max(1));
+            share = share.saturating_sub(used.max(1));
             if share == 0 {
                 self.halves.core.schedule(id);
                 return self.rests(id);
@@ -70,26 +69,37 @@ impl Reactor {
         assert!(taken <= bytes, "a service took {taken} bytes of {bytes}");
         log::trace!("{id} read {read}, showed {bytes}, the service took {taken}");
         let core = &mut self.halves.core;
-        core.statistics.bytes_in += read as u64;
         core.statistics.messages_in += 1;
         let Some(stream) = core.table.stream(id) else { return true };
         if taken < bytes {
-            stream.connection.keep(&input[taken..], taken, &core.config, &mut core.pool);
+            stream.connection.keep(&input[taken..], taken, &core.config, &mut core.account);
         }
-        if core.going == Going::Draining {
-            core.count_down(id, read);
+        if core.stopping.is_draining() {
+            core.stopping.count_down(id, read);
             return false;
         }
         stream.connection.rests()
+    }
+
+    /// Shows the service once more what it has left. Returns how much that was.
+    fn show_again(&mut self, service: ServiceId, id: Id, input: ByteQueue) -> usize {
+        let bytes = input.len();
+        let taken =
+            self.halves.call(service, id, |service, cx| service.received(cx, input.as_slice()));
+        assert!(taken <= bytes, "a service took {taken} bytes of {bytes}");
+        log::trace!("{id} showed {bytes} once more, the service took {taken}");
+        let core = &mut self.halves.core;
+        core.statistics.messages_in += 1;
+        if let Some(stream) = core.table.stream(id) {
+            stream.connection.put_back(input, taken, &core.config, &mut core.account);
+        }
+        bytes
     }
 
     /// A stream has come to rest: until its next event, its next turn, or its deadline. Who is closing
     /// must get one here, also if there is always more to read from him.
     #[inline]
     fn rests(&mut self, id: Id) {
-        if self.halves.core.going == Going::Draining {
-            self.has_drained(id);
-        }
         let core = &mut self.halves.core;
         let Some(stream) = core.table.stream(id) else { return };
         if stream.connection.is_closing() {
@@ -100,23 +110,28 @@ impl Reactor {
             stream.connection.latch(Latch { writable: true, ..Latch::default() });
             core.schedule(id);
         }
+        if core.stopping.is_draining() {
+            self.rests_while_stopping(id);
+        }
     }
 
     /// A connection has been quiet since its deadline was set, or it hasn't, and gets another one.
     pub(super) fn check_deadline(&mut self, id: Id) {
         let core = &mut self.halves.core;
-        let tick = core.tick;
+        let idle_timeout = core.idle_timeout(id);
         let Some(stream) = core.table.stream(id) else { return };
-        let (limit, cause) = match stream.phase {
-            Phase::Serving => match core.config.idle_timeout {
-                Some(limit) => (limit, Cause::Idle),
-                None => return,
-            },
+        let (limit, cause) = match (stream.phase, idle_timeout) {
+            (Phase::Serving, Some(limit)) => (limit, Cause::Idle),
+            (Phase::Serving, None) => return,
             _ => (core.config.linger, Cause::Lingered),
         };
-        let quiet = Duration::from_millis(tick.wrapping_sub(stream.active).into());
+        let in_pause = stream.phase == Phase::Draining && stream.connection.is_paused();
+        // In a pause it waits for others: as long as any bytes move, they may be what it waits for.
+        let active = if in_pause { core.stopping.last_sent() } else { stream.active };
+        let quiet = core.clock.since(active);
         match limit.checked_sub(quiet) {
             Some(left) if !left.is_zero() => core.arm(id, left),
+            _ if in_pause || stream.phase == Phase::Served => self.tell(id),
             _ => self.gone(id, cause),
         }
     }
@@ -125,13 +140,14 @@ impl Reactor {
     pub(super) fn gone(&mut self, id: Id, cause: Cause) {
         let core = &mut self.halves.core;
         let Some(entry) = core.table.get_mut(id) else { return };
-        let mut counted = true;
-        if let Source::Stream(stream) = &mut entry.source {
-            counted = stream.origin.is_connection();
-            stream.connection.fail(Cause::Closed, &mut core.pool); // Nothing can be sent any more.
-        }
+        let is_counted = !entry.is_background;
+        let cause = match &mut entry.source {
+            Source::Stream(stream) => stream.end(cause, &mut core.account),
+            Source::Dial(dial) => dial.connection.end(cause, &mut core.account),
+            Source::Listener(_) | Source::Datagram(_) => cause,
+        };
         log::debug!("{id} is gone: {cause}");
-        if counted {
+        if is_counted {
             core.statistics.closed.count(&cause);
         }
         self.halves.call_for(id, |service, cx| service.closed(cx, &cause));
@@ -153,7 +169,7 @@ impl Reactor {
                         continue;
                     }
                 }
-                Some(listener) if listener.stopping => {
+                Some(listener) if listener.is_stopping => {
                     core.forget(id); // Nobody waits any more.
                     return;
                 }

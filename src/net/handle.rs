@@ -1,32 +1,34 @@
 //! For other threads.
 
-use std::fmt;
-use std::io;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
+use std::{error, fmt, io};
 
-use mio::{Registry, Token, Waker};
-
+use super::commands::Shared;
 use super::context::{Context, Stop};
-use crate::values::Id;
 
-/// What another thread wants done.
-pub(super) enum Command {
-    Stop(Stop),
-    Run(Box<dyn FnOnce(&mut Context<'_>) + Send>),
-}
-
-/// Reaches a reactor from other threads: wakes it, stops it, has it run something.
+/// Reaches a reactor from other threads: wakes it, stops it, has it run something. Nothing here ever
+/// waits.
 #[derive(Clone)]
 pub struct Handle {
-    waker: Arc<Waker>,
-    commands: mpsc::Sender<Command>,
+    shared: Arc<Shared>,
+}
+
+/// Why a [`Handle`] could not pass something on.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum HandleError {
+    /// The reactor has stopped, or was dropped.
+    Stopped,
+    /// As many as [`Config::commands`](crate::Config::commands) wait to be run already. Later there may
+    /// be room.
+    Full,
+    /// The system's means of waking failed, eventfd(2) on Linux.
+    Wake(io::Error),
 }
 
 impl Handle {
-    pub(super) fn new(registry: &Registry) -> io::Result<(Handle, mpsc::Receiver<Command>)> {
-        let waker = Arc::new(Waker::new(registry, Token(Id::NONE.to_bits()))?);
-        let (commands, receiver) = mpsc::channel();
-        Ok((Handle { waker, commands }, receiver))
+    pub(super) fn new(shared: Arc<Shared>) -> Handle {
+        Handle { shared }
     }
 
     /// Ends the wait of the current turn, or else of the next one.
@@ -35,28 +37,58 @@ impl Handle {
     ///
     /// Those of the system's means of waking, eventfd(2) on Linux.
     pub fn wake(&self) -> io::Result<()> {
-        self.waker.wake()
+        self.shared.wake()
     }
 
-    /// Stops the loop; see [`Context::stop`]. `false`: the reactor is gone.
-    pub fn stop(&self, how: Stop) -> bool {
-        self.send(Command::Stop(how))
+    /// Stops the loop; see [`Context::stop`]. It overtakes what waits to be run.
+    ///
+    /// # Errors
+    ///
+    /// [`HandleError::Stopped`], or the loop can't be woken. Never [`HandleError::Full`].
+    pub fn stop(&self, how: Stop) -> Result<(), HandleError> {
+        self.shared.stop(how)
     }
 
     /// Has the loop call this once, on its own thread, with a context that names no source and no
     /// service of yours: what is made is to be made [for one](Context::of), or else takes all that comes
-    /// and answers nothing. `false`: the reactor is gone.
-    pub fn run(&self, run: impl FnOnce(&mut Context<'_>) + Send + 'static) -> bool {
-        self.send(Command::Run(Box::new(run)))
-    }
-
-    fn send(&self, command: Command) -> bool {
-        self.commands.send(command).is_ok() && self.waker.wake().is_ok()
+    /// and answers nothing.
+    ///
+    /// What is taken is run, in the order of the calls of each thread, before the reactor has stopped;
+    /// unless that is dropped first. Each turn runs some of it, so that a flood delays nobody.
+    ///
+    /// # Errors
+    ///
+    /// [`HandleError::Stopped`] and [`HandleError::Full`]: it will not be run. With
+    /// [`HandleError::Wake`] it will, once something else wakes the loop.
+    pub fn run(
+        &self,
+        run: impl FnOnce(&mut Context<'_>) + Send + 'static,
+    ) -> Result<(), HandleError> {
+        self.shared.run(Box::new(run))
     }
 }
 
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handle").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for HandleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            HandleError::Stopped => "the reactor has stopped",
+            HandleError::Full => "too much waits to be run by the reactor",
+            HandleError::Wake(_) => "cannot wake the reactor",
+        })
+    }
+}
+
+impl error::Error for HandleError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            HandleError::Wake(error) => Some(error),
+            HandleError::Stopped | HandleError::Full => None,
+        }
     }
 }

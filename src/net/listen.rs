@@ -8,7 +8,7 @@ use std::time::Instant;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::bind::{Bound, bind};
-use super::core::{Core, Going};
+use super::core::Core;
 use super::packets::{enable_gro, enable_pktinfo, offload_supported};
 use super::socket::{StreamSocket, local_address, set_buffers};
 use super::table::{DatagramSource, Listener, ListenerSocket, Origin, Source};
@@ -17,9 +17,7 @@ use crate::values::{ACCEPT_RETRY, Address, Endpoint, Id, Outcome, Refused, Servi
 
 /// Binds and registers. Whatever fails, nothing is left behind.
 pub(super) fn listen(core: &mut Core, service: ServiceId, endpoint: &Endpoint) -> io::Result<Id> {
-    if core.going != Going::On {
-        return Err(io::Error::other("the reactor is stopping"));
-    }
+    core.check_going(service)?;
     let Bound { lock, socket, file } = bind(endpoint, &core.config)?;
     let descriptor = socket.as_raw_fd();
     let source = if endpoint.is_datagram() {
@@ -38,27 +36,17 @@ pub(super) fn listen(core: &mut Core, service: ServiceId, endpoint: &Endpoint) -
             }
             _ => ListenerSocket::Unix(mio::net::UnixListener::from_std(socket.into())),
         };
-        Source::Listener(Box::new(Listener {
-            socket,
-            readable: false,
-            parked: false,
-            retry: None,
-            stopping: false,
-            _file: file,
-        }))
+        Source::Listener(Box::new(Listener { _file: file, ..Listener::new(socket) }))
     };
     drop(lock);
     let (id, _) = core.insert(service, source, descriptor)?;
-    if let Some(bound) = core.table.datagram(id).and_then(|datagram| datagram.bound) {
-        core.policy.bound(bound);
-    }
     log::debug!("{id} listens on {endpoint}");
     Ok(id)
 }
 
 /// Options of a bound datagram socket. Returns what it is bound to; or if that is a group's address, from
 /// which nothing can be sent, all of ours.
-fn prepare_datagrams(socket: &Socket, core: &Core) -> io::Result<Address> {
+pub(super) fn prepare_datagrams(socket: &Socket, core: &Core) -> io::Result<Address> {
     let address = local_address(socket.as_fd())?;
     let Address::Ip(mut bound) = address else { return Ok(address) };
     if bound.ip().to_canonical().is_unspecified() {
@@ -102,15 +90,20 @@ impl Core {
     /// Takes one connection out of the backlog, if the limits allow it now. `Blocked`: there is none, or
     /// the listener has been parked.
     pub(super) fn accept(&mut self, id: Id) -> Outcome<(StreamSocket, Option<SocketAddr>)> {
-        if self.config.connections.is_some_and(|limit| self.accepted >= limit) {
+        let in_background = self.table.get(id).is_some_and(|entry| entry.is_background);
+        let is_full = self.config.connections.is_some_and(|limit| self.accepted >= limit);
+        if is_full && !in_background {
             let limit = "the connection limit is reached";
             // Only a connection that goes makes a place, and then nobody needs a timer.
             self.accept_later(id, |refused| &mut refused.connections, &limit, None);
             return Outcome::Blocked;
         }
         // A token is only taken for a connection that is there.
-        if let Some(ready) = self.accept_bucket.as_ref().map(|bucket| bucket.ready_at(self.now))
-            && ready > self.now
+        // At a stop, the backlog is all there is, and the sooner it is served the better.
+        let now = self.clock.now();
+        if let Some(ready) = self.accept_bucket.as_ref().map(|bucket| bucket.ready_at(now))
+            && ready > now
+            && !self.stopping.is_draining()
         {
             self.statistics.refused.accept_rate += 1;
             self.park(id, Some(ready));
@@ -120,15 +113,16 @@ impl Core {
         match attempt(|| listener.socket.accept()) {
             Outcome::Blocked => listener.readable = false,
             Outcome::Failed(error) if is_exhaustion(&error) => {
-                let retry = Some(self.now + ACCEPT_RETRY);
+                let retry = Some(now + ACCEPT_RETRY);
                 self.accept_later(id, |refused| &mut refused.descriptors, &error, retry);
                 return Outcome::Blocked;
             }
             Outcome::Failed(error) => return Outcome::Failed(error),
             done => {
                 if let Some(bucket) = &mut self.accept_bucket {
-                    bucket.take(self.now);
+                    bucket.take(now);
                 }
+                listener.active = self.clock.tick();
                 return done;
             }
         }
@@ -144,7 +138,7 @@ impl Core {
         retry: Option<Instant>,
     ) {
         *reason(&mut self.statistics.refused) += 1;
-        if let Some(more) = self.accept_log.pass(self.now) {
+        if let Some(more) = self.accept_log.pass(self.clock.now()) {
             log::warn!("{id} accepts nobody for now: {why} ({more} more like it)");
         }
         self.park(id, retry);
@@ -157,11 +151,12 @@ impl Core {
         socket: StreamSocket,
         peer: Option<SocketAddr>,
     ) -> Option<Id> {
-        let service = self.table.get(listener)?.service;
+        let entry = self.table.get(listener)?;
+        let (service, in_background) = (entry.service, entry.is_background);
         if let Some(peer) = peer
             && let Err(why) = self.admit(peer.ip())
         {
-            if let Some(more) = self.accept_log.pass(self.now) {
+            if let Some(more) = self.accept_log.pass(self.clock.now()) {
                 log::warn!("{listener} refuses {peer}: {why} ({more} more like it)");
             }
             return None;
@@ -175,13 +170,13 @@ impl Core {
         {
             Ok(id) => {
                 self.accepted += 1;
+                if in_background {
+                    self.put_in_background(id); // As its listener is.
+                }
                 self.statistics.accepted += 1;
                 match peer {
                     Some(peer) => log::debug!("{listener} accepted {id} from {peer}"),
                     None => log::debug!("{listener} accepted {id}"),
-                }
-                if self.going == Going::Draining {
-                    self.drain(id);
                 }
                 Some(id)
             }

@@ -1,17 +1,23 @@
 //! Floor 2: sockets. The only floor that knows the poller.
 
+mod adopt;
 mod bind;
+mod clock;
+mod commands;
 mod context;
 mod core;
 mod datagrams;
+mod deadlines;
 mod dial;
 mod drive;
 mod handle;
 mod listen;
+mod mark;
 mod outgoing;
 mod packets;
 mod polling;
 mod reactor;
+mod roster;
 mod service;
 mod setup;
 mod socket;
@@ -19,6 +25,6 @@ mod stop;
 mod table;
 
 pub use context::{Context, Stop};
-pub use handle::Handle;
+pub use handle::{Handle, HandleError};
 pub use reactor::Reactor;
 pub use service::Service;

@@ -1,7 +1,9 @@
 //! Small sends, gathered while the sources of a turn are driven.
 
 use super::core::Core;
-use crate::values::{Id, RESERVE};
+use super::socket::StreamSocket;
+use crate::machines::Connection;
+use crate::values::{Account, Config, Id, RESERVE};
 
 /// Parts that are gathered before they are written unasked: more gain nothing, and the first would wait
 /// for long.
@@ -24,7 +26,8 @@ const MOST_BYTES: usize = 16 * 1024;
 /// pieces leaves in one.
 ///
 /// Only what may be kept in any case is gathered, so that nothing is promised that can't be held: at most
-/// [`RESERVE`] bytes a connection, and nothing behind what is already kept.
+/// [`RESERVE`] bytes a connection, and nothing behind what is already kept. And room is set aside for it
+/// meanwhile, so that what others were told they have is still there when it is refused.
 #[derive(Debug, Default)]
 pub(super) struct Outgoing {
     bytes: Vec<u8>,
@@ -37,11 +40,28 @@ struct Part {
     length: usize,
 }
 
+/// Sends as much as is taken; a `whole` message all, or not at all: `None`.
+#[inline]
+fn pass_on(
+    connection: &mut Connection<StreamSocket>,
+    bytes: &[u8],
+    whole: bool,
+    config: &Config,
+    account: &mut Account,
+) -> Option<usize> {
+    match whole {
+        false => Some(connection.send(bytes, config, account)),
+        true => connection.send_all(bytes, config, account).then_some(bytes.len()),
+    }
+}
+
 impl Core {
     /// Sends to a stream; returns how many bytes were taken, of `whole` messages all or none.
     #[inline]
     pub(super) fn send(&mut self, id: Id, bytes: &[u8], whole: bool) -> Option<usize> {
-        let mut stream = self.table.stream(id)?;
+        let Some(mut stream) = self.table.stream(id) else {
+            return self.send_early(id, bytes, whole);
+        };
         if self.gathering {
             let gathered = usize::from(stream.gathered) + bytes.len();
             let fits = gathered <= RESERVE.min(self.config.output_limit);
@@ -55,24 +75,26 @@ impl Core {
                 stream = self.table.stream(id)?;
             }
         }
-        let connection = &mut stream.connection;
-        let taken = match whole {
-            false => connection.send(bytes, &self.config, &mut self.pool),
-            true => match connection.send_all(bytes, &self.config, &mut self.pool) {
-                true => bytes.len(),
-                false => return None,
-            },
-        };
-        if connection.has_failed() {
+        let taken = pass_on(&mut stream.connection, bytes, whole, &self.config, &mut self.account);
+        stream.note_moved(&mut self.account, self.clock.tick());
+        if stream.connection.has_failed() {
             self.schedule(id);
-        } else if connection.is_blocked() {
+        } else if stream.connection.is_blocked() {
             self.watch_room(id);
         }
-        Some(taken)
+        taken
+    }
+
+    /// The same for a connection that is being made: it leaves as soon as that has been.
+    #[cold]
+    fn send_early(&mut self, id: Id, bytes: &[u8], whole: bool) -> Option<usize> {
+        let dial = self.table.dial(id)?;
+        pass_on(&mut dial.connection, bytes, whole, &self.config, &mut self.account)
     }
 
     #[inline]
     fn gather(&mut self, id: Id, bytes: &[u8]) {
+        self.account.promise(bytes.len());
         let outgoing = &mut self.outgoing;
         outgoing.bytes.extend_from_slice(bytes);
         match outgoing.parts.last_mut() {
@@ -91,9 +113,11 @@ impl Core {
         for Part { id, length } in self.outgoing.parts.drain(..) {
             let (bytes, behind) = rest.split_at(length);
             rest = behind;
+            self.account.fulfil(length);
             let Some(stream) = self.table.stream(id) else { continue }; // It has gone meanwhile.
             stream.gathered = 0;
-            stream.connection.send_or_keep(bytes, &mut self.pool);
+            stream.connection.send_or_keep(bytes, &mut self.account);
+            stream.note_moved(&mut self.account, self.clock.tick());
             log::trace!("{id} wrote {length} bytes, {} were refused", stream.connection.queued());
             if stream.connection.has_failed() {
                 failed.push(id);

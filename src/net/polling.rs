@@ -40,7 +40,13 @@ impl Core {
         };
         let id = self.table.insert(service, source);
         match self.register(descriptor, id, interest) {
-            Ok(polled) => Ok((id, polled)),
+            Ok(polled) => {
+                self.roster.join(service);
+                if let Some(bound) = self.table.datagram(id).and_then(|datagram| datagram.bound) {
+                    self.policy.bound(bound);
+                }
+                Ok((id, polled))
+            }
             Err(error) => {
                 self.table.remove(id);
                 Err(error)
@@ -74,7 +80,7 @@ impl Core {
         let raw = stream.connection.stream().as_fd().as_raw_fd();
         let (token, interest) = (Token(id.to_bits()), stream_interest(Polled::Both));
         if let Err(error) = self.poll.registry().reregister(&mut SourceFd(&raw), token, interest) {
-            stream.connection.fail(Cause::Failed(error), &mut self.pool);
+            stream.connection.fail(Cause::Failed(error), &mut self.account);
             self.schedule(id);
         }
     }

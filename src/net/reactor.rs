@@ -1,21 +1,19 @@
 //! The loop.
 
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use std::{fmt, io, mem};
 
 use mio::Events;
-use mio::event::Event;
 
+use super::commands::{Commands, Run};
 use super::context::Context;
-use super::core::{Core, Due, Going};
+use super::core::{Core, Due};
 use super::datagrams::Asked;
-use super::handle::{Command, Handle};
 use super::packets::{Inbox, Lent};
 use super::service::Service;
+use super::stop::Going;
 use super::table::Source;
-use crate::machines::Latch;
 use crate::values::{Buffer, Cause, Config, Error, Id, ServiceId};
 
 /// The event loop: one thread, one poll, any number of sockets.
@@ -45,19 +43,21 @@ use crate::values::{Buffer, Cause, Config, Error, Id, ServiceId};
 /// A reactor that is dropped closes its sockets without ceremony, and calls no service.
 pub struct Reactor {
     pub(super) halves: Halves,
-    events: Events,
+    /// Serves what is made in the name of no other service.
+    pub(super) nobody: ServiceId,
+    pub(super) events: Events,
     /// Shared by all streams: what was kept of one, and one read behind it.
     pub(super) buffer: Buffer,
     /// Shared by all datagram sockets; made when there is one.
     pub(super) inbox: Option<Inbox>,
-    commands: mpsc::Receiver<Command>,
-    pub(super) handle: Handle,
-    woken: bool,
+    pub(super) commands: Commands,
+    /// The last batch of events was a full one.
+    pub(super) has_more_events: bool,
     /// Whose turn it is. Empty between turns.
     batch: Vec<Id>,
 }
 
-/// The first service of all: serves what is made in the name of no other one, through a [`Handle`] for
+/// The first service of all: serves what is made in the name of no other one, through a [`Handle`](super::Handle) for
 /// example.
 struct Nobody;
 
@@ -65,7 +65,8 @@ impl Service for Nobody {}
 
 /// The two halves.
 pub(super) struct Halves {
-    pub(super) services: Vec<Box<dyn Service>>,
+    /// By slot; empty where one has gone.
+    services: Vec<Option<Box<dyn Service>>>,
     pub(super) core: Core,
 }
 
@@ -90,11 +91,40 @@ impl Halves {
         asked: Option<&Asked<'_>>,
         call: impl FnOnce(&mut dyn Service, &mut Context<'_>) -> R,
     ) -> R {
-        if !self.core.arrivals.is_empty() {
-            self.services.append(&mut self.core.arrivals);
+        if self.core.roster.has_arrivals() {
+            self.welcome_services();
         }
-        let callee = &mut *self.services[service.0 as usize];
+        let callee = self.services[service.slot()].as_deref_mut();
+        let callee = callee.expect("a service with a source or a timer is there");
         call(callee, &mut Context { core: &mut self.core, service, id, asked })
+    }
+
+    /// Fetches the services that were added meanwhile.
+    #[cold]
+    fn welcome_services(&mut self) {
+        for (slot, service) in self.core.roster.arrivals() {
+            if self.services.len() <= slot {
+                self.services.resize_with(slot + 1, || None);
+            }
+            self.services[slot] = Some(service);
+        }
+    }
+
+    /// Drops the services that nothing keeps here any more.
+    pub(super) fn drop_departed(&mut self) {
+        while let Some(slot) = self.core.roster.depart() {
+            self.welcome_services(); // It may have gone as quickly as it came.
+            self.services[slot] = None;
+        }
+    }
+
+    /// The service by that name.
+    pub(super) fn service(&mut self, service: ServiceId) -> Option<&mut Box<dyn Service>> {
+        self.welcome_services();
+        match self.core.roster.has(service) {
+            true => self.services[service.slot()].as_mut(),
+            false => None,
+        }
     }
 
     /// Calls the service of a source, if the source is still there.
@@ -121,21 +151,23 @@ impl Reactor {
         config.check().map_err(failed)?;
         let buffer = Buffer::new(config.input_limit + config.read_buffer);
         let events = Events::with_capacity(config.events);
-        let core = Core::new(config).map_err(failed)?;
-        let (handle, commands) = Handle::new(core.poll.registry()).map_err(failed)?;
+        let most_commands = config.commands;
+        let mut core = Core::new(config).map_err(failed)?;
+        let commands = Commands::new(core.poll.registry(), most_commands).map_err(failed)?;
+        let nobody = core.roster.add(Box::new(Nobody));
         Ok(Reactor {
-            halves: Halves { services: vec![Box::new(Nobody)], core },
+            halves: Halves { services: Vec::new(), core },
+            nobody,
             events,
             buffer,
             inbox: None,
             commands,
-            handle,
-            woken: false,
+            has_more_events: false,
             batch: Vec::new(),
         })
     }
 
-    /// Turns until somebody stops it: a service, or a [`Handle`].
+    /// Turns until somebody stops it: a service, or a [`Handle`](super::Handle).
     ///
     /// # Errors
     ///
@@ -149,7 +181,7 @@ impl Reactor {
 
     /// Whether it has been stopped, and everything is closed.
     pub fn is_stopped(&self) -> bool {
-        self.halves.core.going == Going::Stopped
+        self.halves.core.stopping.going() == Going::Stopped
     }
 
     /// One turn: waits for events, no longer than the timeout, marks what they say, drives whoever can
@@ -172,12 +204,7 @@ impl Reactor {
     /// before it must call [`turn`](Reactor::turn) all the same. `None`: for ever.
     pub fn patience(&self) -> Option<Duration> {
         let core = &self.halves.core;
-        let stops = match core.going {
-            Going::On | Going::Stopped => false,
-            Going::Asked | Going::AtOnce => true,
-            Going::Draining => core.has_emptied(),
-        };
-        if stops || !core.runnable.is_empty() {
+        if self.has_more_events || self.commands.is_pending() || core.has_work() {
             return Some(Duration::ZERO);
         }
         let next = core.timers.next()?;
@@ -189,30 +216,28 @@ impl Reactor {
             (Some(ours), Some(theirs)) => Some(ours.min(theirs)),
             (ours, theirs) => ours.or(theirs),
         };
-        if !self.spin(timeout)? {
+        if self.halves.core.config.spin.is_zero() {
             self.poll(timeout)?;
+        } else {
+            self.spin(timeout)?;
         }
-        self.halves.core.read_clock();
+        self.halves.core.clock.read();
         self.halves.core.statistics.turns += 1;
         Ok(())
     }
 
     /// Looks for events without sleeping, for as long as the configuration says, so that the next message
-    /// doesn't have to wake a sleeper. Returns whether there were any.
-    fn spin(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
-        let spin = self.halves.core.config.spin;
-        let spin = timeout.map_or(spin, |timeout| spin.min(timeout));
-        if spin.is_zero() {
-            return Ok(false);
-        }
-        let start = Instant::now();
+    /// doesn't have to wake a sleeper. Only what is left of the timeout is slept.
+    fn spin(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        let (spin, start) = (self.halves.core.config.spin, Instant::now());
         loop {
             self.poll(Some(Duration::ZERO))?;
-            if !self.events.is_empty() {
-                return Ok(true);
+            let spent = start.elapsed();
+            if !self.events.is_empty() || timeout.is_some_and(|timeout| spent >= timeout) {
+                return Ok(());
             }
-            if start.elapsed() >= spin {
-                return Ok(false);
+            if spent >= spin {
+                return self.poll(timeout.map(|timeout| timeout - spent));
             }
         }
     }
@@ -225,65 +250,22 @@ impl Reactor {
         Ok(())
     }
 
-    /// Events only set latches. Nothing moves here, so nothing can close under a later event.
-    fn mark(&mut self) {
-        let core = &mut self.halves.core;
-        let mut count = 0;
-        for event in &self.events {
-            count += 1;
-            let id = Id::from_bits(event.token().0);
-            if id == Id::NONE {
-                self.woken = true;
-                continue;
-            }
-            let Some(entry) = core.table.get_mut(id) else {
-                log::trace!("{id} has gone: a stale event"); // It closed after this was queued.
-                continue;
-            };
-            match &mut entry.source {
-                Source::Stream(stream) => {
-                    stream.connection.latch(latch(event));
-                    if event.is_error() || event.is_write_closed() {
-                        stream.connection.hung_up(event.is_error(), &mut core.pool);
-                    }
-                }
-                Source::Listener(listener) => listener.readable = true,
-                // An error is received like a datagram, and may come alone.
-                Source::Datagram(datagram) => {
-                    datagram.in_error |= event.is_error();
-                    datagram.readable |= event.is_readable() || event.is_error();
-                }
-                Source::Dial(dial) => {
-                    dial.answered = true;
-                    dial.latch = latch(event);
-                }
-            }
-            log::trace!("{id} is {}", Readiness(event));
-            if !entry.queued {
-                entry.queued = true;
-                core.runnable.push(id);
-            }
-        }
-        core.statistics.events += count;
-        log::trace!(
-            "the poll has returned {count} events, {} sources can move",
-            core.runnable.len()
-        );
+    /// Does what other threads want done, a share of it.
+    fn obey(&mut self) {
+        let Some((stops, runs)) = self.commands.take() else { return };
+        stops.into_iter().for_each(|how| self.halves.core.stop(how));
+        runs.into_iter().for_each(|run| self.run_command(run));
     }
 
-    /// Runs what other threads have sent.
-    fn obey(&mut self) {
-        if !mem::take(&mut self.woken) {
-            return;
-        }
+    fn run_command(&mut self, run: Run) {
         let core = &mut self.halves.core;
-        while let Ok(command) = self.commands.try_recv() {
-            match command {
-                Command::Stop(how) => core.stop(how),
-                Command::Run(run) => {
-                    run(&mut Context { core, service: ServiceId(0), id: Id::NONE, asked: None });
-                }
-            }
+        run(&mut Context { core, service: self.nobody, id: Id::NONE, asked: None });
+    }
+
+    /// What was taken is run. From here on nothing is.
+    pub(super) fn run_last_commands(&mut self) {
+        for run in self.commands.close() {
+            self.run_command(run);
         }
     }
 
@@ -311,16 +293,22 @@ impl Reactor {
     }
 
     fn fire_timers(&mut self) {
-        let now = self.halves.core.now;
+        let now = self.halves.core.clock.now();
         while let Some((timer, due)) = self.halves.core.timers.due(now) {
             log::trace!("timer: {due:?}");
             match due {
                 Due::Service(service, id) => {
+                    let was_last = !self.halves.core.timers.is_set(timer);
                     self.halves.call(service, id, |service, cx| service.timer(cx, timer));
+                    if was_last {
+                        self.halves.core.roster.leave(service);
+                    }
                 }
                 Due::Deadline(id) => self.check_deadline(id),
                 Due::Accept(id) => self.halves.core.unpark(id),
                 Due::DialRetry(id) => self.halves.core.schedule(id),
+                Due::StopCheck => self.check_stop(),
+                Due::StopTimeout => self.halves.core.give_up_stopping(),
                 Due::DialTimeout(id) => {
                     let error = io::Error::from(io::ErrorKind::TimedOut);
                     self.gone(id, Cause::ConnectFailed(error));
@@ -336,45 +324,11 @@ impl Reactor {
             core.flush_outbox(Lent::default());
         }
         core.table.shrink();
-        if core.going != Going::On {
-            self.go_on_stopping();
-        }
+        self.go_on_stopping();
+        self.halves.drop_departed();
         let core = &mut self.halves.core;
-        let took = core.now.elapsed();
+        let took = core.clock.now().elapsed();
         core.statistics.longest_turn = core.statistics.longest_turn.max(took);
-    }
-}
-
-/// An event in words.
-struct Readiness<'a>(&'a Event);
-
-impl fmt::Display for Readiness<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Readiness(event) = self;
-        let words = [
-            (event.is_readable(), "readable"),
-            (event.is_writable(), "writable"),
-            (event.is_priority(), "urgent"),
-            (event.is_read_closed(), "closed for reading"),
-            (event.is_write_closed(), "closed for writing"),
-            (event.is_error(), "in error"),
-        ];
-        let mut separator = "";
-        for (_, word) in words.iter().filter(|(is_so, _)| *is_so) {
-            write!(f, "{separator}{word}")?;
-            separator = ", ";
-        }
-        Ok(())
-    }
-}
-
-/// What an event says of a stream.
-#[inline]
-fn latch(event: &Event) -> Latch {
-    Latch {
-        readable: event.is_readable() || event.is_read_closed() || event.is_error(),
-        writable: event.is_writable() || event.is_write_closed() || event.is_error(),
-        read_on: event.is_read_closed() || event.is_priority() || event.is_error(),
     }
 }
 

@@ -71,11 +71,15 @@ pub trait Service: Any {
     /// A timer that this service has set has come due.
     fn timer(&mut self, _cx: &mut Context<'_>, _timer: TimerId) {}
 
-    /// The reactor is stopping gracefully, and what this connection had sent by then has been served.
-    /// By default: flush, then close. A service that still owes an answer may close later, within
+    /// The reactor is stopping gracefully, and what had arrived by then, on this connection and on the
+    /// others, has been served. A [paused](Context::pause) connection that stands still for
+    /// [`Config::linger`](crate::Config::linger) is told even so, as it is.
+    ///
+    /// By default: flush, then close; or abort, if it is paused and not all was taken, for that must
+    /// not look like an end in order. A service that still owes an answer may close later, within
     /// [`Config::linger`](crate::Config::linger) of the last byte that moved.
     fn stopping(&mut self, cx: &mut Context<'_>) {
-        cx.close();
+        if cx.is_paused() && cx.unread() > 0 { cx.abort() } else { cx.close() }
     }
 }
 

@@ -5,43 +5,49 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
 use super::context::Context;
-use super::core::Core;
 use super::handle::Handle;
 use super::reactor::Reactor;
 use super::service::{Service, Unborn};
-use super::socket::adopted;
-use super::table::Origin;
-use super::{dial, listen};
-use crate::machines::{Connection, Half};
+use super::{adopt, dial, listen};
+use crate::machines::Half;
 use crate::values::{Address, Endpoint, Error, Id, ServiceId, Statistics};
 
 /// Setting up.
 impl Reactor {
-    /// Adds a service without any source yet; [`context`](Reactor::context) gives it some.
+    /// Adds a service without any source yet; [`context`](Reactor::context) gives it some. It stays
+    /// until its name is [given up](Context::release).
     pub fn add(&mut self, service: impl Service) -> ServiceId {
-        self.halves.core.add_service(Box::new(service))
+        self.halves.core.roster.add(Box::new(service))
     }
 
-    /// Listens on an endpoint, which this service serves alone.
+    /// Listens on an endpoint, which this service serves alone. The service is dropped when its last
+    /// source and its last timer have gone.
     ///
     /// # Errors
     ///
     /// Those of [`Context::listen`]; the service is dropped then.
     pub fn listen(&mut self, endpoint: &Endpoint, service: impl Service) -> Result<Id, Error> {
         let service = self.add(service);
-        let made = self.context(service).listen(endpoint);
-        made.inspect_err(|_| self.halves.core.withdraw_service(service))
+        let mut cx = self.context(service);
+        let made = cx.listen(endpoint);
+        cx.release(service);
+        self.halves.drop_departed();
+        made
     }
 
-    /// Connects to an endpoint; this service gets the connection.
+    /// Connects to an endpoint; this service gets the connection. It is dropped when its last source and
+    /// its last timer have gone.
     ///
     /// # Errors
     ///
     /// Those of [`Context::connect`]; the service is dropped then.
     pub fn connect(&mut self, endpoint: &Endpoint, service: impl Service) -> Result<Id, Error> {
         let service = self.add(service);
-        let made = self.context(service).connect(endpoint);
-        made.inspect_err(|_| self.halves.core.withdraw_service(service))
+        let mut cx = self.context(service);
+        let made = cx.connect(endpoint);
+        cx.release(service);
+        self.halves.drop_departed();
+        made
     }
 
     /// Adds a service that is made together with its first sources, so that it knows their ids from
@@ -70,46 +76,42 @@ impl Reactor {
         let id = self.add(Unborn);
         match set_up(&mut self.context(id)) {
             Ok(service) => {
-                let halves = &mut self.halves;
-                halves.services.append(&mut halves.core.arrivals);
-                halves.services[id.0 as usize] = Box::new(service);
+                *self.halves.service(id).expect("it was added just now") = Box::new(service);
                 Ok(id)
             }
             Err(error) => {
                 self.halves.core.forget_service(id);
+                self.halves.core.roster.release(id);
                 Err(error)
             }
         }
     }
 
-    /// What the service could do if it were called now: listen, connect, set timers, send.
-    ///
-    /// # Panics
-    ///
-    /// When the service is another reactor's.
+    /// What the service could do if it were called now: listen, connect, set timers, send. What is begun
+    /// here goes on with the next [`turn`](Reactor::turn), which then doesn't wait. For a service that
+    /// has gone, nothing can be made.
     pub fn context(&mut self, service: ServiceId) -> Context<'_> {
-        assert!(service.0 < self.halves.core.services, "the service belongs to this reactor");
-        self.halves.core.read_clock(); // The last turn may be long ago.
+        self.halves.core.clock.read(); // The last turn may be long ago.
         Context { core: &mut self.halves.core, service, id: Id::NONE, asked: None }
     }
 
     /// The service itself, to give it something or to see what it has gathered. `None` if it is of
     /// another type.
     pub fn service<S: Service>(&mut self, service: ServiceId) -> Option<&mut S> {
-        self.halves.services.append(&mut self.halves.core.arrivals);
-        let service: &mut dyn Any = &mut **self.halves.services.get_mut(service.0 as usize)?;
+        let service: &mut dyn Any = &mut **self.halves.service(service)?;
         service.downcast_mut()
     }
 
     /// What a listener or a datagram socket is bound to, which tells the port when 0 was asked for; our
     /// own end of a connection.
     pub fn local(&mut self, id: Id) -> Option<Address> {
-        Context { core: &mut self.halves.core, service: ServiceId(0), id, asked: None }.local()
+        let service = self.nobody;
+        Context { core: &mut self.halves.core, service, id, asked: None }.local()
     }
 
     /// A handle for other threads.
     pub fn handle(&self) -> Handle {
-        self.handle.clone()
+        self.commands.handle()
     }
 
     /// What the reactor has done so far.
@@ -120,9 +122,26 @@ impl Reactor {
 
 /// Making sources.
 impl Context<'_> {
-    /// Adds a service, for the sources that will name it.
+    /// Adds a service, for the sources that will name it. It stays until its name is
+    /// [given up](Context::release).
     pub fn add(&mut self, service: impl Service) -> ServiceId {
-        self.core.add_service(Box::new(service))
+        self.core.roster.add(Box::new(service))
+    }
+
+    /// Gives up the name of a service that was [added](Context::add): it is dropped when its last source
+    /// and its last timer have gone, or soon if it has none.
+    ///
+    /// ```
+    /// # use echoloop::{Context, Endpoint, Error, Id, Service};
+    /// fn connect_again<S: Service>(cx: &mut Context<'_>, to: &Endpoint, with: S) -> Result<Id, Error> {
+    ///     let service = cx.add(with);
+    ///     let connection = cx.of(service).connect(to);
+    ///     cx.release(service); // It stays as long as the connection.
+    ///     connection
+    /// }
+    /// ```
+    pub fn release(&mut self, service: ServiceId) {
+        self.core.roster.release(service);
     }
 
     /// The same context for another service: what is made through it belongs to that one.
@@ -171,29 +190,41 @@ impl Context<'_> {
             .map_err(|error| Error::new("connect to", endpoint, error))
     }
 
-    /// Takes a descriptor as a stream: a pipe of a child, a terminal, a file. Unless it is a file, it
-    /// is made non-blocking, which everybody who holds the same open file sees, open(2).
+    /// Takes a descriptor as a stream: a connected socket, a pipe of a child, a terminal, a file. A
+    /// socket is served like one of our own, half-close and polite closing included. Unless it is a
+    /// file, it is made non-blocking, which everybody who holds the same open file sees, open(2).
+    ///
+    /// It has no idle timeout until it is [given one](Context::set_idle_timeout). While the reactor is
+    /// stopping it is told so like everybody.
     ///
     /// # Errors
     ///
-    /// No memory for one more in the poller; a descriptor that can't be used like this.
+    /// A socket that listens, or one for datagrams, which [`listen_on`](Context::listen_on) serves; no
+    /// memory for one more in the poller; the reactor has stopped.
     pub fn adopt(&mut self, descriptor: impl Into<OwnedFd>, half: Half) -> Result<Id, Error> {
-        let adopt = |core: &mut Core| {
-            let connection = Connection::half(adopted(descriptor.into())?, half);
-            core.insert_stream(self.service, connection, None, Origin::Adopted)
-        };
-        adopt(self.core).map_err(|error| Error::new("adopt", "a descriptor", error))
+        adopt::adopt(self.core, self.service, descriptor.into(), half)
+            .map_err(|error| Error::new("adopt", "a descriptor", error))
     }
 
-    /// Makes an adopted stream one that a stopping reactor doesn't wait for: it is closed, unasked,
-    /// when all others have gone. For whatever tells the reactor to stop.
+    /// Serves a socket that the host already has: one that listens, or a datagram socket, bound or
+    /// connected. It may have been passed by a service manager, or be shared with another process; so
+    /// a stop takes in what has arrived and doesn't touch it otherwise, and the file of a Unix socket
+    /// stays where it is. It is made non-blocking, which everybody who shares it sees, open(2).
+    ///
+    /// # Errors
+    ///
+    /// A descriptor that is no such socket; no memory for one more in the poller; the reactor is
+    /// stopping.
+    pub fn listen_on(&mut self, socket: impl Into<OwnedFd>) -> Result<Id, Error> {
+        adopt::listen_on(self.core, self.service, socket.into())
+            .map_err(|error| Error::new("listen on", "a descriptor", error))
+    }
+
+    /// Puts the source into the background, where a stopping reactor doesn't wait for it: it goes on
+    /// until all others have gone, and is closed then, unasked. For whatever tells the reactor to stop,
+    /// or watches it. What is there isn't counted as a connection, and has no idle timeout but [its
+    /// own](Context::set_idle_timeout); what a listener there accepts is in the background too.
     pub fn in_background(&mut self) {
-        if let Some(stream) = self.core.table.stream(self.id)
-            && stream.origin == Origin::Adopted
-        {
-            stream.origin = Origin::Background;
-            self.core.background += 1;
-            self.core.statistics.open -= 1; // From here on it isn't counted as a connection.
-        }
+        self.core.put_in_background(self.id);
     }
 }

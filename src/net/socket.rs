@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use mio::net::{TcpStream, UnixStream};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
@@ -18,6 +18,8 @@ pub(super) enum StreamSocket {
     Unix(UnixStream),
     /// Any other descriptor: a pipe, a terminal, a file.
     File(File),
+    /// Stands for one that is being made.
+    Unmade,
 }
 
 impl Read for StreamSocket {
@@ -27,6 +29,7 @@ impl Read for StreamSocket {
             StreamSocket::Tcp(stream) => stream.read(buffer),
             StreamSocket::Unix(stream) => stream.read(buffer),
             StreamSocket::File(file) => file.read(buffer),
+            StreamSocket::Unmade => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
 }
@@ -38,6 +41,7 @@ impl Write for StreamSocket {
             StreamSocket::Tcp(stream) => stream.write(bytes),
             StreamSocket::Unix(stream) => stream.write(bytes),
             StreamSocket::File(file) => file.write(bytes),
+            StreamSocket::Unmade => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
 
@@ -51,9 +55,14 @@ impl Stream for StreamSocket {
         match self {
             StreamSocket::Tcp(stream) => stream.shutdown(Shutdown::Write)?,
             StreamSocket::Unix(stream) => stream.shutdown(Shutdown::Write)?,
-            StreamSocket::File(_) => return Ok(false),
+            StreamSocket::File(_) | StreamSocket::Unmade => return Ok(false),
         }
         Ok(true)
+    }
+
+    #[inline]
+    fn short_read_drains(&self) -> bool {
+        matches!(self, StreamSocket::Tcp(_))
     }
 }
 
@@ -63,6 +72,7 @@ impl AsFd for StreamSocket {
             StreamSocket::Tcp(stream) => stream.as_fd(),
             StreamSocket::Unix(stream) => stream.as_fd(),
             StreamSocket::File(file) => file.as_fd(),
+            StreamSocket::Unmade => unreachable!("only what has been made is asked for"),
         }
     }
 }
@@ -111,15 +121,21 @@ pub(super) fn internet_socket(
     let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
     socket.set_nonblocking(true)?;
     if is_stream {
-        socket.set_tcp_nodelay(config.nodelay)?;
-        // Urgent bytes are bytes like any other, as RFC 6093 section 6 asks for.
-        socket.set_out_of_band_inline(true)?;
-        if let Some(silence) = config.keep_alive {
-            socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(silence))?;
-        }
+        set_up_stream(&socket, config)?;
     }
     set_buffers(&socket, config)?;
     Ok(socket)
+}
+
+/// The options of a TCP socket, or of a listener, from which those that it accepts have them.
+pub(super) fn set_up_stream(socket: &Socket, config: &Config) -> io::Result<()> {
+    socket.set_tcp_nodelay(config.nodelay)?;
+    // Urgent bytes are bytes like any other, as RFC 6093 section 6 asks for.
+    socket.set_out_of_band_inline(true)?;
+    if let Some(silence) = config.keep_alive {
+        socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(silence))?;
+    }
+    Ok(())
 }
 
 /// A non-blocking Unix socket.
@@ -142,32 +158,24 @@ pub(super) fn set_buffers(socket: &impl AsFd, config: &Config) -> io::Result<()>
     Ok(())
 }
 
-/// The descriptor as a stream, non-blocking. Files never say that they would block, open(2), and so
-/// whoever shares one with us is spared a flag.
-pub(super) fn adopted(descriptor: OwnedFd) -> io::Result<StreamSocket> {
-    let file = File::from(descriptor);
-    if !file.metadata()?.is_file() {
-        SockRef::from(&file).set_nonblocking(true)?;
+/// From here on what comes anew is not taken in, so that no client is accepted by the kernel and then
+/// reset with the listener, and no flood of datagrams can put off a stop. What is in line can still be
+/// served. Only Linux has this; elsewhere the gap stays open for an instant.
+pub(super) fn stop_admitting(socket: &impl AsFd) {
+    #[cfg(target_os = "linux")]
+    {
+        let socket = SockRef::from(socket);
+        let stopped = match socket.domain() {
+            // They are refused.
+            Ok(Domain::UNIX) => socket.shutdown(Shutdown::Read),
+            // They get no answer, try again, and find nobody. One instruction of the classic packet
+            // filter: return 0, keep nothing of the packet.
+            _ => socket.attach_filter(&[socket2::SockFilter::new(libc::BPF_RET as u16, 0, 0, 0)]),
+        };
+        if let Err(error) = stopped {
+            log::debug!("cannot close the backlog: {error}");
+        }
     }
-    Ok(StreamSocket::File(file))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn is_nonblocking_once_adopted(descriptor: impl Into<OwnedFd>) -> bool {
-        let descriptor = descriptor.into();
-        let shared = descriptor.try_clone().unwrap();
-        let _adopted = adopted(descriptor).unwrap();
-        SockRef::from(&shared).nonblocking().unwrap()
-    }
-
-    #[test]
-    fn the_flags_of_a_shared_file_stay_as_they_are() {
-        let (reader, writer) = io::pipe().unwrap();
-        assert!(is_nonblocking_once_adopted(reader));
-        assert!(is_nonblocking_once_adopted(writer));
-        assert!(!is_nonblocking_once_adopted(tempfile::tempfile().unwrap()));
-    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = socket;
 }

@@ -4,14 +4,16 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
 
 use slab::Slab;
-use socket2::Socket;
+use socket2::{SockRef, Socket};
 
 use super::bind::SocketFile;
+use super::clock::Tick;
 use super::socket::StreamSocket;
-use crate::machines::{Connection, Latch, Quota};
-use crate::values::{Address, Id, ServiceId, TimerId};
+use crate::machines::{Connection, Quota};
+use crate::values::{Account, Address, Cause, Id, ServiceId, TimerId};
 
 /// What an [`Id`] names.
 #[derive(Debug)]
@@ -20,6 +22,8 @@ pub(super) struct Entry {
     pub(super) service: ServiceId,
     /// Whether it stands in the queue of sources that can move.
     pub(super) queued: bool,
+    /// Whether a stopping reactor doesn't wait for it, and it isn't counted as a connection.
+    pub(super) is_background: bool,
     pub(super) source: Source,
 }
 
@@ -38,8 +42,8 @@ pub(super) enum Source {
 pub(super) struct StreamSource {
     pub(super) connection: Connection<StreamSocket>,
     pub(super) peer: Option<SocketAddr>,
-    /// When bytes moved last, in the reactor's milliseconds.
-    pub(super) active: u32,
+    /// When bytes moved last.
+    pub(super) active: Tick,
     /// What its deadline is about.
     pub(super) phase: Phase,
     pub(super) origin: Origin,
@@ -47,6 +51,32 @@ pub(super) struct StreamSource {
     pub(super) gathered: u16,
     pub(super) polled: Polled,
     pub(super) timer: Option<TimerId>,
+}
+
+impl StreamSource {
+    /// Notes that bytes have moved, if they have: after everything that may have moved some.
+    #[inline]
+    pub(super) fn note_moved(&mut self, account: &mut Account, now: Tick) {
+        if account.take_moved() {
+            self.active = now;
+        }
+    }
+
+    /// Ends at once, whatever is kept; what was gathered goes with it.
+    pub(super) fn abort(&mut self, cause: Cause, account: &mut Account) {
+        self.connection.fail(cause, account);
+    }
+
+    /// Nothing moves any more. Bytes that are lost with it must not look like an end in order: TCP tells
+    /// of them by a reset. Returns why it has gone.
+    pub(super) fn end(&mut self, cause: Cause, account: &mut Account) -> Cause {
+        let has_lost = self.connection.has_lost() || self.gathered > 0;
+        if has_lost && let StreamSocket::Tcp(socket) = self.connection.stream() {
+            // Fails if the peer was quicker.
+            let _ = SockRef::from(socket).set_linger(Some(Duration::ZERO));
+        }
+        self.connection.end(cause, account)
+    }
 }
 
 /// What the poller tells of a stream.
@@ -69,6 +99,8 @@ pub(super) enum Phase {
     /// The reactor is stopping; what has arrived is still served. From here on the linger deadline
     /// counts, anew in each phase.
     Draining,
+    /// All that had arrived by then has been shown.
+    Served,
     /// The service knows about the stop.
     Told,
     /// Being flushed.
@@ -84,15 +116,6 @@ pub(super) enum Origin {
     Connected,
     /// A descriptor that the host gave us.
     Adopted,
-    /// The same, and the reactor doesn't wait for it when it stops.
-    Background,
-}
-
-impl Origin {
-    /// Whether it counts as a connection.
-    pub(super) fn is_connection(self) -> bool {
-        self != Origin::Background
-    }
 }
 
 /// A listening socket.
@@ -108,7 +131,26 @@ pub(super) struct Listener {
     /// When to try again, if that is known.
     pub(super) retry: Option<TimerId>,
     /// Once the backlog is empty, it goes.
-    pub(super) stopping: bool,
+    pub(super) is_stopping: bool,
+    /// The host gave it to us, and somebody else may have it too.
+    pub(super) is_adopted: bool,
+    /// When it last accepted somebody, once the reactor is stopping.
+    pub(super) active: Tick,
+}
+
+impl Listener {
+    pub(super) fn new(socket: ListenerSocket) -> Listener {
+        Listener {
+            _file: None,
+            socket,
+            readable: false,
+            parked: false,
+            retry: None,
+            is_stopping: false,
+            is_adopted: false,
+            active: Tick::default(),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -151,6 +193,10 @@ pub(super) struct DatagramSource {
     /// Its other latch: the word of a router about an earlier datagram waits to be received.
     pub(super) in_error: bool,
     pub(super) stopping: bool,
+    /// The host gave it to us, and somebody else may have it too.
+    pub(super) is_adopted: bool,
+    /// When the reactor began to stop.
+    pub(super) active: Tick,
     /// The service has closed it, in the middle of a batch: it goes when the answers have left.
     pub(super) closed: bool,
     /// The one peer of a connected socket.
@@ -172,6 +218,8 @@ impl DatagramSource {
             readable: false,
             in_error: false,
             stopping: false,
+            is_adopted: false,
+            active: Tick::default(),
             closed: false,
             connected: None,
             bound: None,
@@ -192,12 +240,16 @@ pub(super) struct Dial {
     pub(super) targets: VecDeque<Address>,
     /// The attempt that waits for the kernel's answer.
     pub(super) socket: Option<StreamSocket>,
+    /// What it will be. Everything can be asked of it already: what is sent is kept.
+    pub(super) connection: Connection<StreamSocket>,
     /// Its latch: the kernel has said something.
     pub(super) answered: bool,
-    /// What it said of readability, for the stream that this becomes.
-    pub(super) latch: Latch,
+    /// The poller said that it is broken already.
+    pub(super) hung_up: Option<bool>,
     /// The service doesn't want it any more.
     pub(super) abandoned: bool,
+    /// When the reactor began to stop.
+    pub(super) active: Tick,
     /// Why the last attempt failed.
     pub(super) failure: Option<io::Error>,
     pub(super) timeout: Option<TimerId>,
@@ -222,7 +274,9 @@ impl Table {
         // The last generation is the one of `Id::NONE`.
         self.generation = (self.generation + 1) % u32::MAX;
         let generation = self.generation;
-        let slot = self.entries.insert(Entry { generation, service, queued: false, source });
+        let (queued, is_background) = (false, false);
+        let entry = Entry { generation, service, queued, is_background, source };
+        let slot = self.entries.insert(entry);
         Id::new(slot, generation)
     }
 
@@ -258,6 +312,15 @@ impl Table {
         match &mut self.get_mut(id)?.source {
             Source::Stream(stream) => Some(stream),
             _ => None,
+        }
+    }
+
+    /// The connection of a stream, or the one that is being made.
+    pub(super) fn connection(&mut self, id: Id) -> Option<&mut Connection<StreamSocket>> {
+        match &mut self.get_mut(id)?.source {
+            Source::Stream(stream) => Some(&mut stream.connection),
+            Source::Dial(dial) => Some(&mut dial.connection),
+            Source::Listener(_) | Source::Datagram(_) => None,
         }
     }
 

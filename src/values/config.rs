@@ -30,6 +30,15 @@ pub(crate) const DIAL_RETRY: Duration = Duration::from_millis(10);
 /// reason, and must not keep us from starting.
 pub(crate) const START_WAIT: Duration = Duration::from_secs(1);
 
+/// How often a stopping reactor looks at what no event tells of: whether a peer's kernel has acknowledged
+/// all, whether a listener stands still. Unnoticed by who waits for the stop, and a hundred looks a
+/// second cost nothing.
+pub(crate) const STOP_CHECK: Duration = Duration::from_millis(10);
+
+/// How many commands of other threads are run in one turn. The others wait for the next, which doesn't
+/// sleep.
+pub(crate) const COMMANDS_PER_SHARE: usize = 64;
+
 /// The least time between two log lines about the same kind of trouble.
 pub(crate) const LOG_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -78,8 +87,9 @@ pub struct Config {
     /// A longer line closes the connection.
     pub line_length: usize,
 
-    /// How long a connection may stay with no byte moving in either direction. Default `None`: for as
-    /// long as it likes. After that it is closed.
+    /// How long a connection may stay with no byte moving in either direction, if it was accepted or
+    /// made by us. Default `None`: for as long as it likes. After that it is closed. Adopted descriptors
+    /// and [single connections](crate::Context::set_idle_timeout) may have one of their own.
     pub idle_timeout: Option<Duration>,
 
     /// How long an outgoing connection may take, over all addresses of a host name. Default 10 s.
@@ -89,6 +99,14 @@ pub struct Config {
     /// the peer took, and then once more for the peer's own end. Default 5 s. After that it is closed
     /// whatever is left.
     pub linger: Duration,
+
+    /// How long a graceful stop may take as a whole. Default 30 s. After that everything is closed as it
+    /// is. [`Duration::MAX`]: for as long as somebody moves.
+    pub stop_timeout: Duration,
+
+    /// Commands of other threads, through a [`Handle`](crate::Handle), that may wait to be run. Default
+    /// 1,024. One more is refused.
+    pub commands: usize,
 
     /// Connections that one listener accepts in one turn before the next source has its go. Default
     /// 64: some 300 µs.
@@ -201,6 +219,8 @@ impl Default for Config {
             idle_timeout: None,
             connect_timeout: Duration::from_secs(10),
             linger: Duration::from_secs(5),
+            stop_timeout: Duration::from_secs(30),
+            commands: 1024,
             accepts_per_share: 64,
             bytes_per_share: 256 * 1024,
             datagrams_per_share: 256,
@@ -236,6 +256,7 @@ impl Config {
             ("bytes_per_share", self.bytes_per_share, 1),
             ("datagrams_per_share", self.datagrams_per_share, 1),
             ("events", self.events, 1),
+            ("commands", self.commands, 1),
         ];
         for (name, value, least) in least {
             if value < least {

@@ -57,8 +57,28 @@ impl fmt::Debug for Id {
 }
 
 /// Names a service within its reactor.
+///
+/// Like an [`Id`], one that is kept for too long finds nothing, and never another service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ServiceId(pub(crate) u32);
+pub struct ServiceId {
+    slot: u32,
+    generation: u32,
+}
+
+impl ServiceId {
+    pub(crate) fn new(slot: usize, generation: u32) -> ServiceId {
+        let slot = u32::try_from(slot).expect("fewer than 2^32 services");
+        ServiceId { slot, generation }
+    }
+
+    pub(crate) fn slot(self) -> usize {
+        self.slot as usize
+    }
+
+    pub(crate) fn generation(self) -> u32 {
+        self.generation
+    }
+}
 
 /// Names a timer. One that has fired for the last time, or was cancelled, names nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

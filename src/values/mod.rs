@@ -1,5 +1,6 @@
 //! Floor 0: plain values. They know `std` and nothing else of this crate.
 
+mod account;
 mod buffer;
 mod cause;
 mod config;
@@ -8,25 +9,26 @@ mod error;
 mod key;
 mod outcome;
 mod peer;
-mod pool;
+
 mod prefix;
 mod queue;
 mod rate;
 mod statistics;
 mod too_long;
 
+pub(crate) use account::Account;
 pub(crate) use buffer::Buffer;
 pub use cause::Cause;
 pub use config::Config;
 pub(crate) use config::{
-    ACCEPT_LOOKS, ACCEPT_RETRY, DATAGRAM_BATCH, DIAL_RETRY, LOG_INTERVAL, RESERVE, START_WAIT,
+    ACCEPT_LOOKS, ACCEPT_RETRY, COMMANDS_PER_SHARE, DATAGRAM_BATCH, DIAL_RETRY, LOG_INTERVAL,
+    RESERVE, START_WAIT, STOP_CHECK,
 };
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{Error, describe};
 pub use key::{Id, ServiceId, TimerId};
 pub(crate) use outcome::{Outcome, attempt};
 pub use peer::{Address, Cast, Local, Peer, UnixName};
-pub(crate) use pool::Pool;
 pub use prefix::{Prefix, PrefixError};
 pub use queue::ByteQueue;
 pub use rate::Rate;

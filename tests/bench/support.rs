@@ -122,7 +122,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.handle.stop(Stop::AtOnce);
+        self.handle.stop(Stop::AtOnce).ok();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }

@@ -118,7 +118,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.handle.stop(Stop::AtOnce);
+        self.handle.stop(Stop::AtOnce).ok();
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use echoloop::{Config, Context, Echo, Half, Stop};
+use echoloop::{Config, Context, Echo, Half, HandleError, Stop};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 
@@ -23,7 +23,7 @@ fn a_handle_reaches_the_loop_from_elsewhere() {
     let (sender, done) = mpsc::channel();
     for i in 0..100 {
         let sender = sender.clone();
-        assert!(handle.run(move |_| sender.send(i).unwrap()));
+        handle.run(move |_| sender.send(i).unwrap()).unwrap();
     }
     for i in 0..100 {
         assert_eq!(done.recv_timeout(DEADLINE), Ok(i));
@@ -32,8 +32,9 @@ fn a_handle_reaches_the_loop_from_elsewhere() {
     handle.wake().unwrap();
     server.until(|statistics| statistics.turns > before + 1);
     server.stop(Stop::AtOnce);
-    assert!(!handle.run(|_| panic!("nobody is there to run it")));
-    assert!(!handle.stop(Stop::AtOnce));
+    let refused = handle.run(|_| panic!("nobody is there to run it"));
+    assert!(matches!(refused, Err(HandleError::Stopped)));
+    assert!(matches!(handle.stop(Stop::AtOnce), Err(HandleError::Stopped)));
 }
 
 /// What is run on a loop without services is served by nobody in particular, and that is no panic.
@@ -41,11 +42,12 @@ fn a_handle_reaches_the_loop_from_elsewhere() {
 fn a_loop_without_services_can_be_asked_for_anything() {
     let mut reactor = reactor(Config::default());
     let (sender, made) = mpsc::channel();
-    reactor.handle().run(move |cx| {
+    let run = move |cx: &mut Context<'_>| {
         cx.after(Duration::ZERO);
         let id = cx.listen(&endpoint("tcp://127.0.0.1:0")).unwrap();
         sender.send(internet(cx.on(id).local())).unwrap();
-    });
+    };
+    reactor.handle().run(run).unwrap();
     let mut address = None;
     turn_until(&mut reactor, |_| {
         address = made.try_recv().ok();
@@ -64,11 +66,12 @@ fn sources_can_be_added_from_elsewhere() {
     let server = Server::start(Config::default(), |reactor| reactor.add(Echo));
     let service = server.made;
     let (sender, address) = mpsc::channel();
-    server.handle.run(move |cx| {
+    let run = move |cx: &mut Context<'_>| {
         let mut cx = cx.of(service);
         let id = cx.listen(&endpoint("tcp://127.0.0.1:0")).unwrap();
         sender.send(internet(cx.on(id).local())).unwrap();
-    });
+    };
+    server.handle.run(run).unwrap();
     let address = address.recv_timeout(DEADLINE).unwrap();
     exchange(&mut tcp(address), b"hello");
 }

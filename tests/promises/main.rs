@@ -15,6 +15,7 @@ mod pong;
 mod pressure;
 mod services;
 mod stopping;
+mod stopping_edges;
 mod streams;
 mod support;
 mod trouble;

@@ -46,7 +46,7 @@ impl<T: Send + 'static> Server<T> {
     #[track_caller]
     pub(crate) fn statistics(&self) -> Statistics {
         let (sender, receiver) = mpsc::channel();
-        self.handle.run(move |cx| sender.send(cx.statistics()).unwrap());
+        self.handle.run(move |cx| sender.send(cx.statistics()).unwrap()).expect("it runs");
         receiver.recv_timeout(DEADLINE).expect("the loop turns")
     }
 
@@ -64,9 +64,14 @@ impl<T: Send + 'static> Server<T> {
         }
     }
 
+    /// Whether it has stopped by itself.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
     #[track_caller]
     pub(crate) fn stop(self, how: Stop) -> Statistics {
-        self.handle.stop(how);
+        self.handle.stop(how).ok();
         self.join()
     }
 
@@ -85,7 +90,7 @@ impl<T: Send + 'static> Server<T> {
 impl<T> Drop for Server<T> {
     fn drop(&mut self) {
         if let Some(thread) = self.thread.take() {
-            self.handle.stop(Stop::AtOnce);
+            self.handle.stop(Stop::AtOnce).ok();
             let _ = thread.join();
         }
     }

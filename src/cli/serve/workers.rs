@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 
-use echoloop::{Address, Config, Echo, Endpoint, Handle, Pong, Reactor, Service, Statistics, Stop};
+use echoloop::{
+    Address, Config, Context, Echo, Endpoint, Handle, Pong, Reactor, Service, Statistics, Stop,
+};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use signal_hook::consts::SIGUSR1;
 
@@ -64,14 +66,19 @@ fn run_many(args: &Args, config: &Config) -> Done {
         let handles: Vec<_> = workers.iter().map(|worker| worker.handle.clone()).collect();
         on_signal(&mut control, signal, move |_| {
             for handle in &handles {
-                handle.stop(Stop::Gracefully);
+                handle.stop(Stop::Gracefully).ok();
             }
         })?;
     }
     let handles: Vec<_> = workers.iter().map(|worker| worker.handle.clone()).collect();
     on_signal(&mut control, SIGUSR1, move |_| {
         for (number, handle) in handles.iter().enumerate() {
-            handle.run(move |cx| log::info!("worker {number} statistics\n{}", cx.statistics()));
+            let tell = move |cx: &mut Context<'_>| {
+                log::info!("worker {number} statistics\n{}", cx.statistics());
+            };
+            if let Err(error) = handle.run(tell) {
+                log::info!("worker {number}: {error}");
+            }
         }
     })?;
     control.run()?;
@@ -118,7 +125,7 @@ fn start(
         let served = reactor.run();
         // The last to leave turns off the light; so does one who fails.
         if left.fetch_sub(1, Ordering::AcqRel) == 1 || served.is_err() {
-            control.stop(Stop::Gracefully);
+            control.stop(Stop::Gracefully).ok();
         }
         served.map(|()| reactor.statistics())
     };

@@ -11,13 +11,18 @@ use std::io::{self, Read, Write};
 use state::{Appetite, Input, Output, Refusal};
 pub(crate) use state::{Latch, Step};
 
-use crate::values::{ByteQueue, Cause, Config, Pool};
+use crate::values::{Account, ByteQueue, Cause, Config};
 
 /// What a connection runs on: bytes in, bytes out, and an end of its own for each direction.
 pub(crate) trait Stream: Read + Write {
     /// Tells the peer that nothing more will come, shutdown(2) with `SHUT_WR`. `Ok(false)`: the
     /// stream has no such thing, and only closing it tells.
     fn shut_write(&mut self) -> io::Result<bool>;
+
+    /// Whether a read that brings less than was asked for has emptied it, so that an event will tell of
+    /// what comes next. True of TCP, epoll(7) question 9. A terminal gives a line a read, and a Unix
+    /// socket stops behind a descriptor that was passed along, whatever is in line after that.
+    fn short_read_drains(&self) -> bool;
 }
 
 /// What a connection keeps while the kernel or the service doesn't take it. Most have none of this.
@@ -29,6 +34,8 @@ struct Kept {
     output: ByteQueue,
     /// Why it will be gone, where the states don't tell.
     cause: Option<Cause>,
+    /// Bytes were lost: it must not look like an end in order.
+    lost: bool,
 }
 
 /// A stream and the bytes in flight on it. Knows nothing of sockets, pollers or the clock.
@@ -42,6 +49,8 @@ struct Kept {
 /// ```
 ///
 /// Gone when both directions have ended: input `Over` or `Drained`, output `Shut`.
+///
+/// The methods that move bytes are the only ones that do, and enter them into the [`Account`].
 #[derive(Debug)]
 pub(crate) struct Connection<S> {
     stream: S,
@@ -97,6 +106,18 @@ impl<S: Stream> Connection<S> {
         &self.stream
     }
 
+    /// Puts the stream that was being made in the place of the one that stood for it. It can be written
+    /// to, and is as readable as was said meanwhile.
+    pub(crate) fn connected(&mut self, stream: S) {
+        self.stream = stream;
+        self.latch.writable = true;
+    }
+
+    /// Another try with another stream: what was said of the last one doesn't hold for it.
+    pub(crate) fn unlatch(&mut self) {
+        (self.latch, self.hung_up) = (Latch::default(), false);
+    }
+
     /// Remembers what an event says.
     pub(crate) fn latch(&mut self, ready: Latch) {
         self.latch.readable |= ready.readable;
@@ -110,7 +131,7 @@ impl<S: Stream> Connection<S> {
     }
 
     /// Bytes that wait for the service to take them.
-    fn unread(&self) -> usize {
+    pub(crate) fn unread(&self) -> usize {
         self.kept.as_ref().map_or(0, |kept| kept.input.len())
     }
 
@@ -141,16 +162,26 @@ impl<S: Stream> Connection<S> {
 
     /// Whether it failed since it was last advanced, so that somebody must advance it.
     pub(crate) fn has_failed(&self) -> bool {
-        self.input == Input::Failed
+        self.input == Input::Failed || self.output == Output::Broken
+    }
+
+    /// Whether the service has asked for a pause, and is still in it.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.input == Input::Flowing && self.appetite == Appetite::Paused
+    }
+
+    /// Whether it waits for its own output to go before it shows any more.
+    pub(crate) fn is_full(&self) -> bool {
+        self.input == Input::Flowing && self.appetite == Appetite::Full
     }
 
     /// Whether all that has arrived was shown to the service, what it answered has found room, and
-    /// nobody has begun to close. Or the service has asked for a pause: the rest is its own affair.
+    /// nobody has begun to close. In a pause, whether nothing is left that could be shown.
     pub(crate) fn is_drained(&self) -> bool {
         match self.input {
             Input::Flowing => match self.appetite {
                 Appetite::Hungry => !self.latch.readable,
-                Appetite::Paused => true,
+                Appetite::Paused => !self.latch.readable && self.unread() == 0,
                 Appetite::Again | Appetite::Full => false,
             },
             Input::Over => self.output == Output::Open,
@@ -158,18 +189,28 @@ impl<S: Stream> Connection<S> {
         }
     }
 
+    /// Whether bytes were lost that a peer or a service takes for delivered: then closing must tell.
+    pub(crate) fn has_lost(&self) -> bool {
+        self.kept
+            .as_ref()
+            .is_some_and(|kept| kept.lost || !kept.input.is_empty() || !kept.output.is_empty())
+    }
+
     /// Ends both directions politely: what is kept is sent, then the peer is told, then what it still
     /// sends is read and thrown away until its own end.
-    pub(crate) fn close(&mut self, cause: Option<Cause>, pool: &mut Pool) {
+    pub(crate) fn close(&mut self, cause: Option<Cause>, account: &mut Account) {
         if self.input == Input::Flowing {
             self.input = Input::Discarding;
         }
         if let Some(kept) = &mut self.kept {
-            pool.give_back(kept.input.len());
+            account.give_back(kept.input.len());
             kept.input = ByteQueue::new();
         }
         if cause.is_some() && self.input != Input::Failed {
             self.kept.get_or_insert_default().cause = cause;
+        }
+        if self.output == Output::Broken {
+            return self.fail(Cause::Closed, account); // Nothing is left that could be polite.
         }
         if self.input == Input::Discarding && self.output == Output::Shut {
             self.shut(); // Shut before; what has no such thing has nothing to linger for either.
@@ -195,7 +236,7 @@ impl<S: Stream> Connection<S> {
 
     /// The poller says that the stream is broken. Whoever reads or writes will hear it from the
     /// stream, after the last bytes; this is for a connection that does neither.
-    pub(crate) fn hung_up(&mut self, error: bool, pool: &mut Pool) {
+    pub(crate) fn hung_up(&mut self, error: bool, account: &mut Account) {
         self.hung_up = true;
         let deaf = match self.input {
             Input::Flowing => error && matches!(self.appetite, Appetite::Paused | Appetite::Full),
@@ -203,17 +244,14 @@ impl<S: Stream> Connection<S> {
             Input::Discarding | Input::Drained | Input::Failed => false,
         };
         if deaf && self.queued() == 0 {
-            self.fail(Cause::Failed(io::ErrorKind::ConnectionReset.into()), pool);
+            self.fail(Cause::Failed(io::ErrorKind::ConnectionReset.into()), account);
         }
     }
 
-    /// Ends both directions at once, whatever is kept.
-    pub(crate) fn fail(&mut self, cause: Cause, pool: &mut Pool) {
-        self.drop_kept(pool);
-        self.kept = Some(Box::new(Kept { cause: Some(cause), ..Kept::default() }));
-        self.input = Input::Failed;
-        self.output = Output::Shut;
-        self.refusal = Refusal::None; // No room will be found any more.
+    /// Ends both directions at once, whatever is kept. A cause that was stated before stays.
+    pub(crate) fn fail(&mut self, cause: Cause, account: &mut Account) {
+        let cause = self.end(cause, account);
+        self.kept.get_or_insert_default().cause = Some(cause);
     }
 
     /// Shows the service nothing more before [`resume`](Connection::resume).
@@ -232,11 +270,16 @@ impl<S: Stream> Connection<S> {
     ///
     /// `buffer` is shared by all connections, and as long as the input limit and one read together.
     /// What was kept is put at its front, so that the service sees it with more behind.
-    pub(crate) fn advance(&mut self, buffer: &mut [u8], config: &Config, pool: &mut Pool) -> Step {
+    pub(crate) fn advance(
+        &mut self,
+        buffer: &mut [u8],
+        config: &Config,
+        account: &mut Account,
+    ) -> Step {
         if self.kept.is_some()
-            && let Err(error) = self.flush(pool)
+            && let Err(error) = self.flush(account)
         {
-            return self.gone(Cause::Failed(error), pool);
+            self.break_output(error, account);
         }
         if self.output == Output::Flushing && self.queued() == 0 {
             self.shut();
@@ -249,28 +292,39 @@ impl<S: Stream> Connection<S> {
             return Step::Refilled;
         }
         match (self.input, self.output) {
-            (Input::Flowing, _) => self.feed(buffer, config, pool),
-            (Input::Discarding, _) => self.discard(buffer, config, pool),
-            (Input::Over, Output::Shut) => self.gone(Cause::Ended, pool),
+            (Input::Flowing, _) => self.feed(buffer, config, account),
+            (Input::Discarding, _) => self.discard(buffer, config, account),
+            (Input::Over, Output::Shut) => self.gone(Cause::Ended, account),
             (Input::Over, Output::Open) if self.hung_up && self.queued() == 0 => {
-                self.gone(Cause::Failed(io::ErrorKind::ConnectionReset.into()), pool)
+                self.gone(Cause::Failed(io::ErrorKind::ConnectionReset.into()), account)
             }
-            (Input::Drained | Input::Failed, Output::Shut) => self.gone(Cause::Closed, pool),
+            (Input::Drained | Input::Failed, Output::Shut) => self.gone(Cause::Closed, account),
             (Input::Over | Input::Drained | Input::Failed, _) => Step::Wait,
         }
     }
 
     /// Gone: for the reason that was stated, or else for this one.
-    fn gone(&mut self, cause: Cause, pool: &mut Pool) -> Step {
-        let stated = self.kept.as_mut().and_then(|kept| kept.cause.take());
-        self.drop_kept(pool);
-        Step::Gone(stated.unwrap_or(cause))
+    fn gone(&mut self, cause: Cause, account: &mut Account) -> Step {
+        Step::Gone(self.end(cause, account))
     }
 
-    /// Gives everything kept back to the pool. Must be called before a connection is dropped.
-    pub(crate) fn drop_kept(&mut self, pool: &mut Pool) {
+    /// Nothing moves any more. Returns why: the reason that was stated, or else this one.
+    pub(crate) fn end(&mut self, cause: Cause, account: &mut Account) -> Cause {
+        let stated = self.kept.as_mut().and_then(|kept| kept.cause.take());
+        let lost = self.has_lost();
+        self.drop_kept(account);
+        if lost {
+            self.kept = Some(Box::new(Kept { lost, ..Kept::default() }));
+        }
+        (self.input, self.output) = (Input::Failed, Output::Shut);
+        self.refusal = Refusal::None; // No room will be found any more.
+        stated.unwrap_or(cause)
+    }
+
+    /// Gives everything kept back to the account. Must be called before a connection is dropped.
+    pub(crate) fn drop_kept(&mut self, account: &mut Account) {
         if let Some(kept) = self.kept.take() {
-            pool.give_back(kept.input.len() + kept.output.len());
+            account.give_back(kept.input.len() + kept.output.len());
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The states that a connection can be in, and what it asks of its reactor.
 
-use crate::values::Cause;
+use crate::values::{ByteQueue, Cause};
 
 /// Remembered readiness: an event sets it, a call that would block clears it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,12 +34,15 @@ pub(super) enum Input {
 ///
 /// ```text
 ///   Open ── finished or closed ──▶ Flushing ── nothing kept ──▶ Shut
+///     └────────── a write failed ─────┴──▶ Broken
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Output {
     Open,
     Flushing,
     Shut,
+    /// Nothing goes out any more, and what has arrived is still shown.
+    Broken,
 }
 
 /// Whether the service wants to be shown what has arrived.
@@ -65,14 +68,19 @@ pub(super) enum Refusal {
     Now,
     /// Since then too, and nothing was in the way: it doesn't fit at all.
     Hopeless,
+    /// The same, because others use up what all may keep together.
+    Crowded,
 }
 
 /// What [`Connection::advance`] has done, or needs the reactor to do next.
 #[derive(Debug)]
 pub(crate) enum Step {
-    /// Show the first `bytes` of the buffer to the service, then [`keep`](Connection::keep) what it
+    /// Show the first `bytes` of the buffer to the service, then [`keep`](super::Connection::keep) what it
     /// doesn't take. `read` of them are new.
     Show { bytes: usize, read: usize },
+    /// Show this to the service once more, then [`put_back`](super::Connection::put_back) what it doesn't
+    /// take: nothing is copied, however often.
+    Again(ByteQueue),
     /// So many bytes were read and thrown away.
     Discarded(usize),
     /// Tell the service that all it has sent is out, and that it can send again.

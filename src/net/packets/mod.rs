@@ -21,7 +21,7 @@ mod tests;
 pub(crate) use outbox::{Lent, Outbox, send_one};
 pub(crate) use raw::{
     Inbox, Message, bind_address_no_port, enable_gro, enable_pktinfo, is_readable,
-    offload_supported,
+    offload_supported, unacknowledged, unread,
 };
 
 /// Most messages that one system call receives. At 32 its cost is spread thin enough, and the arena

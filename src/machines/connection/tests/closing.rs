@@ -60,9 +60,9 @@ fn a_stated_reason_is_told() {
 fn a_close_frees_what_was_not_taken() {
     let mut rig = Rig::new(Script::new().gives("unfinished").takes_all());
     assert!(rig.event(&mut wants_more).is_none());
-    assert_eq!(rig.pool.used(), 10);
+    assert_eq!(rig.account.kept(), 10);
     rig.hand().close(None);
-    assert_eq!(rig.pool.used(), 0);
+    assert_eq!(rig.account.kept(), 0);
     assert!(rig.settle(&mut sink).is_none());
 }
 
@@ -88,7 +88,7 @@ fn one_who_stays_after_the_end_hears_of_a_hangup() {
     assert!(rig.event(&mut sink).is_none());
     assert_eq!(rig.hand().send(b"late"), 4);
     assert!(!rig.connection.is_closing());
-    rig.connection.hung_up(true, &mut rig.pool);
+    rig.connection.hung_up(true, &mut rig.account);
     assert_cause(rig.settle(&mut sink), Cause::Failed(ErrorKind::ConnectionReset.into()));
 }
 
@@ -97,7 +97,7 @@ fn one_who_stays_after_the_end_hears_of_a_hangup() {
 fn one_who_stays_after_the_end_has_heard_of_a_hangup_before() {
     let mut rig = Rig::new(Script::new().gives("x").ends().takes_all());
     rig.closes = false;
-    rig.connection.hung_up(false, &mut rig.pool);
+    rig.connection.hung_up(false, &mut rig.account);
     assert_cause(rig.event(&mut sink), Cause::Failed(ErrorKind::ConnectionReset.into()));
     assert_eq!(rig.told, [Told::Shown(b"x".to_vec()), Told::Ended(vec![])]);
 }
@@ -108,8 +108,8 @@ fn a_failure_drops_everything() {
     let config = Config { output_limit: 5, ..Config::default() };
     let mut rig = Rig::with(Script::new().gives("abcdefgh"), config);
     assert!(rig.event(&mut echo).is_none());
-    assert_eq!(rig.pool.used(), 8);
-    rig.connection.fail(Cause::Idle, &mut rig.pool);
+    assert_eq!(rig.account.kept(), 8);
+    rig.connection.fail(Cause::Idle, &mut rig.account);
     assert!(rig.connection.has_failed());
     rig.hand().close(Some(Cause::Because("too late")));
     assert_cause(rig.settle(&mut echo), Cause::Idle);
@@ -148,7 +148,7 @@ fn a_writing_end_hears_that_nobody_reads() {
     let script = Script { is_pipe: true, ..Script::new() };
     let mut rig = Rig::of(Connection::half(script, Half::Write), Config::default());
     assert!(rig.event(&mut sink).is_none());
-    rig.connection.hung_up(true, &mut rig.pool);
+    rig.connection.hung_up(true, &mut rig.account);
     assert_cause(rig.settle(&mut sink), Cause::Failed(ErrorKind::ConnectionReset.into()));
 }
 

@@ -115,7 +115,7 @@ proptest! {
         rig.script().takes.push_back(Take::UpTo(usize::MAX));
         assert_cause(rig.run(&mut echo), Cause::Ended);
         prop_assert_eq!(&rig.script().taken, &stream);
-        prop_assert!(rig.pool.most() <= total + 2 * crate::values::RESERVE);
+        prop_assert!(rig.account.most() <= total + 2 * crate::values::RESERVE);
     }
 }
 

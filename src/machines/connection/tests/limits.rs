@@ -11,7 +11,7 @@ fn a_full_output_stops_the_reading() {
     let mut rig = Rig::with(Script::new().gives(pattern(10_000_000)), config);
     assert!(rig.run(&mut echo).is_none());
     assert_eq!(rig.script().reads, 1);
-    assert!(rig.pool.most() <= most);
+    assert!(rig.account.most() <= most);
     assert_eq!(rig.connection.queued(), 100);
 }
 
@@ -30,7 +30,7 @@ fn an_endless_message_is_cut_off() {
             }
         }
         assert_cause(gone, Cause::InputLimit);
-        assert!(rig.pool.most() < 64 + 16);
+        assert!(rig.account.most() < 64 + 16);
     }
 }
 
@@ -48,11 +48,11 @@ fn a_message_within_the_limit_is_waited_for() {
 fn without_memory_healthy_connections_are_served() {
     let config = Config { kept_total: 100_000, ..Config::default() };
     let mut rig = Rig::with(Script::new().gives(pattern(50_000)).ends().takes_all(), config);
-    rig.pool.take(100_000); // Somebody else's.
+    rig.account.take(100_000); // Somebody else's.
     let mut gone = None;
     for _ in 0..ENDLESS {
         rig.connection.latch(Latch { readable: true, writable: true, read_on: true });
-        match rig.connection.advance(&mut rig.buffer, &rig.config, &mut rig.pool) {
+        match rig.connection.advance(&mut rig.buffer, &rig.config, &mut rig.account) {
             Step::Show { bytes, .. } => {
                 assert!(bytes <= RESERVE);
                 let input = rig.buffer[..bytes].to_vec();
@@ -76,14 +76,14 @@ fn without_memory_a_stalled_connection_waits_for_its_reader() {
     let config = Config { kept_total: 0, ..Config::default() };
     let mut rig = Rig::with(Script::new().gives(pattern(20_000)), config);
     assert!(rig.run(&mut echo).is_none());
-    assert_eq!(rig.pool.used(), RESERVE);
+    assert_eq!(rig.account.kept(), RESERVE);
     for _ in 0..ENDLESS {
         if rig.script().taken.len() == 20_000 {
             break;
         }
         rig.script().takes.push_back(Take::UpTo(1000));
         assert!(rig.event(&mut echo).is_none());
-        assert!(rig.pool.most() <= 2 * RESERVE);
+        assert!(rig.account.most() <= 2 * RESERVE);
     }
     assert_eq!(rig.script().taken, pattern(20_000));
 }
@@ -104,12 +104,12 @@ fn room_is_a_promise() {
     for (total, limit) in [(0, 1), (0, 100_000), (1000, 500), (50_000, 100_000)] {
         let config = Config { kept_total: total, output_limit: limit, ..Config::default() };
         let mut rig = Rig::with(Script::new(), config);
-        let room = rig.connection.room(&rig.config, &rig.pool);
+        let room = rig.connection.room(&rig.config, &rig.account);
         assert!(room >= RESERVE.min(limit));
         assert!(rig.hand().send_all(&pattern(room)));
         assert_eq!(rig.connection.queued(), room);
         rig.connection.finish();
-        assert_eq!(rig.connection.room(&rig.config, &rig.pool), 0);
+        assert_eq!(rig.connection.room(&rig.config, &rig.account), 0);
     }
 }
 
@@ -138,7 +138,7 @@ fn a_pause_in_the_middle_of_much_input_is_survived() {
     for left in (1..99).rev() {
         rig.connection.resume();
         assert!(rig.settle(&mut one_and_pause).is_none());
-        assert_eq!(rig.pool.used(), left);
+        assert_eq!(rig.account.kept(), left);
     }
 }
 
@@ -152,7 +152,7 @@ fn who_takes_some_and_resumes_has_not_met_the_limit() {
         1
     };
     assert!(rig.event(&mut one_by_one).is_none());
-    assert_eq!((rig.shown().len(), rig.pool.used()), (100, 0));
+    assert_eq!((rig.shown().len(), rig.account.kept()), (100, 0));
 }
 
 /// But who takes nothing has.

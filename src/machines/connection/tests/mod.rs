@@ -11,7 +11,7 @@ use std::io::{self, ErrorKind, Read, Write};
 
 use super::state::{Latch, Step};
 use super::{Connection, Half, Stream};
-use crate::values::{Cause, Config, Pool};
+use crate::values::{Account, Cause, Config};
 
 /// More steps than any of these tests can need before it waits for an event.
 const ENDLESS: usize = 10_000;
@@ -45,6 +45,8 @@ struct Script {
     shut: usize,
     /// Whether there is such a thing as an own end; a pipe has none.
     is_pipe: bool,
+    /// Whether a short read says nothing of what is behind it, as on a terminal.
+    is_line_wise: bool,
     reads: usize,
     writes: usize,
 }
@@ -140,6 +142,10 @@ impl Stream for Script {
         self.shut += 1;
         Ok(true)
     }
+
+    fn short_read_drains(&self) -> bool {
+        !self.is_line_wise
+    }
 }
 
 /// What a service was told.
@@ -154,20 +160,20 @@ enum Told {
 struct Hand<'a> {
     connection: &'a mut Connection<Script>,
     config: &'a Config,
-    pool: &'a mut Pool,
+    account: &'a mut Account,
 }
 
 impl Hand<'_> {
     fn send(&mut self, bytes: &[u8]) -> usize {
-        self.connection.send(bytes, self.config, self.pool)
+        self.connection.send(bytes, self.config, self.account)
     }
 
     fn send_all(&mut self, bytes: &[u8]) -> bool {
-        self.connection.send_all(bytes, self.config, self.pool)
+        self.connection.send_all(bytes, self.config, self.account)
     }
 
     fn close(&mut self, cause: Option<Cause>) {
-        self.connection.close(cause, self.pool);
+        self.connection.close(cause, self.account);
     }
 }
 
@@ -175,7 +181,7 @@ impl Hand<'_> {
 struct Rig {
     connection: Connection<Script>,
     config: Config,
-    pool: Pool,
+    account: Account,
     buffer: Vec<u8>,
     told: Vec<Told>,
     /// Closes when the peer has ended, as services do by default.
@@ -193,13 +199,13 @@ impl Rig {
 
     fn of(connection: Connection<Script>, config: Config) -> Rig {
         let buffer = vec![0; config.input_limit + config.read_buffer];
-        let pool = Pool::new(config.kept_total);
-        Rig { connection, config, pool, buffer, told: Vec::new(), closes: true }
+        let account = Account::new(config.kept_total);
+        Rig { connection, config, account, buffer, told: Vec::new(), closes: true }
     }
 
     fn hand(&mut self) -> Hand<'_> {
-        let Rig { connection, config, pool, .. } = self;
-        Hand { connection, config, pool }
+        let Rig { connection, config, account, .. } = self;
+        Hand { connection, config, account }
     }
 
     fn script(&mut self) -> &mut Script {
@@ -210,14 +216,20 @@ impl Rig {
     #[track_caller]
     fn settle(&mut self, service: &mut dyn FnMut(&mut Hand<'_>, &[u8]) -> usize) -> Option<Cause> {
         for _ in 0..ENDLESS {
-            match self.connection.advance(&mut self.buffer, &self.config, &mut self.pool) {
+            match self.connection.advance(&mut self.buffer, &self.config, &mut self.account) {
                 Step::Show { bytes, read } => {
                     assert!(read <= bytes);
                     let input = self.buffer[..bytes].to_vec();
                     let taken = service(&mut self.hand(), &input);
                     self.told.push(Told::Shown(input.clone()));
-                    let Rig { connection, config, pool, .. } = self;
-                    connection.keep(&input[taken..], taken, config, pool);
+                    let Rig { connection, config, account, .. } = self;
+                    connection.keep(&input[taken..], taken, config, account);
+                }
+                Step::Again(input) => {
+                    let taken = service(&mut self.hand(), input.as_slice());
+                    self.told.push(Told::Shown(input.as_slice().to_vec()));
+                    let Rig { connection, config, account, .. } = self;
+                    connection.put_back(input, taken, config, account);
                 }
                 Step::Discarded(bytes) => assert!(bytes > 0),
                 Step::Refilled => self.told.push(Told::Refilled),
@@ -232,7 +244,7 @@ impl Rig {
                     return None;
                 }
                 Step::Gone(cause) => {
-                    assert_eq!(self.pool.used(), 0, "what it kept was not given back");
+                    assert_eq!(self.account.kept(), 0, "what it kept was not given back");
                     return Some(cause);
                 }
             }
@@ -268,11 +280,11 @@ impl Rig {
         panic!("events without end");
     }
 
-    /// The pool knows of what is kept, and of nothing else.
+    /// The account knows of what is kept, and of nothing else.
     #[track_caller]
     fn check_accounts(&self) {
         let kept = self.connection.queued() + self.connection.unread();
-        assert_eq!(self.pool.used(), kept, "the pool has lost count");
+        assert_eq!(self.account.kept(), kept, "the account has lost count");
         assert!(self.connection.queued() <= self.config.output_limit);
     }
 

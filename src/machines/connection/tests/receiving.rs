@@ -9,7 +9,7 @@ fn a_short_read_saves_the_read_that_would_block() {
     assert!(rig.event(&mut echo).is_none());
     assert_eq!((rig.script().reads, rig.script().writes), (1, 1));
     assert_eq!(rig.script().taken, b"hello");
-    assert_eq!(rig.pool.most(), 0); // Nothing was ever copied.
+    assert_eq!(rig.account.most(), 0); // Nothing was ever copied.
 }
 
 /// A read that fills the buffer may not have been the last one.
@@ -72,7 +72,7 @@ fn what_was_not_taken_is_shown_again_with_more_behind() {
     };
     let mut rig = Rig::new(Script::new().gives("one\ntw"));
     assert!(rig.event(&mut lines).is_none());
-    assert_eq!(rig.pool.used(), 2);
+    assert_eq!(rig.account.kept(), 2);
     assert!(rig.settle(&mut lines).is_none());
     rig.script().gives.push_back(Give::Bytes(b"o\nthree".to_vec()));
     assert!(rig.event(&mut lines).is_none());
@@ -148,7 +148,7 @@ fn a_paused_connection_hears_of_its_reset() {
     for error in [false, true] {
         let mut rig = Rig::new(Script::new());
         rig.connection.pause();
-        rig.connection.hung_up(error, &mut rig.pool);
+        rig.connection.hung_up(error, &mut rig.account);
         assert_eq!(rig.event(&mut echo).is_some(), error); // An end alone can wait.
     }
 }
@@ -158,7 +158,7 @@ fn a_paused_connection_hears_of_its_reset() {
 fn a_hangup_does_not_cut_what_is_being_sent() {
     let mut rig = Rig::new(Script::new().gives("abc").ends().takes(1));
     assert!(rig.event(&mut echo).is_none());
-    rig.connection.hung_up(false, &mut rig.pool);
+    rig.connection.hung_up(false, &mut rig.account);
     rig.script().takes.push_back(Take::UpTo(usize::MAX));
     assert_cause(rig.event(&mut echo), Cause::Ended);
     assert_eq!(rig.script().taken, b"abc");

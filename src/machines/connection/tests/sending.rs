@@ -9,12 +9,12 @@ fn a_short_write_keeps_the_rest_for_the_next_event() {
     rig.connection.latch(Latch { writable: true, ..Latch::default() });
     assert_eq!(rig.hand().send(b"hello"), 5); // Two went out, three are kept.
     assert_eq!(rig.script().taken, b"he");
-    assert_eq!((rig.connection.queued(), rig.pool.used()), (3, 3));
+    assert_eq!((rig.connection.queued(), rig.account.kept()), (3, 3));
 
     rig.script().takes.push_back(Take::UpTo(9));
     assert!(rig.event(&mut sink).is_none());
     assert_eq!(rig.script().taken, b"hello");
-    assert_eq!(rig.pool.used(), 0);
+    assert_eq!(rig.account.kept(), 0);
 }
 
 /// After a refused or a short write nothing is written before an event.
@@ -153,7 +153,7 @@ fn a_broken_connection_is_not_refilled() {
     let mut rig = Rig::with(Script::new(), config);
     assert_eq!(rig.hand().send(b"abc"), 2);
     rig.connection.latch(Latch { writable: true, ..Latch::default() });
-    rig.connection.fail(Cause::Closed, &mut rig.pool);
+    rig.connection.fail(Cause::Closed, &mut rig.account);
     assert_cause(rig.settle(&mut sink), Cause::Closed);
     assert_eq!(rig.told, []);
 }

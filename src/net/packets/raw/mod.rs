@@ -7,6 +7,7 @@ mod inbox;
 mod name;
 #[cfg(test)]
 mod played;
+mod queues;
 
 use std::io::{self, IoSlice};
 use std::mem::{self, MaybeUninit};
@@ -24,6 +25,7 @@ pub(super) use envelope::Envelope;
 pub(crate) use inbox::{Inbox, Message};
 #[cfg(test)]
 pub(super) use played::Played;
+pub(crate) use queues::{unacknowledged, unread};
 
 /// What `sendmmsg` and `recvmmsg` take; where they don't exist, the same for our own loops.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]

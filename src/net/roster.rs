@@ -1,0 +1,111 @@
+//! Which services there are, and for how long.
+
+use slab::Slab;
+
+use super::service::Service;
+use crate::values::ServiceId;
+
+/// The services of a reactor, as far as the half of it that they may touch must know them: the services
+/// themselves are in the other half.
+///
+/// A service stays for as long as it has a source or a timer, or somebody holds its name: whoever added
+/// it by itself. One that came with a listener or a connection has no name, and goes with the last of
+/// its sources and timers.
+#[derive(Default)]
+pub(super) struct Roster {
+    residents: Slab<Resident>,
+    generation: u32,
+    /// Added, and on their way to the other half.
+    arrivals: Vec<(usize, Box<dyn Service>)>,
+    /// Those that nothing keeps here any more, as it seemed when they were put down.
+    departing: Vec<ServiceId>,
+}
+
+struct Resident {
+    generation: u32,
+    is_named: bool,
+    /// Sources and timers.
+    uses: usize,
+}
+
+impl Roster {
+    /// Adds a service, which has a name until that is [given up](Roster::release).
+    pub(super) fn add(&mut self, service: Box<dyn Service>) -> ServiceId {
+        self.generation = self.generation.wrapping_add(1);
+        let generation = self.generation;
+        let slot = self.residents.insert(Resident { generation, is_named: true, uses: 0 });
+        self.arrivals.push((slot, service));
+        ServiceId::new(slot, generation)
+    }
+
+    /// Whether the service is still there.
+    pub(super) fn has(&self, service: ServiceId) -> bool {
+        self.find(service).is_some()
+    }
+
+    fn find(&self, service: ServiceId) -> Option<&Resident> {
+        let resident = self.residents.get(service.slot())?;
+        (resident.generation == service.generation()).then_some(resident)
+    }
+
+    fn find_mut(&mut self, service: ServiceId) -> Option<&mut Resident> {
+        let resident = self.residents.get_mut(service.slot())?;
+        (resident.generation == service.generation()).then_some(resident)
+    }
+
+    /// The service has one more source or timer.
+    pub(super) fn join(&mut self, service: ServiceId) {
+        let resident = self.find_mut(service).expect("whoever makes a source is there");
+        resident.uses += 1;
+    }
+
+    /// The service has one source or timer less.
+    pub(super) fn leave(&mut self, service: ServiceId) {
+        let resident = self.find_mut(service).expect("it had a source or a timer, so it is there");
+        resident.uses -= 1;
+        self.let_go(service);
+    }
+
+    /// Nobody knows the service by name any more.
+    pub(super) fn release(&mut self, service: ServiceId) {
+        if let Some(resident) = self.find_mut(service) {
+            resident.is_named = false;
+            self.let_go(service);
+        }
+    }
+
+    fn let_go(&mut self, service: ServiceId) {
+        if self.find(service).is_some_and(Resident::is_free) {
+            self.departing.push(service);
+        }
+    }
+
+    /// Whether there is somebody to be fetched, or to be dropped.
+    #[inline]
+    pub(super) fn has_arrivals(&self) -> bool {
+        !self.arrivals.is_empty()
+    }
+
+    /// Those who have been added since.
+    pub(super) fn arrivals(&mut self) -> impl Iterator<Item = (usize, Box<dyn Service>)> + '_ {
+        self.arrivals.drain(..)
+    }
+
+    /// Takes away one that nothing keeps here; says where it was.
+    pub(super) fn depart(&mut self) -> Option<usize> {
+        while let Some(service) = self.departing.pop() {
+            // It may have got a source since it was put down, or be here twice.
+            if self.find(service).is_some_and(Resident::is_free) {
+                self.residents.remove(service.slot());
+                return Some(service.slot());
+            }
+        }
+        None
+    }
+}
+
+impl Resident {
+    fn is_free(&self) -> bool {
+        self.uses == 0 && !self.is_named
+    }
+}
