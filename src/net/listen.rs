@@ -47,8 +47,18 @@ pub(super) fn listen(core: &mut Core, service: ServiceId, endpoint: &Endpoint) -
 /// Options of a bound datagram socket. Returns what it is bound to; or if that is a group's address, from
 /// which nothing can be sent, all of ours.
 pub(super) fn prepare_datagrams(socket: &Socket, core: &Core) -> io::Result<Address> {
-    let address = local_address(socket.as_fd())?;
+    let mut address = local_address(socket.as_fd())?;
+    if let Address::Ip(unbound) = address
+        && unbound.port() == 0
+    {
+        socket.bind(&unbound.into())?; // Else it would get a port when it sends, and we not know it.
+        address = local_address(socket.as_fd())?;
+    }
     let Address::Ip(mut bound) = address else { return Ok(address) };
+    if socket.broadcast()? && !core.config.multicast {
+        let why = "it may send to broadcast addresses, and multicast is not switched on";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+    }
     if bound.ip().to_canonical().is_unspecified() {
         enable_pktinfo(socket.as_fd(), bound.is_ipv6())?;
     } else if is_group(bound)? {

@@ -175,7 +175,8 @@ pub struct Config {
     /// (broadcast), for those who have joined a group on purpose. Default false: one datagram with a
     /// forged source would be answered by every server that it reaches, and by each of those that share a
     /// port. Known on a wildcard bind; directed broadcasts (`192.168.1.255`) on Linux only. A socket that
-    /// is bound to such an address can't be made without it.
+    /// is bound to such an address isn't served without it, nor is one that may send to broadcast
+    /// addresses (`SO_BROADCAST`, socket(7)): with such a one, also the source of a question can be one.
     pub multicast: bool,
 
     /// Whether datagrams are served that come from the address of another bound datagram socket of this

@@ -255,6 +255,52 @@ fn a_port_is_ours_for_as_long_as_its_socket_is_there() {
     assert_eq!(datagram(&stranger), b"three");
 }
 
+/// A socket that the host has made is as careful as one of ours. One that may send to everybody isn't taken
+/// unless that is switched on: the source of a question can be a broadcast address.
+#[test]
+fn an_adopted_socket_is_no_weapon_either() {
+    for multicast in [false, true] {
+        let mut reactor = reactor(Config { multicast, ..Config::default() });
+        let sockets = [udp("0.0.0.0:0", None), udp("127.0.0.1:0", None)];
+        let [one, other] = [0, 1].map(|i| sockets[i].local_addr().unwrap());
+        let service = reactor.add(Echo);
+        let mut adopt = |i: usize| {
+            let socket = sockets[i].try_clone().unwrap();
+            reactor.context(service).listen_on(socket).map_err(|error| describe(&error))
+        };
+        sockets[0].set_broadcast(true).unwrap();
+        if !multicast {
+            let why = "it may send to broadcast addresses, and multicast is not switched on";
+            assert!(adopt(0).unwrap_err().ends_with(why));
+            sockets[0].set_broadcast(false).unwrap();
+        }
+        let [id, _] = [0, 1].map(|i| adopt(i).unwrap());
+
+        reactor.context(service).on(id).send_to(&Peer::from(other), b"each other");
+        let client = udp("127.0.0.1:0", None);
+        client.set_broadcast(true).unwrap();
+        client.send_to(b"all of you", ("127.255.255.255", one.port())).unwrap();
+        turn_until(&mut reactor, |reactor| reactor.statistics().datagrams_in == 2);
+        turn_until_quiet(&mut reactor);
+        let forbidden = if multicast { 1 } else { 2 };
+        assert_eq!(reactor.statistics().dropped.forbidden, forbidden);
+    }
+}
+
+/// Also one that has no port yet: it is known before it sends anything.
+#[test]
+fn an_unbound_socket_does_not_answer_itself() {
+    let mut reactor = reactor(Config::default());
+    let service = reactor.add(Echo);
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, None).unwrap();
+    let id = reactor.context(service).listen_on(socket).unwrap();
+    let own = SocketAddr::from((Ipv4Addr::LOCALHOST, internet(reactor.local(id)).port()));
+    reactor.context(service).on(id).send_to(&Peer::from(own), b"to myself");
+    turn_until(&mut reactor, |reactor| reactor.statistics().dropped.forbidden == 1);
+    turn_until_quiet(&mut reactor);
+    assert_eq!(reactor.statistics().datagrams_out, 1);
+}
+
 #[track_caller]
 fn reuse_port(at: SocketAddr) -> UdpSocket {
     let socket = Socket::new(Domain::for_address(at), Type::DGRAM, None).unwrap();
