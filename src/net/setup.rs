@@ -154,7 +154,9 @@ impl Context<'_> {
     ///
     /// # Errors
     ///
-    /// The address is in use, not ours, not permitted; no descriptor is left; the reactor is stopping.
+    /// The address is in use, not ours, not permitted; it is a group's, and
+    /// [`Config::multicast`](crate::Config::multicast) is not switched on; no descriptor is left; the
+    /// reactor is stopping.
     pub fn listen(&mut self, endpoint: &Endpoint) -> Result<Id, Error> {
         listen::listen(self.core, self.service, endpoint)
             .map_err(|error| Error::new("listen on", endpoint, error))

@@ -283,7 +283,7 @@ fn what_one_callback_sends_keeps_its_order() {
         let client = UnixDatagram::unbound().unwrap();
         client.send_to(b"go on", directory.join("server")).unwrap();
     }
-    let ways: [(&str, Way); 4] = [
+    let ways: [(&str, Way); 5] = [
         ("the socket's own callback", |reactor, directory, numbers| {
             let service = Does::new().datagram(move |cx, _, _| numbers.send(cx.on(cx.id())));
             bound(reactor, directory, service);
@@ -299,6 +299,15 @@ fn what_one_callback_sends_keeps_its_order() {
             let server = bound(reactor, directory, Does::new());
             let timer = reactor.add(Does::new().timer(move |cx, _| numbers.send(cx.on(server))));
             reactor.context(timer).after(Duration::ZERO);
+        }),
+        ("the news of another socket", |reactor, directory, numbers| {
+            let server = bound(reactor, directory, Does::new());
+            let nobody = udp("127.0.0.1:0", None).local_addr().unwrap();
+            let told = Does::new().unreachable(move |cx| numbers.send(cx.on(server)));
+            let at = endpoint(&format!("udp://{nobody}"));
+            let client = reactor.connect(&at, told).unwrap();
+            let service = reactor.add(Does::new());
+            assert!(reactor.context(service).on(client).send_all(b"anybody?"));
         }),
         ("a stream", |reactor, directory, numbers| {
             let server = bound(reactor, directory, Does::new());
@@ -319,7 +328,7 @@ fn what_one_callback_sends_keeps_its_order() {
             way(&mut reactor, directory.path(), Numbers { to, count, length });
             turn_until(&mut reactor, |reactor| {
                 let statistics = reactor.statistics();
-                statistics.datagrams_out + statistics.dropped.no_room == u64::from(count)
+                statistics.datagrams_out + statistics.dropped.no_room >= u64::from(count)
             });
 
             let mut payload = vec![0; length + 1];

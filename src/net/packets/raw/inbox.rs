@@ -26,8 +26,8 @@ use crate::values::{Buffer, Cast, Peer};
 /// ```
 ///
 /// The pointers are set once, each made of the raw beginning of its vector. From then on only the kernel
-/// writes there: a `&mut` to any of it would end them. Of the headers only what the kernel has overwritten is put right again,
-/// for as many headers as it has used: a batch of one pays for one.
+/// writes there: a `&mut` to any of it would end them. Of the headers only what the kernel has overwritten
+/// is put right again, for as many as it has used: a batch of one pays for one.
 pub(crate) struct Inbox {
     headers: Vec<mmsghdr>,
     /// Never touched again; `headers` point to it.

@@ -39,6 +39,7 @@ fn what_the_kernel_writes_behind_our_pointers_is_what_we_read() {
         for (peer, payload) in &pushed {
             outbox.push(Some(peer), payload);
         }
+        assert_eq!(outbox.len(), pushed.len());
         let sent = outbox.flush_by(&mut |e, p| kernel.send(e, p), Lent::default(), offload);
         assert_eq!((sent.datagrams as usize, sent.failed), (pushed.len(), 0));
 
