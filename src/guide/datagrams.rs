@@ -22,12 +22,18 @@
 //! A UDP sender writes its own return address. An echo server that answers whatever it gets is a tool
 //! for hitting others. If the forged sender is another echo server, the two of them throw the
 //! datagram to and fro for ever; if it is chargen, for ever and growing. If the answer is longer than
-//! the question, the forger can hit harder than he could himself.
+//! the question, the forger can hit harder than it could itself.
 //!
 //! So some sources get no answer: port 0, multicast and broadcast addresses, our own address, a port
-//! equal to ours (the other echo server), ports below 1024 (chargen and friends). The rate for each source
-//! beyond this machine is limited. And [`Context::reply`](crate::Context::reply) refuses answers that
-//! are longer than what they answer:
+//! equal to ours (the other echo server), any other bound socket of the same reactor (the pong server
+//! beside the echo server), ports below 1024 (chargen and friends). Nor does what was sent to a group or
+//! to a whole network: there one datagram would be answered by every server that it reaches. Those who
+//! have joined a group on purpose switch that on, [`Config::multicast`](crate::Config::multicast); those
+//! whose own sockets ask each other, [`Config::own_sockets`](crate::Config::own_sockets). The rate for
+//! each source beyond this machine is limited. And [`Context::reply`](crate::Context::reply) refuses
+//! answers that are longer than what they answer. They are counted together, each with the headers and the
+//! frame that it has on the wire: otherwise a thousand answers of one byte could go out for a question of a
+//! thousand bytes, and each of them costs the victim as much as one of forty bytes does.
 //!
 //! ```
 //! # use std::time::Instant;
@@ -43,6 +49,18 @@
 //!     }
 //! }
 //! ```
+//!
+//! Two processes of one machine, or two reactors, don't know of each other. Who may forge loopback
+//! addresses there needs the right to raw sockets (raw(7), `CAP_NET_RAW`), and could flood everybody as it
+//! is. So loopback has no rate unless you give it one,
+//! [`Config::datagram_rate_local`](crate::Config::datagram_rate_local).
+//!
+//! Unix datagram sockets have no raw sockets, but their senders' names are no better: a socket that was
+//! bound to a path keeps it as its name when the path has come to lead elsewhere. So a sender that has the
+//! name of one of ours gets no answer, nor one with a relative name, which would mean another file in our
+//! directory than in the sender's. But to any other name the answer goes, with our permissions. Offer
+//! `unixgram` only to those whom you would let send datagrams in your name: put the socket into a
+//! directory that only they can enter.
 //!
 //! # Many at once
 //!

@@ -1,61 +1,16 @@
 //! Which datagrams may be answered.
 
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, SocketAddr};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crate::values::Rate;
-
-/// One for each of this many sources; those with the same hash share one. At about 48 bytes each
-/// it is 192 KiB, however many sources are forged. Should all be in use at once, an innocent source
-/// gets its part of a shared bucket, and all sources together 4096 times the rate.
-const BUCKETS: usize = 4096;
+use super::bucket::Limiter;
+use super::own::OwnSockets;
+use crate::values::{Address, Cast, Config, Peer};
 
 /// Ports below this one belong to services of the system (RFC 6335 section 6): some of them answer
 /// whatever comes, which is how two servers are set upon each other.
 const FIRST_HIGH_PORT: u16 = 1024;
-
-/// Holds `burst` tokens when it is full, and gains `per_second` of them a second.
-///
-/// ```text
-///   now ◀───── slack: all tokens but one ─────▶│
-///    │        full ▼        a token is left    │     no token is left: full lies beyond here
-///    └─────────────┴───────────────────────────┴──────────────────▶ time
-/// ```
-///
-/// The one thing to remember is when it will be full again: each token taken moves that moment on
-/// by the time that a token takes to come.
-#[derive(Clone, Copy, Debug)]
-pub struct TokenBucket {
-    interval: Duration,
-    slack: Duration,
-    full: Instant,
-}
-
-impl TokenBucket {
-    /// A full bucket.
-    pub fn new(rate: Rate, now: Instant) -> TokenBucket {
-        // Beyond one in a nanosecond nobody counts.
-        let interval = Duration::from_secs(1) / rate.per_second.max(1);
-        let interval = interval.max(Duration::from_nanos(1));
-        TokenBucket { interval, slack: interval * (rate.burst.max(1) - 1), full: now }
-    }
-
-    /// Takes a token. `false` if there is none, which changes nothing.
-    pub fn take(&mut self, now: Instant) -> bool {
-        let left = self.full.saturating_duration_since(now) <= self.slack;
-        if left {
-            self.full = self.full.max(now) + self.interval;
-        }
-        left
-    }
-
-    /// From when on [`take`](TokenBucket::take) will succeed: `now`, or later.
-    pub fn ready_at(&self, now: Instant) -> Instant {
-        now + self.full.saturating_duration_since(now).saturating_sub(self.slack)
-    }
-}
 
 /// Why a datagram gets no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -71,8 +26,16 @@ pub enum DatagramRefusal {
     OwnAddress,
     /// Its source port is the port that received it: likely another server of this kind.
     OwnPort,
+    /// Its source is another bound socket of the same reactor, which may answer the answer.
+    OwnSocket,
     /// Its source port is below 1024: likely a server of another kind.
     LowPort,
+    /// Its source is a relative path, which in our directory is another socket or none.
+    RelativeName,
+    /// It was sent to a group: others may answer it too.
+    ToMulticast,
+    /// It was sent to everybody on the network: others may answer it too.
+    ToBroadcast,
     /// Its source has had as many answers as it may have for now.
     Rate,
 }
@@ -85,7 +48,11 @@ impl fmt::Display for DatagramRefusal {
             DatagramRefusal::Broadcast => "source is a broadcast or unspecified address",
             DatagramRefusal::OwnAddress => "source is our own address",
             DatagramRefusal::OwnPort => "source port is our own",
+            DatagramRefusal::OwnSocket => "source is another socket of ours",
             DatagramRefusal::LowPort => "source port is below 1024",
+            DatagramRefusal::RelativeName => "source is a relative path",
+            DatagramRefusal::ToMulticast => "it was sent to a multicast address",
+            DatagramRefusal::ToBroadcast => "it was sent to a broadcast address",
             DatagramRefusal::Rate => "source sends too often",
         })
     }
@@ -93,40 +60,79 @@ impl fmt::Display for DatagramRefusal {
 
 impl std::error::Error for DatagramRefusal {}
 
-/// Decides which datagrams a socket answers, so that none of them, forged as its source may be,
-/// can make a weapon of it: no two servers echo to each other for ever, and nobody is flooded.
+/// Decides which datagrams the bound sockets of a reactor answer, so that none of them, forged as its
+/// source may be, can make a weapon of it: no two servers echo to each other for ever, and nobody is
+/// flooded.
 ///
-/// Directed broadcast addresses (`192.168.1.255`) can't be told by looking: there the kernel
+/// As sources, directed broadcast addresses (`192.168.1.255`) can't be told by looking: there the kernel
 /// refuses to send, unless `SO_BROADCAST` is set (socket(7)). Don't set it.
+///
+/// ```
+/// use echoloop::{Address, Cast, Config, DatagramPolicy, DatagramRefusal, Peer};
+/// use std::net::SocketAddr;
+/// use std::time::Instant;
+///
+/// let (echo, pong) = ("0.0.0.0:7".parse::<SocketAddr>()?, "127.0.0.1:8889".parse::<SocketAddr>()?);
+/// let mut policy = DatagramPolicy::new(&Config::default());
+/// policy.bound(Address::from(echo));
+/// policy.bound(Address::from(pong));
+///
+/// let verdict = policy.admit(&echo.into(), &Peer::from(pong), Cast::Unicast, Instant::now());
+/// assert_eq!(verdict, Err(DatagramRefusal::OwnSocket));
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 #[derive(Debug)]
 pub struct DatagramPolicy {
-    bound: Option<SocketAddr>,
     low_ports: bool,
-    limiter: Option<Limiter>,
+    multicast: bool,
+    own_sockets: bool,
+    own: OwnSockets,
+    /// For sources that aren't on this machine.
+    beyond: Option<Limiter>,
+    local: Option<Limiter>,
 }
 
 impl DatagramPolicy {
-    /// For a socket bound to `bound`, if that is known. `low_ports` admits source ports below
-    /// 1024; `rate` bounds the answers to each source that isn't loopback, `None` doesn't.
-    pub fn new(bound: Option<SocketAddr>, low_ports: bool, rate: Option<Rate>) -> DatagramPolicy {
-        DatagramPolicy { bound, low_ports, limiter: rate.map(Limiter::new) }
+    /// For the sockets of a reactor with this configuration, of which there are none yet. What counts is
+    /// [`low_ports`](Config::low_ports), [`multicast`](Config::multicast),
+    /// [`own_sockets`](Config::own_sockets), [`datagram_rate`](Config::datagram_rate) and
+    /// [`datagram_rate_local`](Config::datagram_rate_local).
+    pub fn new(config: &Config) -> DatagramPolicy {
+        DatagramPolicy {
+            low_ports: config.low_ports,
+            multicast: config.multicast,
+            own_sockets: config.own_sockets,
+            own: OwnSockets::default(),
+            beyond: config.datagram_rate.map(Limiter::new),
+            local: config.datagram_rate_local.map(Limiter::new),
+        }
     }
 
-    /// Whether to answer a datagram that came from `from` and was sent to our address `asked`,
-    /// which is known, and needed, on a wildcard bind only. An IPv4 address in IPv6 clothes is
-    /// the IPv4 address.
+    /// A socket has been bound to this address.
+    pub fn bound(&mut self, address: Address) {
+        self.own.add(address);
+    }
+
+    /// A socket that was bound to this address has gone.
+    pub fn gone(&mut self, address: &Address) {
+        self.own.remove(address);
+    }
+
+    /// Whether the socket that is bound to `own` is to answer a datagram that came `from` there, sent to
+    /// it alone or to many. An IPv4 address in IPv6 clothes is the IPv4 address.
     ///
     /// # Errors
     ///
     /// The first reason not to. Only a datagram without any other takes a token from its source.
     pub fn admit(
         &mut self,
-        from: SocketAddr,
-        asked: Option<IpAddr>,
+        own: &Address,
+        from: &Peer,
+        cast: Cast,
         now: Instant,
     ) -> Result<(), DatagramRefusal> {
-        self.check(from, asked)?;
-        if self.take(from.ip(), now) { Ok(()) } else { Err(DatagramRefusal::Rate) }
+        self.check(own, from, cast)?;
+        if self.take(&from.address, now) { Ok(()) } else { Err(DatagramRefusal::Rate) }
     }
 
     /// The part of [`admit`](DatagramPolicy::admit) that is the same for all datagrams of a source.
@@ -135,8 +141,22 @@ impl DatagramPolicy {
     ///
     /// The first reason not to answer.
     #[inline]
-    pub fn check(&self, from: SocketAddr, asked: Option<IpAddr>) -> Result<(), DatagramRefusal> {
-        let (ip, port) = (from.ip().to_canonical(), from.port());
+    pub fn check(&self, own: &Address, from: &Peer, cast: Cast) -> Result<(), DatagramRefusal> {
+        match (own, &from.address) {
+            (Address::Ip(own), Address::Ip(source)) => self.check_ip(own, source, from, cast),
+            (_, source) => self.check_name(own, source),
+        }
+    }
+
+    #[inline]
+    fn check_ip(
+        &self,
+        own: &SocketAddr,
+        source: &SocketAddr,
+        from: &Peer,
+        cast: Cast,
+    ) -> Result<(), DatagramRefusal> {
+        let (ip, port) = (source.ip().to_canonical(), source.port());
         if port == 0 {
             return Err(DatagramRefusal::PortZero);
         }
@@ -146,73 +166,95 @@ impl DatagramPolicy {
         if ip.is_unspecified() || matches!(ip, IpAddr::V4(v4) if v4.is_broadcast()) {
             return Err(DatagramRefusal::Broadcast);
         }
-        if let Some(bound) = self.bound.filter(|bound| bound.port() == port) {
-            let own = asked.unwrap_or(bound.ip()).to_canonical();
+        if port == own.port() {
+            let asked = from.local.map_or(own.ip(), |local| local.ip).to_canonical();
             let refusal = DatagramRefusal::OwnAddress;
-            return Err(if ip == own { refusal } else { DatagramRefusal::OwnPort });
+            return Err(if ip == asked { refusal } else { DatagramRefusal::OwnPort });
         }
         if port < FIRST_HIGH_PORT && !self.low_ports {
             return Err(DatagramRefusal::LowPort);
         }
-        Ok(())
+        if !self.own_sockets && self.own.has_ip(ip, port) {
+            return Err(DatagramRefusal::OwnSocket);
+        }
+        match cast {
+            Cast::Unicast => Ok(()),
+            _ if self.multicast => Ok(()),
+            Cast::Multicast => Err(DatagramRefusal::ToMulticast),
+            Cast::Broadcast => Err(DatagramRefusal::ToBroadcast),
+        }
+    }
+
+    fn check_name(&self, own: &Address, source: &Address) -> Result<(), DatagramRefusal> {
+        if source == own {
+            return Err(DatagramRefusal::OwnAddress);
+        }
+        match source {
+            Address::Unix(name) if name.is_relative() => Err(DatagramRefusal::RelativeName),
+            Address::Unix(name) if !self.own_sockets && self.own.has_name(name) => {
+                Err(DatagramRefusal::OwnSocket)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether there is another part: a rate that counts for this source.
     #[inline]
-    pub fn limits(&self, ip: IpAddr) -> bool {
-        self.limiter.is_some() && !ip.to_canonical().is_loopback()
+    pub fn limits(&self, source: &Address) -> bool {
+        if is_local(source) { self.local.is_some() } else { self.beyond.is_some() }
     }
 
     /// The other part: takes a token from a source. `false`: it sends too often.
-    pub fn take(&mut self, ip: IpAddr, now: Instant) -> bool {
-        !self.limits(ip) || self.limiter.as_mut().is_none_or(|limiter| limiter.take(ip, now))
+    pub fn take(&mut self, source: &Address, now: Instant) -> bool {
+        let limiter = if is_local(source) { &mut self.local } else { &mut self.beyond };
+        limiter.as_mut().is_none_or(|limiter| limiter.take(source, now))
     }
 }
 
-/// A bucket for each source, in a table that doesn't grow.
-#[derive(Debug)]
-struct Limiter {
-    rate: Rate,
-    /// Keyed, so that nobody can choose whom to share a bucket with.
-    hasher: RandomState,
-    /// Empty until the first source comes: most servers only ever see loopback.
-    buckets: Vec<TokenBucket>,
+/// Whether only somebody on this machine can send from there.
+#[inline]
+fn is_local(source: &Address) -> bool {
+    source.ip().is_none_or(|ip| ip.to_canonical().is_loopback())
 }
 
-impl Limiter {
-    fn new(rate: Rate) -> Limiter {
-        Limiter { rate, hasher: RandomState::new(), buckets: Vec::new() }
-    }
+/// How many bytes a datagram has on an Ethernet, to or from this peer: with its headers (RFC 791, RFC 768,
+/// RFC 8200), the frame's own 18, preamble and gap; a short packet is filled up to 46. So that whoever sends
+/// less of these than it got hits nobody harder, into however many datagrams it is split. Where a long one
+/// travels in fragments, each further datagram counts for more than the further fragment that it may need.
+#[inline]
+pub(crate) fn on_the_wire(payload: usize, peer: &Peer) -> usize {
+    const FRAME: usize = 38;
+    const SHORTEST: usize = 46;
 
-    fn take(&mut self, ip: IpAddr, now: Instant) -> bool {
-        if self.buckets.is_empty() {
-            self.buckets = vec![TokenBucket::new(self.rate, now); BUCKETS];
-        }
-        let bucket = self.hasher.hash_one(source_key(ip)) as usize % BUCKETS;
-        self.buckets[bucket].take(now)
-    }
-}
-
-/// What counts as one source. An IPv6 host has a whole /64 to itself (RFC 4291 section 2.5.4).
-fn source_key(ip: IpAddr) -> (bool, u64) {
-    match ip.to_canonical() {
-        IpAddr::V4(v4) => (false, v4.to_bits().into()),
-        IpAddr::V6(v6) => (true, (v6.to_bits() >> 64) as u64),
-    }
+    let headers = match peer.address {
+        Address::Ip(SocketAddr::V6(address)) if address.ip().to_ipv4_mapped().is_none() => 48,
+        _ => 28,
+    };
+    (payload + headers).max(SHORTEST) + FRAME
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::values::{Local, Rate, UnixName};
 
-    const SECOND: Duration = Duration::from_secs(1);
-    const RATE: Rate = Rate { per_second: 10, burst: 2 };
+    fn address(text: &str) -> Address {
+        match text.parse() {
+            Ok(address) => Address::Ip(address),
+            Err(_) => Address::Unix(UnixName::new(text.as_bytes()).unwrap()),
+        }
+    }
+
+    fn peer(from: &str, asked: Option<&str>) -> Peer {
+        let local = asked.map(|ip| Local { ip: ip.parse().unwrap(), interface: 0 });
+        Peer { address: address(from), local }
+    }
 
     /// What a socket bound to `bound` says to a datagram from `from`.
     fn verdict(bound: &str, from: &str, asked: Option<&str>) -> Result<(), DatagramRefusal> {
-        let asked = asked.map(|ip| ip.parse().unwrap());
-        let mut policy = DatagramPolicy::new(Some(bound.parse().unwrap()), false, None);
-        policy.admit(from.parse().unwrap(), asked, Instant::now())
+        let mut policy = DatagramPolicy::new(&Config::default());
+        policy.bound(address(bound));
+        policy.check(&address(bound), &peer(from, asked), Cast::Unicast)
     }
 
     #[test]
@@ -240,6 +282,12 @@ mod tests {
         for from in ["192.0.2.1:1024", "192.0.2.9:8889", "[2001:db8::1]:65535"] {
             assert_eq!(verdict("192.0.2.9:8888", from, None), Ok(()), "{from}");
         }
+        assert_eq!(verdict("/run/own", "/run/own", None), Err(OwnAddress));
+        assert_eq!(verdict("/run/own", "client", None), Err(RelativeName));
+        assert_eq!(verdict("own", "own", None), Err(OwnAddress));
+        for from in ["/run/client", "\0client", ""] {
+            assert_eq!(verdict("/run/own", from, None), Ok(()), "{from:?}");
+        }
     }
 
     #[test]
@@ -254,70 +302,53 @@ mod tests {
     }
 
     #[test]
-    fn low_ports_can_be_switched_on() {
-        let mut policy = DatagramPolicy::new(None, true, None);
-        assert_eq!(policy.admit("192.0.2.1:53".parse().unwrap(), None, Instant::now()), Ok(()));
+    fn what_is_refused_can_be_switched_on() {
+        let (echo, pong) = (address("192.0.2.9:8888"), address("192.0.2.9:8889"));
+        let verdicts = |config: Config| {
+            let mut policy = DatagramPolicy::new(&config);
+            policy.bound(echo);
+            policy.bound(pong);
+            policy.bound(address("/run/own"));
+            [
+                policy.check(&echo, &peer("192.0.2.1:53", None), Cast::Unicast),
+                policy.check(&echo, &peer("192.0.2.1:5000", None), Cast::Multicast),
+                policy.check(&echo, &peer("192.0.2.1:5000", None), Cast::Broadcast),
+                policy.check(&echo, &Peer::from(pong), Cast::Unicast),
+                policy.check(&address("/run/other"), &peer("/run/own", None), Cast::Unicast),
+            ]
+        };
+        use DatagramRefusal::*;
+        let refusals = [LowPort, ToMulticast, ToBroadcast, OwnSocket, OwnSocket];
+        assert_eq!(verdicts(Config::default()), refusals.map(Err));
+        let on =
+            Config { low_ports: true, multicast: true, own_sockets: true, ..Config::default() };
+        assert_eq!(verdicts(on), [Ok(()); 5]);
     }
 
     #[test]
-    fn each_source_has_its_rate_whatever_its_ports() {
-        let (mut policy, now) = (DatagramPolicy::new(None, false, Some(RATE)), Instant::now());
-        let mut admits = |from: &str| policy.admit(from.parse().unwrap(), None, now);
-        for same in [
-            ["192.0.2.1:5001", "[::ffff:192.0.2.1]:5002", "192.0.2.1:5003"],
-            ["[2001:db8::1]:5001", "[2001:db8::2]:5001", "[2001:db8::3:3:3:3]:5001"],
-        ] {
-            assert_eq!(same.map(&mut admits), [Ok(()), Ok(()), Err(DatagramRefusal::Rate)]);
-        }
-    }
-
-    #[test]
-    fn loopback_has_no_rate_and_no_table() {
-        let (mut policy, now) = (DatagramPolicy::new(None, false, Some(RATE)), Instant::now());
-        for from in ["127.0.0.1:5000", "[::1]:5000", "[::ffff:127.0.0.1]:5000"].repeat(10) {
-            assert_eq!(policy.admit(from.parse().unwrap(), None, now), Ok(()));
-        }
-        assert_eq!(policy.limiter.as_ref().unwrap().buckets.capacity(), 0);
-    }
-
-    #[test]
-    fn forged_sources_neither_grow_the_table_nor_get_more_than_it_gives() {
-        let (mut policy, now) = (DatagramPolicy::new(None, false, Some(RATE)), Instant::now());
-        let admitted = (0..100_000u32)
-            .map(|n| SocketAddr::from(((0x0a00_0000 + n).to_be_bytes(), 5000)))
-            .filter(|&from| policy.admit(from, None, now).is_ok())
-            .count();
-        assert_eq!(admitted, BUCKETS * 2); // Every bucket empty: its burst, and no more.
-        assert_eq!(policy.limiter.as_ref().unwrap().buckets.len(), BUCKETS);
-        assert!(size_of::<TokenBucket>() <= 48);
-    }
-
-    #[test]
-    fn a_bucket_gives_its_burst_and_then_its_rate() {
-        let start = Instant::now();
-        let mut bucket = TokenBucket::new(RATE, start);
-        assert_eq!(bucket.ready_at(start), start);
-        assert_eq!([(); 3].map(|()| bucket.take(start)), [true, true, false]);
-
-        let ready = bucket.ready_at(start);
-        assert_eq!(ready, start + SECOND / 10);
-        assert!(!bucket.take(ready - Duration::from_nanos(1)));
-        assert!(bucket.take(ready) && !bucket.take(ready));
-
-        // However long the pause, it overflows at its burst.
-        let later = start + 3600 * SECOND;
-        assert_eq!([(); 3].map(|()| bucket.take(later)), [true, true, false]);
-        let in_a_second = (0..1000).filter(|&ms| bucket.take(later + ms * SECOND / 1000)).count();
-        assert_eq!(in_a_second, 9); // At 100, 200, ... 900 ms.
-    }
-
-    #[test]
-    fn no_rate_is_too_extreme() {
+    fn sources_on_this_machine_have_a_rate_of_their_own_and_by_default_none() {
         let now = Instant::now();
-        for (per_second, burst) in [(0, 0), (0, u32::MAX), (u32::MAX, 0), (u32::MAX, u32::MAX)] {
-            let mut bucket = TokenBucket::new(Rate { per_second, burst }, now);
-            assert!(bucket.take(now));
-            assert!(bucket.ready_at(now) >= now);
+        let rate = Some(Rate { per_second: 1, burst: 1 });
+        let takes = |config: &Config, from: &str| {
+            let mut policy = DatagramPolicy::new(config);
+            let twice = [(); 2].map(|()| policy.take(&address(from), now));
+            assert_eq!(policy.limits(&address(from)), twice != [true; 2]);
+            twice
+        };
+        let beyond = Config { datagram_rate: rate, ..Config::default() };
+        let both = Config { datagram_rate_local: rate, ..beyond.clone() };
+        for from in ["127.0.0.1:5000", "[::1]:5000", "[::ffff:127.0.0.1]:5000", "/run/x", ""] {
+            assert_eq!((takes(&beyond, from), takes(&both, from)), ([true; 2], [true, false]));
         }
+        assert_eq!(takes(&beyond, "192.0.2.1:5000"), [true, false]);
+        assert_eq!(takes(&Config { datagram_rate: None, ..both }, "192.0.2.1:5000"), [true; 2]);
+    }
+
+    #[test]
+    fn what_goes_on_the_wire_has_a_frame_and_headers() {
+        let (v4, v6) = (peer("192.0.2.1:1", None), peer("[2001:db8::1]:1", None));
+        let mapped = peer("[::ffff:192.0.2.1]:1", None);
+        let sizes = |payload| [&v4, &v6, &mapped].map(|peer| on_the_wire(payload, peer));
+        assert_eq!((sizes(0), sizes(18), sizes(19)), ([84, 86, 84], [84, 104, 84], [85, 105, 85]));
     }
 }

@@ -124,16 +124,16 @@ fn datagrams(core: &Core, descriptor: OwnedFd) -> io::Result<Source> {
     socket.set_nonblocking(true)?;
     let is_udp = is_internet(&socket)?;
     let connected = peer_address(socket.as_fd()).ok();
-    let policy = match connected {
+    let bound = match connected {
         Some(_) if is_udp => {
             join_datagrams(&socket, core);
             None
         }
         Some(_) => None,
-        None => prepare_datagrams(&socket, core)?,
+        None => Some(prepare_datagrams(&socket, core)?),
     };
     Ok(Source::Datagram(Box::new(DatagramSource {
-        policy,
+        bound,
         connected,
         is_adopted: true,
         ..DatagramSource::new(socket, is_udp, core.config.offload)

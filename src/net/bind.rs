@@ -71,7 +71,7 @@ impl Drop for SocketFile {
         if identity(&self.path).is_ok_and(|identity| identity == self.identity)
             && let Err(error) = fs::remove_file(&self.path)
         {
-            log::warn!("cannot remove {}: {error}", self.path.display());
+            log::warn!("cannot remove {:?}: {error}", self.path);
         }
     }
 }
@@ -128,7 +128,7 @@ fn take_over(path: &Path, address: &SockAddr, socket: &Socket) -> io::Result<()>
         let why = "another server answers there";
         return Err(io::Error::new(io::ErrorKind::AddrInUse, why));
     }
-    log::info!("{}: nobody answers there, taking it over", path.display());
+    log::info!("{path:?}: nobody answers there, taking it over");
     fs::remove_file(path)?;
     socket.bind(address)
 }

@@ -10,6 +10,7 @@ use super::packets::{Lent, unread};
 use super::socket::local_address;
 use super::stop::Going;
 use super::table::{Source, StreamSource};
+use crate::machines::on_the_wire;
 use crate::values::{Address, Cause, Config, Id, Peer, ServiceId, Statistics, TimerId};
 
 /// How [`Context::stop`] stops.
@@ -143,27 +144,40 @@ impl Context<'_> {
     }
 
     /// Answers the datagram that the service is looking at. `false`: the answer was dropped, and
-    /// counted, since it is longer than what it answers; or the sender, a Unix socket, has no name.
+    /// counted, since it is longer than what it answers, or together with the answers before it has
+    /// more bytes on the wire, headers and frames included; or the sender, a Unix socket, has no name.
     /// A sender's address can be forged, and so nobody can use us to hit somebody else harder than
-    /// he could himself.
+    /// it could itself.
     pub fn reply(&mut self, payload: &[u8]) -> bool {
         let Some(asked) = self.asked else { return false };
         let core = &mut *self.core;
-        if payload.len() > asked.length {
+        let size = on_the_wire(payload.len(), asked.from);
+        let Some(left) =
+            asked.left.get().checked_sub(size).filter(|_| payload.len() <= asked.length)
+        else {
             core.statistics.dropped.amplified += 1;
             return false;
-        }
+        };
         if !asked.from.can_be_answered() {
             core.statistics.dropped.failed += 1;
             return false;
         }
-        let is_lent = core.outbox_of == self.id && asked.by == self.id && !core.outbox.is_full();
-        if is_lent && !asked.connected && core.table.datagram(self.id).is_some_and(|it| !it.closed)
+        let is_own = asked.by == self.id;
+        if is_own
+            && core.outbox_of == self.id
+            && !asked.connected
+            && core.table.datagram(self.id).is_some_and(|it| !it.closed)
         {
+            asked.left.set(left);
             core.outbox.answer(asked.sender, payload); // The usual way, and no copy of the address.
+            core.flush_if_full(Some(asked));
             return true;
         }
-        self.gather((!asked.connected).then_some(asked.from), payload)
+        let sent = self.gather((!is_own || !asked.connected).then_some(asked.from), payload);
+        if sent {
+            asked.left.set(left);
+        }
+        sent
     }
 
     fn gather(&mut self, to: Option<&Peer>, payload: &[u8]) -> bool {
@@ -183,14 +197,11 @@ impl Context<'_> {
             core.flush_outbox(Lent::default());
             core.outbox_of = self.id;
         }
-        // The outbox gathers for one socket at a time, and may have to wait with sending.
-        if core.outbox_of != self.id || (core.lent && core.outbox.is_full()) {
-            return core.send_now(self.id, to, payload);
+        if core.outbox_of != self.id {
+            return core.send_now(self.id, to, payload); // It gathers for one socket at a time.
         }
         core.outbox.push(to, payload);
-        if core.outbox.is_full() && !core.lent {
-            core.flush_outbox(Lent::default());
-        }
+        core.flush_if_full(self.asked);
         true
     }
 

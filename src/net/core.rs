@@ -15,7 +15,7 @@ use super::roster::Roster;
 use super::socket::StreamSocket;
 use super::stop::{Going, Stopping};
 use super::table::{Entry, Origin, Phase, Polled, Source, StreamSource, Table};
-use crate::machines::{Connection, Latch, Timers, TokenBucket};
+use crate::machines::{Connection, DatagramPolicy, Latch, Timers, TokenBucket};
 use crate::values::{Account, Config, Id, LOG_INTERVAL, ServiceId, Statistics};
 
 /// What a timer is for.
@@ -62,6 +62,8 @@ pub(super) struct Core {
     pub(super) idle_timeouts: HashMap<Id, Option<Duration>>,
     pub(super) accept_bucket: Option<TokenBucket>,
     pub(super) accept_log: Throttle,
+    /// Whom bound datagram sockets answer.
+    pub(super) policy: DatagramPolicy,
     pub(super) datagram_log: Throttle,
     /// Whether small sends are gathered: while several sources are driven.
     pub(super) gathering: bool,
@@ -93,6 +95,7 @@ impl Core {
             idle_timeouts: HashMap::new(),
             accept_bucket: config.accept_rate.map(|rate| TokenBucket::new(rate, clock.now())),
             accept_log: Throttle::default(),
+            policy: DatagramPolicy::new(&config),
             datagram_log: Throttle::default(),
             gathering: false,
             outgoing: Outgoing::default(),
@@ -218,6 +221,9 @@ impl Core {
             Source::Datagram(datagram) => {
                 if datagram.is_adopted {
                     self.deregister(&datagram.socket);
+                }
+                if let Some(bound) = &datagram.bound {
+                    self.policy.gone(bound);
                 }
             }
         }

@@ -1,18 +1,17 @@
 //! Datagram sockets: receiving in batches, whom to answer, sending together.
 
-use std::net::IpAddr;
+use std::cell::Cell;
 use std::os::fd::AsFd;
 use std::{fmt, mem};
 
 use super::core::Core;
-use super::packets::{Inbox, Lent, send_one};
+use super::packets::{Inbox, Lent, Message, send_one};
 use super::reactor::Reactor;
 use super::table::{DatagramSource, Source};
-use crate::machines::DatagramRefusal;
-use crate::values::{Address, DATAGRAM_BATCH, Id, Outcome, Peer, attempt};
+use crate::machines::{DatagramRefusal, on_the_wire};
+use crate::values::{Id, Outcome, Peer, attempt};
 
 /// What a service may answer: the datagram that it is looking at.
-#[derive(Clone, Copy)]
 pub(super) struct Asked<'a> {
     /// The socket that it came by.
     pub(super) by: Id,
@@ -22,14 +21,18 @@ pub(super) struct Asked<'a> {
     /// The number that the outbox knows the sender by.
     pub(super) sender: usize,
     pub(super) length: usize,
+    /// What the answers may still have on the wire, all together: at first as much as the question.
+    pub(super) left: Cell<usize>,
+    /// The batch that it is part of.
+    pub(super) lent: Lent<'a>,
 }
 
 /// What is to become of a sender's datagrams.
 #[derive(Clone, Copy)]
 enum Verdict {
     Welcome,
-    /// As many as his rate admits.
-    Limited(IpAddr),
+    /// As many as its rate admits.
+    Limited,
     Unwanted(Unwanted),
 }
 
@@ -57,8 +60,10 @@ impl fmt::Display for Unwanted {
 impl Reactor {
     /// Receives datagrams in batches, shows each to the service, sends the answers together.
     pub(super) fn drive_datagram(&mut self, id: Id) {
-        let mut share = self.halves.core.config.datagrams_per_share;
-        while share > 0 {
+        let core = &mut self.halves.core;
+        let Some(datagram) = core.table.datagram(id) else { return };
+        let mut left = datagram.quota.begin(core.config.datagrams_per_share);
+        while left > 0 {
             let core = &mut self.halves.core;
             let Some(datagram) = core.table.datagram(id) else { return };
             if !datagram.readable {
@@ -67,7 +72,7 @@ impl Reactor {
                 }
                 return;
             }
-            let most = share.min(DATAGRAM_BATCH);
+            let most = datagram.quota.messages(left);
             let inbox = self.inbox.get_or_insert_with(Inbox::new);
             let socket = datagram.socket.as_fd();
             match attempt(|| inbox.receive(socket, most, datagram.is_udp)) {
@@ -75,13 +80,15 @@ impl Reactor {
                     // Fewer than asked for: the socket is empty, or the next in line is an error,
                     // recvmmsg(2), of which the poll has told.
                     datagram.readable = received == most || datagram.in_error;
-                    share = share.saturating_sub(self.hand_over(id, received));
+                    let (datagrams, longest) = self.hand_over(id, received);
+                    let Some(datagram) = self.halves.core.table.datagram(id) else { return };
+                    left = datagram.quota.received(left, datagrams, longest);
                 }
                 Outcome::Blocked => (datagram.readable, datagram.in_error) = (false, false),
                 Outcome::Failed(error) => {
                     // What an earlier datagram met with. It says nothing about this socket.
                     log::debug!("{id} was told: {error}");
-                    share -= 1;
+                    left -= 1;
                     self.halves.call_for(id, |service, cx| service.unreachable(cx, &error));
                 }
             }
@@ -90,17 +97,17 @@ impl Reactor {
     }
 
     /// Shows the received datagrams, those that may be answered, and sends the answers. Returns how
-    /// many there were.
-    fn hand_over(&mut self, id: Id, received: usize) -> usize {
-        let Some(inbox) = &self.inbox else { return 0 };
-        let mut count = 0;
+    /// many there were, and how many of them the longest train had.
+    fn hand_over(&mut self, id: Id, received: usize) -> (usize, usize) {
+        let Some(inbox) = &self.inbox else { return (0, 0) };
+        let (mut count, mut longest) = (0, 0);
         self.halves.core.lend(id, inbox.lend());
         let mut sender = 0;
         'batch: for i in 0..received {
             let message = inbox.message(i);
             let from = message.from;
             if i > 0 && from != inbox.message(sender).from {
-                sender = i; // Who comes again has the same number, so that his answers become a train.
+                sender = i; // Who comes again has the same number, so that its answers become a train.
             }
             let core = &mut self.halves.core;
             let Some(entry) = core.table.get(id) else { break };
@@ -109,14 +116,18 @@ impl Reactor {
             };
             let connected = datagram.connected.is_some();
             // One decision for all datagrams of a train.
-            let verdict = core.judge(datagram, from, message.truncated);
+            let verdict = core.judge(datagram, &message);
+            let before = count;
             for payload in message.datagrams() {
                 count += 1;
                 if !self.halves.core.admits(id, from, verdict) {
                     continue;
                 }
                 log::trace!("{id} received {} bytes from {from}", payload.len());
-                let asked = Asked { by: id, connected, from, sender, length: payload.len() };
+                let length = payload.len();
+                let left = Cell::new(on_the_wire(length, from));
+                let lent = inbox.lend();
+                let asked = Asked { by: id, connected, from, sender, length, left, lent };
                 self.halves.call_asked(service, id, Some(&asked), |service, cx| {
                     service.datagram(cx, from, payload);
                 });
@@ -124,11 +135,8 @@ impl Reactor {
                 if core.table.datagram(id).is_none_or(|datagram| datagram.closed) {
                     break 'batch;
                 }
-                if core.outbox.is_full() {
-                    core.flush_outbox(inbox.lend());
-                    core.lend(id, inbox.lend());
-                }
             }
+            longest = longest.max(count - before);
         }
         let core = &mut self.halves.core;
         core.flush_outbox(inbox.lend());
@@ -137,26 +145,25 @@ impl Reactor {
         if core.table.datagram(id).is_some_and(|datagram| datagram.closed) {
             core.forget(id);
         }
-        count
+        (count, longest)
     }
 }
 
 impl Core {
-    /// Whether datagrams of this sender may be shown to a service, which may answer them.
+    /// Whether the datagrams of this message may be shown to a service, which may answer them.
     #[inline]
-    fn judge(&self, datagram: &DatagramSource, from: &Peer, cut: bool) -> Verdict {
-        if cut {
+    fn judge(&self, datagram: &DatagramSource, message: &Message<'_>) -> Verdict {
+        if message.truncated {
             return Verdict::Unwanted(Unwanted::Cut);
         }
-        let (Some(policy), Address::Ip(address)) = (&datagram.policy, &from.address) else {
-            return Verdict::Welcome;
-        };
-        if !self.config.admits(address.ip()) {
+        let Some(bound) = &datagram.bound else { return Verdict::Welcome };
+        let from = message.from;
+        if from.ip().is_some_and(|ip| !self.config.admits(ip)) {
             return Verdict::Unwanted(Unwanted::Denied);
         }
-        match policy.check(*address, from.local.map(|local| local.ip)) {
+        match self.policy.check(bound, from, message.cast) {
             Err(refusal) => Verdict::Unwanted(Unwanted::Forbidden(refusal)),
-            Ok(()) if policy.limits(address.ip()) => Verdict::Limited(address.ip()),
+            Ok(()) if self.policy.limits(&from.address) => Verdict::Limited,
             Ok(()) => Verdict::Welcome,
         }
     }
@@ -167,9 +174,8 @@ impl Core {
         match verdict {
             Verdict::Welcome => true,
             Verdict::Unwanted(why) => self.drop_unwanted(id, from, why),
-            Verdict::Limited(ip) => {
-                let policy = self.table.datagram(id).and_then(|datagram| datagram.policy.as_mut());
-                policy.is_none_or(|policy| policy.take(ip, self.clock.now()))
+            Verdict::Limited => {
+                self.policy.take(&from.address, self.clock.now())
                     || self.drop_unwanted(id, from, Unwanted::Forbidden(DatagramRefusal::Rate))
             }
         }
@@ -201,6 +207,26 @@ impl Core {
         self.lent = true;
     }
 
+    /// Sends what the outbox has gathered, if it holds no more, and goes on gathering: what comes next must
+    /// not overtake it. While a batch is lent, it is the one that the service is asked in.
+    #[inline]
+    pub(super) fn flush_if_full(&mut self, asked: Option<&Asked<'_>>) {
+        if self.outbox.is_full() {
+            self.flush_full(asked);
+        }
+    }
+
+    #[cold]
+    fn flush_full(&mut self, asked: Option<&Asked<'_>>) {
+        match asked.filter(|_| self.lent) {
+            Some(asked) => {
+                self.flush_outbox(asked.lent);
+                self.lend(asked.by, asked.lent);
+            }
+            None => self.flush_outbox(Lent::default()),
+        }
+    }
+
     /// Sends what the outbox has gathered, from the datagram socket that it gathers for.
     pub(super) fn flush_outbox(&mut self, lent: Lent<'_>) {
         let id = mem::replace(&mut self.outbox_of, Id::NONE);
@@ -227,7 +253,7 @@ impl Core {
         }
     }
 
-    /// Sends one datagram past the outbox.
+    /// Sends one datagram past the outbox, which gathers for another socket.
     pub(super) fn send_now(&mut self, id: Id, to: Option<&Peer>, payload: &[u8]) -> bool {
         let Some(datagram) = self.table.datagram(id) else { return false };
         let dropped = &mut self.statistics.dropped;

@@ -1,18 +1,18 @@
 //! Listening, and accepting within limits.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Instant;
 
-use socket2::Socket;
+use socket2::{Domain, Protocol, Socket, Type};
 
 use super::bind::{Bound, bind};
 use super::core::Core;
 use super::packets::{enable_gro, enable_pktinfo, offload_supported};
 use super::socket::{StreamSocket, local_address, set_buffers};
 use super::table::{DatagramSource, Listener, ListenerSocket, Origin, Source};
-use crate::machines::{Connection, DatagramPolicy};
+use crate::machines::Connection;
 use crate::values::{ACCEPT_RETRY, Address, Endpoint, Id, Outcome, Refused, ServiceId, attempt};
 
 /// Binds and registers. Whatever fails, nothing is left behind.
@@ -21,10 +21,10 @@ pub(super) fn listen(core: &mut Core, service: ServiceId, endpoint: &Endpoint) -
     let Bound { lock, socket, file } = bind(endpoint, &core.config)?;
     let descriptor = socket.as_raw_fd();
     let source = if endpoint.is_datagram() {
-        let policy = prepare_datagrams(&socket, core)?;
-        let is_udp = policy.is_some();
+        let bound = prepare_datagrams(&socket, core)?;
+        let is_udp = matches!(bound, Address::Ip(_));
         Source::Datagram(Box::new(DatagramSource {
-            policy,
+            bound: Some(bound),
             _file: file,
             ..DatagramSource::new(socket, is_udp, core.config.offload)
         }))
@@ -44,19 +44,46 @@ pub(super) fn listen(core: &mut Core, service: ServiceId, endpoint: &Endpoint) -
     Ok(id)
 }
 
-/// Options of a bound datagram socket. Returns whom to answer, `None` for Unix sockets, whose senders
-/// can't be forged.
-pub(super) fn prepare_datagrams(
-    socket: &Socket,
-    core: &Core,
-) -> io::Result<Option<DatagramPolicy>> {
-    let Address::Ip(bound) = local_address(socket.as_fd())? else { return Ok(None) };
-    if bound.ip().is_unspecified() {
+/// Options of a bound datagram socket. Returns what it is bound to; or if that is a group's address, from
+/// which nothing can be sent, all of ours.
+pub(super) fn prepare_datagrams(socket: &Socket, core: &Core) -> io::Result<Address> {
+    let mut address = local_address(socket.as_fd())?;
+    if let Address::Ip(unbound) = address
+        && unbound.port() == 0
+    {
+        socket.bind(&unbound.into())?; // Else it would get a port when it sends, and we not know it.
+        address = local_address(socket.as_fd())?;
+    }
+    let Address::Ip(mut bound) = address else { return Ok(address) };
+    if socket.broadcast()? && !core.config.multicast {
+        let why = "it may send to broadcast addresses, and multicast is not switched on";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+    }
+    if bound.ip().to_canonical().is_unspecified() {
         enable_pktinfo(socket.as_fd(), bound.is_ipv6())?;
+    } else if is_group(bound)? {
+        if !core.config.multicast {
+            let why = "all that it receives is sent to a group, and multicast is not switched on";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
+        bound.set_ip(match bound.ip() {
+            IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        });
     }
     join_datagrams(socket, core);
-    let (low_ports, rate) = (core.config.low_ports, core.config.datagram_rate);
-    Ok(Some(DatagramPolicy::new(Some(bound), low_ports, rate)))
+    Ok(Address::Ip(bound))
+}
+
+/// Whether what is sent there is for many. Which addresses are broadcast depends on the networks of this
+/// machine: a socket that may not send to those can't connect to one either, connect(2) says `EACCES`.
+fn is_group(address: SocketAddr) -> io::Result<bool> {
+    if address.ip().to_canonical().is_multicast() {
+        return Ok(true);
+    }
+    let probe = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    let connected = probe.connect(&address.into());
+    Ok(connected.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied))
 }
 
 /// Lets the kernel hand over equal datagrams from one sender in one piece, if it can.

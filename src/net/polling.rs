@@ -42,6 +42,9 @@ impl Core {
         match self.register(descriptor, id, interest) {
             Ok(polled) => {
                 self.roster.join(service);
+                if let Some(bound) = self.table.datagram(id).and_then(|datagram| datagram.bound) {
+                    self.policy.bound(bound);
+                }
                 Ok((id, polled))
             }
             Err(error) => {

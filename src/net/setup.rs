@@ -154,7 +154,9 @@ impl Context<'_> {
     ///
     /// # Errors
     ///
-    /// The address is in use, not ours, not permitted; no descriptor is left; the reactor is stopping.
+    /// The address is in use, not ours, not permitted; it is a group's, and
+    /// [`Config::multicast`](crate::Config::multicast) is not switched on; no descriptor is left; the
+    /// reactor is stopping.
     pub fn listen(&mut self, endpoint: &Endpoint) -> Result<Id, Error> {
         listen::listen(self.core, self.service, endpoint)
             .map_err(|error| Error::new("listen on", endpoint, error))
@@ -213,8 +215,9 @@ impl Context<'_> {
     ///
     /// # Errors
     ///
-    /// A descriptor that is no such socket; no memory for one more in the poller; the reactor is
-    /// stopping.
+    /// A descriptor that is no such socket; a datagram socket that is bound to a group or may send to
+    /// broadcast addresses, unless [`Config::multicast`](crate::Config::multicast) is switched on; no
+    /// memory for one more in the poller; the reactor is stopping.
     pub fn listen_on(&mut self, socket: impl Into<OwnedFd>) -> Result<Id, Error> {
         adopt::listen_on(self.core, self.service, socket.into())
             .map_err(|error| Error::new("listen on", "a descriptor", error))

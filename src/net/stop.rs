@@ -138,11 +138,13 @@ impl Reactor {
         let used_up = core.stopping.has_used_up(id);
         let Some(stream) = core.table.stream(id) else { return };
         match stream.phase {
-            Phase::Draining if used_up || stream.is_served() => core.has_served(id),
             // It waits for its own output to go, which concerns nobody else.
             Phase::Draining if stream.connection.is_full() => {
                 core.stopping.unserved.remove(&id);
             }
+            Phase::Draining if stream.is_served() => core.has_served(id),
+            // What is kept is of what had arrived, also where no more may be read.
+            Phase::Draining if used_up && !stream.connection.is_paused() => core.has_served(id),
             Phase::Draining => {
                 core.stopping.unserved.insert(id);
             }

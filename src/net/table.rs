@@ -12,7 +12,7 @@ use socket2::{SockRef, Socket};
 use super::bind::SocketFile;
 use super::clock::Tick;
 use super::socket::StreamSocket;
-use crate::machines::{Connection, DatagramPolicy};
+use crate::machines::{Connection, Quota};
 use crate::values::{Account, Address, Cause, Id, ServiceId, TimerId};
 
 /// What an [`Id`] names.
@@ -201,12 +201,14 @@ pub(super) struct DatagramSource {
     pub(super) closed: bool,
     /// The one peer of a connected socket.
     pub(super) connected: Option<Address>,
-    /// Whom to answer; `None` for Unix sockets and connected ones.
-    pub(super) policy: Option<DatagramPolicy>,
+    /// What a bound socket is bound to: it doesn't answer everybody. With a group, our addresses all.
+    pub(super) bound: Option<Address>,
     /// Not a Unix socket.
     pub(super) is_udp: bool,
     /// Whether equal answers to one peer may leave as one train.
     pub(super) offload: bool,
+    /// What it may receive in a turn.
+    pub(super) quota: Quota,
 }
 
 impl DatagramSource {
@@ -220,9 +222,10 @@ impl DatagramSource {
             active: Tick::default(),
             closed: false,
             connected: None,
-            policy: None,
+            bound: None,
             is_udp,
             offload: is_udp && offload,
+            quota: Quota::new(),
             _file: None,
         }
     }

@@ -22,6 +22,12 @@ impl Buffer {
         let start = bytes.as_ptr().align_offset(PAGE).min(PAGE);
         Buffer { bytes, start }
     }
+
+    /// Where it begins. Pointers made of this stay valid beside references to the bytes, each for as long
+    /// as nobody writes through the other: it comes from the vector itself, not from one of those.
+    pub(crate) fn base(&mut self) -> *mut u8 {
+        self.bytes.as_mut_ptr().wrapping_add(self.start)
+    }
 }
 
 /// A little longer than was asked for, which does no harm.

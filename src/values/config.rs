@@ -121,7 +121,11 @@ pub struct Config {
     /// that a whisper waits for each flood beside it.
     pub bytes_per_share: usize,
 
-    /// Datagrams that one socket may receive in one turn. Default 256: some 300 µs.
+    /// Datagrams that one socket may receive in one turn. Default 256: some 300 µs. What the kernel has
+    /// joined (udp(7), `UDP_GRO`) comes in one piece, of up to 128 datagrams, and so a turn may bring
+    /// less than one piece more than its share; or, when such pieces come unforeseen, one batch of 32.
+    /// What was too much is a debt that the next turns pay: `n` turns never bring more than `n` times
+    /// this number and one batch.
     pub datagrams_per_share: usize,
 
     /// The size of the one buffer that all streams are read into, and so the most that one read brings.
@@ -172,9 +176,36 @@ pub struct Config {
     /// other echo servers live there, and a forged datagram could set two upon each other.
     pub low_ports: bool,
 
-    /// How many datagrams a second are served for one source address that isn't loopback. Default
-    /// 10,000, and as many at once. The others are dropped, and counted. `None`: no limit.
+    /// Whether datagrams are served that were sent to a group (multicast) or to everybody on a network
+    /// (broadcast), for those who have joined a group on purpose. Default false: one datagram with a
+    /// forged source would be answered by every server that it reaches, and by each of those that share a
+    /// port. Known on a wildcard bind; directed broadcasts (`192.168.1.255`) on Linux only. A socket that
+    /// is bound to such an address isn't served without it, nor is one that may send to broadcast
+    /// addresses (`SO_BROADCAST`, socket(7)): with such a one, also the source of a question can be one.
+    pub multicast: bool,
+
+    /// Whether datagrams are served that come from the address of another bound datagram socket of this
+    /// reactor. Default false: one forged datagram could set two of our own services upon each other, as
+    /// fast as they can, for ever. A socket that is bound to the wildcard address counts as having every
+    /// address. For services that ask each other by bound sockets, and don't answer answers; a
+    /// [connected](crate::Context::connect) socket may ask in any case. What comes from the very socket
+    /// that it was sent to is never served.
+    pub own_sockets: bool,
+
+    /// How many datagrams a second are served for one source address that isn't loopback, all sockets of
+    /// the reactor together. Default 10,000, and as many at once. The others are dropped, and counted.
+    /// `None`: no limit. Several reactors on one port, with [`reuse_port`](Config::reuse_port), each
+    /// count by themselves, and the kernel gives each of them some of the ports of a source. What counts
+    /// as one source in IPv6 is a network of 64 bits.
     pub datagram_rate: Option<Rate>,
+
+    /// The same for sources on this machine: all of `127.0.0.0/8` is one source, `::1` is one, so is each
+    /// name of a Unix datagram socket, and those without a name are one together. Default `None`: no
+    /// limit, since nobody else can send from there, and on this machine only those who are allowed to
+    /// send whatever they like (raw(7), `CAP_NET_RAW`) can forge a loopback source. If you can't trust
+    /// them, or run servers in several processes that they could set upon each other, give it a rate.
+    /// The names of Unix sockets can be forged by anybody who may send to us, see [`Endpoint`](crate::Endpoint).
+    pub datagram_rate_local: Option<Rate>,
 
     /// Whether the kernel may join and split datagrams (udp(7), `UDP_GRO` and `UDP_SEGMENT`) where it
     /// can. Default true. What peers see is the same.
@@ -211,7 +242,10 @@ impl Default for Config {
             allow: Vec::new(),
             deny: Vec::new(),
             low_ports: false,
+            multicast: false,
+            own_sockets: false,
             datagram_rate: Some(Rate { per_second: 10_000, burst: 10_000 }),
+            datagram_rate_local: None,
             offload: true,
         }
     }

@@ -5,7 +5,7 @@ use std::io;
 use std::net::{Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::str::FromStr;
 
-use super::peer::UnixName;
+use super::peer::{UnixName, write_name};
 
 /// Somewhere to listen on or to connect to.
 ///
@@ -16,6 +16,12 @@ use super::peer::UnixName;
 /// | `unix:///run/echo.sock`, `unix://here.sock`, `unix:/run/echo.sock` | Unix stream socket |
 /// | `unixgram:///run/echo.sock` | Unix datagram socket |
 /// | `unix://@echo` | an abstract name, Linux only; a file of that name is `unix://./@echo` |
+/// | `unix:///run/100%25`, `unix:///run/%FF` | a byte of a name by its two hexadecimal digits (RFC 3986 section 2.1) |
+///
+/// Offer a Unix datagram socket only to those whom you would let send any datagram in your name. A sender
+/// can have any path as its name, by binding there and putting something else in its place, and what
+/// answers it then has your permissions: with an echo service, it can have any bytes sent to any datagram
+/// socket that you may write to. The permissions of the socket's directory decide who may.
 ///
 /// [`Display`](fmt::Display) gives the canonical form, which parses to an equal value.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -84,12 +90,18 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// Unlike [`UnixName`]'s own `Display` this escapes nothing, so that it can be parsed again.
+/// Unlike [`UnixName`]'s own `Display` this escapes as URLs do, so that it can be parsed again.
 fn write_unix(f: &mut fmt::Formatter<'_>, scheme: &str, name: &UnixName) -> fmt::Result {
-    match name.as_bytes() {
-        [0, rest @ ..] => write!(f, "{scheme}://@{}", String::from_utf8_lossy(rest)),
-        path => write!(f, "{scheme}://{}", String::from_utf8_lossy(path)),
-    }
+    let escape = |f: &mut fmt::Formatter<'_>, bytes: &[u8]| {
+        bytes.iter().try_for_each(|byte| write!(f, "%{byte:02X}"))
+    };
+    let (start, name) = match name.as_bytes() {
+        [0, rest @ ..] => ("@", rest),
+        [b'@', rest @ ..] => ("%40", rest), // A path that could be taken for an abstract name.
+        path => ("", path),
+    };
+    write!(f, "{scheme}://{start}")?;
+    write_name(f, name, '%', escape)
 }
 
 /// Why a text names no [`Endpoint`], and what would.
@@ -198,24 +210,42 @@ fn parse_unix(path: &str) -> Result<UnixName, String> {
     // One byte less than the kernel's 108: of a path, the last one is its final zero.
     const MAX: usize = UnixName::MAX - 1;
 
-    if path.contains('\0') {
-        return Err("a socket's path can't contain NUL".to_owned());
-    }
     if path.is_empty() || path == "@" {
         return Err("empty path, expected something like unix:///run/x.sock".to_owned());
     }
-    let (zero, name): (&[u8], _) = match path.strip_prefix('@') {
+    let (zero, name): (&[u8], &str) = match path.strip_prefix('@') {
         Some(_) if !cfg!(any(target_os = "linux", target_os = "android")) => {
             return Err("abstract names exist on Linux only, a file is ./@name".to_owned());
         }
         Some(name) => (b"\0", name),
         None => (b"", path),
     };
-    let bytes = [zero, name.as_bytes()].concat();
+    let name = unescape(name.as_bytes());
+    if zero.is_empty() && name.contains(&0) {
+        return Err("a socket's path can't contain NUL".to_owned());
+    }
+    let bytes = [zero, &name].concat();
     if bytes.len() > MAX {
         return Err(format!("path of {} bytes, a socket's has at most {MAX}", bytes.len()));
     }
     Ok(UnixName::new(&bytes).expect("checked above"))
+}
+
+/// With `%` and two hexadecimal digits read as the byte they stand for. Another `%` is one.
+fn unescape(text: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let [first, behind @ ..] = rest {
+        let digits = behind.first_chunk::<2>().filter(|_| *first == b'%');
+        let byte = digits.and_then(|&[high, low]| Some(digit(high)? << 4 | digit(low)?));
+        bytes.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { &behind[2..] } else { behind };
+    }
+    bytes
+}
+
+fn digit(hexadecimal: u8) -> Option<u8> {
+    char::from(hexadecimal).to_digit(16).map(|digit| digit as u8)
 }
 
 #[cfg(test)]
@@ -249,6 +279,11 @@ mod tests {
             ("unix:/run/a://b", "unix:///run/a://b"),
             ("unix:////run", "unix:////run"),
             ("unix://./@file", "unix://./@file"),
+            ("unix://%40file", "unix://%40file"),
+            ("unix:///run/100%", "unix:///run/100%25"),
+            ("unix:///run/%7e%4", "unix:///run/~%254"),
+            ("unix:///run/a\nb%0a", "unix:///run/a%0Ab%0A"),
+            ("unix:///run/Schlüssel 鍵", "unix:///run/Schlüssel 鍵"),
         ] {
             assert_eq!(parsed(text).to_string(), canonical);
             assert_eq!(parsed(canonical), parsed(text));
@@ -291,6 +326,7 @@ mod tests {
         refused("unix://", "empty path, expected something like unix:///run/x.sock");
         refused("unix:@", "empty path, expected something like unix:///run/x.sock");
         refused("unix:a\0b", "a socket's path can't contain NUL");
+        refused("unix:a%00b", "a socket's path can't contain NUL");
     }
 
     #[test]
@@ -319,9 +355,23 @@ mod tests {
     }
 
     proptest! {
+        /// Whatever bytes a name is made of.
+        #[test]
+        fn every_name_parses_again(mut name in proptest::collection::vec(any::<u8>(), 2..107), is_abstract: bool) {
+            if is_abstract && cfg!(target_os = "linux") {
+                name[0] = 0;
+            } else {
+                name.iter_mut().for_each(|byte| *byte = (*byte).max(1));
+            }
+            let endpoint = Endpoint::Unix(UnixName::new(&name).unwrap());
+            let shown = endpoint.to_string();
+            prop_assert!(!shown.contains(|c: char| c.is_control()));
+            prop_assert_eq!(shown.parse::<Endpoint>(), Ok(endpoint));
+        }
+
         /// No text makes the parser panic, and what it takes it gives back.
         #[test]
-        fn what_is_shown_parses_again(text in "(tcp|udp|unix|unixgram)?:?(//)?[]\\[:%@a-f0-9./é-]*") {
+        fn what_is_shown_parses_again(text in "(tcp|udp|unix|unixgram)?:?(//)?[]\\[:%@a-f0-9./é\n-]*") {
             if let Ok(endpoint) = text.parse::<Endpoint>() {
                 prop_assert_eq!(endpoint.to_string().parse::<Endpoint>(), Ok(endpoint));
             }

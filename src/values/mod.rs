@@ -28,8 +28,7 @@ pub use endpoint::{Endpoint, EndpointError};
 pub use error::{Error, describe};
 pub use key::{Id, ServiceId, TimerId};
 pub(crate) use outcome::{Outcome, attempt};
-pub use peer::{Address, Local, Peer, UnixName};
-
+pub use peer::{Address, Cast, Local, Peer, UnixName};
 pub use prefix::{Prefix, PrefixError};
 pub use queue::ByteQueue;
 pub use rate::Rate;

@@ -1,6 +1,6 @@
 //! Who is at the other end.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
@@ -68,6 +68,11 @@ impl UnixName {
         &self.bytes[..usize::from(self.length)]
     }
 
+    /// Whether it is a path that says nothing without a directory: everybody's own one.
+    pub fn is_relative(&self) -> bool {
+        self.as_path().is_some_and(Path::is_relative)
+    }
+
     /// Whether the socket has no name, so that nothing can be sent to it.
     pub fn is_unnamed(&self) -> bool {
         self.length == 0
@@ -84,15 +89,53 @@ impl UnixName {
     }
 }
 
-/// The path; an abstract name with `@` for its zero; `unnamed`.
+/// The path; an abstract name with `@` for its zero; `unnamed`. What would not show on a line is escaped
+/// as in Rust: `\n`, `\x1b`. The peer chooses its name, and must not write our log for us.
 impl fmt::Display for UnixName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let escape =
+            |f: &mut fmt::Formatter<'_>, bytes: &[u8]| write!(f, "{}", bytes.escape_ascii());
         match self.as_bytes() {
             [] => f.write_str("unnamed"),
-            [0, rest @ ..] => write!(f, "@{}", rest.escape_ascii()),
-            path => String::from_utf8_lossy(path).fmt(f),
+            [0, rest @ ..] => {
+                f.write_char('@')?;
+                write_name(f, rest, '\\', escape)
+            }
+            path => {
+                f.write_str(if path[0] == b'@' { "./" } else { "" })?; // It is no abstract one.
+                write_name(f, path, '\\', escape)
+            }
         }
     }
+}
+
+/// Writes a name as it is, but for what isn't UTF-8, what doesn't show or changes how the rest of the line
+/// shows, and the character that escapes begin with.
+pub(super) fn write_name(
+    f: &mut fmt::Formatter<'_>,
+    name: &[u8],
+    special: char,
+    escape: impl Fn(&mut fmt::Formatter<'_>, &[u8]) -> fmt::Result,
+) -> fmt::Result {
+    for chunk in name.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if c == special || !shows(c) {
+                escape(f, c.encode_utf8(&mut [0; 4]).as_bytes())?;
+            } else {
+                f.write_char(c)?;
+            }
+        }
+        escape(f, chunk.invalid())?;
+    }
+    Ok(())
+}
+
+/// Not so: control characters, which terminals obey; what has no width; what breaks or turns a line
+/// (Unicode standard annex 9).
+fn shows(c: char) -> bool {
+    let hidden = matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    !c.is_control() && !hidden
 }
 
 impl fmt::Debug for UnixName {
@@ -101,11 +144,24 @@ impl fmt::Debug for UnixName {
     }
 }
 
+/// For how many a datagram was meant. Known on a wildcard bind; other sockets are sent to as they are
+/// bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cast {
+    /// For the one host that has the address.
+    Unicast,
+    /// For all hosts that have joined a group (RFC 1112, RFC 4291 section 2.7).
+    Multicast,
+    /// For all hosts of a network (RFC 919, RFC 922).
+    Broadcast,
+}
+
 /// Which of our addresses a datagram was sent to; known on a wildcard bind, where it matters: the
 /// answer must leave from the address that was asked (ip(7) `IP_PKTINFO`, RFC 3542 section 6.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Local {
-    /// The destination address of the datagram.
+    /// The destination address of the datagram, or if that is not ours alone, the one of ours that the
+    /// kernel would answer from.
     pub ip: IpAddr,
     /// The index of the interface it came in by. 0: any.
     pub interface: u32,
@@ -170,5 +226,24 @@ mod tests {
         assert_eq!(name(b"/run/echo.sock").as_path(), Some(Path::new("/run/echo.sock")));
         assert_eq!(name(b"\0echo").as_path(), None);
         assert!(UnixName::new(&[b'x'; 109]).is_none());
+    }
+
+    /// A peer's name can't break the line it is logged on, nor reach the terminal behind it.
+    #[test]
+    fn unix_names_stay_on_their_line() {
+        for (bytes, shown) in [
+            ("/tmp/ein Schlüssel/鍵".as_bytes(), "/tmp/ein Schlüssel/鍵"),
+            (b"/tmp/'\"", "/tmp/'\""),
+            (b"/tmp/a\nWARN all is lost", "/tmp/a\\nWARN all is lost"),
+            (b"/tmp/\x1b[2J\x7f\xc2\x9b", "/tmp/\\x1b[2J\\x7f\\xc2\\x9b"),
+            (b"/tmp/\\n", "/tmp/\\\\n"),
+            (b"/tmp/\xff\xc3", "/tmp/\\xff\\xc3"),
+            ("/tmp/\u{202e}exe".as_bytes(), "/tmp/\\xe2\\x80\\xaeexe"),
+            (b"\0a\0\n", "@a\\x00\\n"),
+            ("\0écho".as_bytes(), "@écho"),
+            (b"@file", "./@file"),
+        ] {
+            assert_eq!(UnixName::new(bytes).unwrap().to_string(), shown);
+        }
     }
 }

@@ -139,13 +139,15 @@ pub struct Dropped {
     /// By [`Config::allow`](crate::Config::allow) or [`Config::deny`](crate::Config::deny).
     pub denied: u64,
     /// From a source that no answer must go to: port 0, multicast, broadcast, our own address or port,
-    /// a port below 1024.
+    /// another socket of ours, a port below 1024, a relative path. Or sent to a multicast or broadcast
+    /// address. [`DatagramRefusal`](crate::DatagramRefusal) has the reasons.
     pub forbidden: u64,
-    /// By [`Config::datagram_rate`](crate::Config::datagram_rate).
+    /// By [`Config::datagram_rate`](crate::Config::datagram_rate) or
+    /// [`Config::datagram_rate_local`](crate::Config::datagram_rate_local).
     pub rate: u64,
     /// Longer than 65,535 bytes: cut by the kernel.
     pub cut: u64,
-    /// Answers longer than what they answer.
+    /// Answers longer than what they answer, alone or together with those before them.
     pub amplified: u64,
     /// Not sent for lack of room in the send buffer, or in the peer's.
     pub no_room: u64,
@@ -157,7 +159,7 @@ impl Dropped {
     fn rows(&self) -> [(&'static str, u64); 7] {
         [
             ("denied", self.denied),
-            ("from a forbidden source", self.forbidden),
+            ("forbidden", self.forbidden),
             ("over the rate", self.rate),
             ("cut", self.cut),
             ("longer than asked", self.amplified),

@@ -1,10 +1,13 @@
-//! UDP can't be turned into a weapon; datagrams go both ways as they are.
+//! Datagrams go both ways as they are, in order, and nobody's trouble is another one's.
 
 use std::net::UdpSocket;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixDatagram;
+use std::path::Path;
 use std::sync::mpsc;
+use std::time::Duration;
 
-use echoloop::{Config, Echo, Peer, Rate};
+use echoloop::{Address, Config, Context, Echo, Id, Peer, Reactor, UnixName};
 use socket2::SockRef;
 
 use crate::again::again;
@@ -61,73 +64,11 @@ fn trains_change_nothing() {
     }
 }
 
-/// An answer that is longer than its question is dropped and counted.
-#[test]
-fn no_more_bytes_go_out_than_came_in() {
-    let service = Does::new().datagram(|cx, _, payload| {
-        assert!(!cx.reply(&vec![0; payload.len() + 1]));
-        assert!(cx.reply(payload));
-    });
-    let server =
-        Server::start(Config::default(), |reactor| listen(reactor, "udp://127.0.0.1:0", service));
-    let client = udp("127.0.0.1:0", Some(server.made));
-    for length in [0, 1, 1000] {
-        client.send(&pattern(length)).unwrap();
-        assert_eq!(datagram(&client), pattern(length));
-    }
-    assert_eq!(server.statistics().dropped.amplified, 3);
-}
-
-/// Who sends from our own port, on whatever address, is likely a server like us: no answer.
-#[test]
-fn our_own_port_gets_no_answer() {
-    let server = echo_at(Config::default(), "udp://127.0.0.1:0");
-    let twin = udp(&format!("127.0.0.2:{}", server.made.port()), Some(server.made));
-    twin.send(b"echo this").unwrap();
-    server.until(|statistics| statistics.dropped.forbidden == 1);
-    let honest = udp("127.0.0.1:0", Some(server.made));
-    honest.send(b"hello").unwrap();
-    assert_eq!(datagram(&honest), b"hello");
-    assert_eq!(server.statistics().datagrams_out, 1);
-}
-
-/// Ports below 1024 get answers only when that is switched on.
-#[test]
-fn low_ports_get_an_answer_only_if_asked_for() {
-    let Some(low) = (600..1023).find_map(|port| UdpSocket::bind(("127.0.0.3", port)).ok()) else {
-        eprintln!("skipped: not allowed to use a port below 1024");
-        return;
-    };
-    low.set_read_timeout(Some(DEADLINE)).unwrap();
-    for low_ports in [false, true] {
-        let server = echo_at(Config { low_ports, ..Config::default() }, "udp://127.0.0.1:0");
-        low.connect(server.made).unwrap();
-        low.send(b"hello").unwrap();
-        if low_ports {
-            assert_eq!(datagram(&low), b"hello");
-        } else {
-            server.until(|statistics| statistics.dropped.forbidden == 1);
-        }
-    }
-}
-
-/// Loopback has no rate, since nobody else can send from there.
-#[test]
-fn loopback_has_no_rate() {
-    let rate = Some(Rate { per_second: 1, burst: 1 });
-    let server = echo_at(Config { datagram_rate: rate, ..Config::default() }, "udp://127.0.0.1:0");
-    let client = udp("127.0.0.1:0", Some(server.made));
-    for _ in 0..20 {
-        client.send(b"again").unwrap();
-        assert_eq!(datagram(&client), b"again");
-    }
-}
-
 /// On a wildcard bind the answer leaves from the address that was asked, also over a socket that is both
 /// IPv4 and IPv6: a connected client hears nobody else.
 #[test]
 fn the_answer_comes_from_the_address_that_was_asked() {
-    for at in ["udp://0.0.0.0:0", "udp://[::]:0"] {
+    for at in ["udp://0.0.0.0:0", "udp://[::]:0", "udp://[::ffff:0.0.0.0]:0"] {
         if at.contains("::") && UdpSocket::bind("[::]:0").is_err() {
             eprintln!("skipped: no IPv6 here");
             continue;
@@ -142,20 +83,6 @@ fn the_answer_comes_from_the_address_that_was_asked() {
             }
         }
     }
-}
-
-/// Denied sources get no answer and are counted.
-#[test]
-fn denied_sources_get_no_answer() {
-    let config = Config { deny: vec!["127.0.0.2/31".parse().unwrap()], ..Config::default() };
-    let server = echo_at(config, "udp://127.0.0.1:0");
-    let (denied, admitted) =
-        (udp("127.0.0.3:0", Some(server.made)), udp("127.0.0.4:0", Some(server.made)));
-    denied.send(b"let me in").unwrap();
-    server.until(|statistics| statistics.dropped.denied == 1);
-    admitted.send(b"hello").unwrap();
-    assert_eq!(datagram(&admitted), b"hello");
-    assert_eq!(server.statistics().datagrams_out, 1);
 }
 
 /// Senders that have gone before their answer neither end the socket nor take others' answers with them.
@@ -314,11 +241,137 @@ fn a_connected_unix_datagram_socket_gets_its_answer() {
     reactor.listen(&at, Echo).unwrap();
     let service = reactor.add(service);
     let id = reactor.context(service).connect(&at).unwrap();
-    reactor.context(service).on(id).after(std::time::Duration::ZERO);
+    reactor.context(service).on(id).after(Duration::ZERO);
     let mut answer = None;
     turn_until(&mut reactor, |_| {
         answer = answers.try_recv().ok();
         answer.is_some()
     });
     assert_eq!(answer.unwrap(), b"hello");
+}
+
+/// Who sends numbered datagrams, many and short or few and long, so that the outbox overflows.
+#[derive(Clone, Copy)]
+struct Numbers {
+    to: Peer,
+    count: u32,
+    length: usize,
+}
+
+impl Numbers {
+    fn send(&self, mut cx: Context<'_>) {
+        let mut payload = vec![0; self.length];
+        for n in 0..self.count {
+            payload[..4].copy_from_slice(&n.to_be_bytes());
+            cx.send_to(&self.to, &payload); // Dropped, when the receiver has no room for more.
+        }
+    }
+}
+
+/// How a service comes to send: from which callback, and by which socket.
+type Way = fn(&mut Reactor, &Path, Numbers);
+
+/// What one callback sends leaves in that order, however much it is, from whichever callback, by whichever
+/// socket. The receiver has little room, and what it has room for must be the first.
+#[test]
+fn what_one_callback_sends_keeps_its_order() {
+    fn bound(reactor: &mut Reactor, directory: &Path, service: Does) -> Id {
+        let at = format!("unixgram://{}", directory.join("server").display());
+        reactor.listen(&endpoint(&at), service).unwrap()
+    }
+    fn ask(directory: &Path) {
+        let client = UnixDatagram::unbound().unwrap();
+        client.send_to(b"go on", directory.join("server")).unwrap();
+    }
+    let ways: [(&str, Way); 5] = [
+        ("the socket's own callback", |reactor, directory, numbers| {
+            let service = Does::new().datagram(move |cx, _, _| numbers.send(cx.on(cx.id())));
+            bound(reactor, directory, service);
+            ask(directory);
+        }),
+        ("another socket's callback", |reactor, directory, numbers| {
+            let server = bound(reactor, directory, Does::new());
+            let asks = Does::new().datagram(move |cx, _, _| numbers.send(cx.on(server)));
+            let asked = listen(reactor, "udp://127.0.0.1:0", asks);
+            udp("127.0.0.1:0", Some(asked)).send(b"go on").unwrap();
+        }),
+        ("a timer", |reactor, directory, numbers| {
+            let server = bound(reactor, directory, Does::new());
+            let timer = reactor.add(Does::new().timer(move |cx, _| numbers.send(cx.on(server))));
+            reactor.context(timer).after(Duration::ZERO);
+        }),
+        ("the news of another socket", |reactor, directory, numbers| {
+            let server = bound(reactor, directory, Does::new());
+            let nobody = udp("127.0.0.1:0", None).local_addr().unwrap();
+            let told = Does::new().unreachable(move |cx| numbers.send(cx.on(server)));
+            let at = endpoint(&format!("udp://{nobody}"));
+            let client = reactor.connect(&at, told).unwrap();
+            let service = reactor.add(Does::new());
+            assert!(reactor.context(service).on(client).send_all(b"anybody?"));
+        }),
+        ("a stream", |reactor, directory, numbers| {
+            let server = bound(reactor, directory, Does::new());
+            let service = Does::new().opened(move |cx| numbers.send(cx.on(server)));
+            let listener = listen(reactor, "tcp://127.0.0.1:0", service);
+            tcp(listener);
+        }),
+    ];
+    for (name, way) in ways {
+        for (count, length) in [(3000, 4), (40, 60_000)] {
+            let directory = tempfile::tempdir().unwrap();
+            let receiver = UnixDatagram::bind(directory.path().join("receiver")).unwrap();
+            receiver.set_nonblocking(true).unwrap();
+            let path = directory.path().join("receiver");
+            let to = UnixName::new(path.as_os_str().as_bytes()).unwrap();
+            let to = Peer::from(Address::Unix(to));
+            let mut reactor = reactor(Config::default());
+            way(&mut reactor, directory.path(), Numbers { to, count, length });
+            turn_until(&mut reactor, |reactor| {
+                let statistics = reactor.statistics();
+                statistics.datagrams_out + statistics.dropped.no_room >= u64::from(count)
+            });
+
+            let mut payload = vec![0; length + 1];
+            let mut received = Vec::new();
+            while let Ok(bytes) = receiver.recv(&mut payload) {
+                assert_eq!(bytes, length);
+                received.push(u32::from_be_bytes(payload[..4].try_into().unwrap()));
+            }
+            let expected: Vec<u32> = (0..received.len() as u32).collect();
+            assert!(!received.is_empty() && received == expected, "{name}: {received:?}");
+        }
+    }
+}
+
+/// What arrives as trains is counted in datagrams: a flood of them takes no more turns from the others than
+/// one of single datagrams, but for one batch that nobody could foresee, which later turns pay for.
+#[test]
+fn a_share_is_counted_in_datagrams_also_in_trains() {
+    const SHARE: u64 = 64;
+    const BATCH: u64 = 32 * 64;
+    const ALL: u64 = 5 * BATCH;
+
+    let config = Config {
+        datagrams_per_share: SHARE as usize,
+        receive_buffer: Some(1 << 20),
+        ..Config::default()
+    };
+    let mut reactor = reactor(config);
+    let address = listen(&mut reactor, "udp://127.0.0.1:0", Does::new());
+    // What one socket sends in equal pieces leaves as trains, if the kernel knows them.
+    let client = Server::start(Config::default(), move |reactor| {
+        let id = reactor.connect(&endpoint(&format!("udp://{address}")), Does::new()).unwrap();
+        let service = reactor.add(Does::new());
+        for _ in 0..ALL {
+            assert!(reactor.context(service).on(id).send_all(b"a carriage"));
+        }
+    });
+    let sent = client.until(|sent| sent.datagrams_out + sent.dropped.no_room == ALL).datagrams_out;
+    let mut turns = 0;
+    turn_until(&mut reactor, |reactor| {
+        let received = reactor.statistics().datagrams_in;
+        assert!(received <= turns * SHARE + BATCH, "{received} datagrams in {turns} turns");
+        turns += 1;
+        received == sent
+    });
 }

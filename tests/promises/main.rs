@@ -23,3 +23,4 @@ mod streams;
 mod support;
 mod trouble;
 mod waking;
+mod weapon;

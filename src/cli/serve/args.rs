@@ -166,9 +166,17 @@ struct Limits {
     /// Ask silent TCP peers whether they are still there, after so long [default: never]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     keep_alive: Option<Duration>,
-    /// Datagrams a second for each source that isn't loopback; 0: no limit
+    /// Datagrams a second for each source beyond this machine, each worker; 0: no limit. The kernel
+    /// spreads the ports of a source over the workers
     #[arg(long, value_name = "N", value_parser = count, default_value = "10k")]
     datagram_rate: u64,
+    /// The same for loopback, and for each name of a Unix datagram socket: against those on this machine
+    /// who can forge their address; 0: no limit
+    #[arg(long, value_name = "N", value_parser = count, default_value = "0")]
+    datagram_rate_local: u64,
+    /// Answer datagrams sent to multicast and broadcast addresses too
+    #[arg(long)]
+    multicast: bool,
     /// Answer datagrams from ports below 1024 too
     #[arg(long)]
     low_ports: bool,
@@ -208,6 +216,9 @@ impl Args {
             allow: limits.allow.clone(),
             deny: limits.deny.clone(),
             low_ports: limits.low_ports,
+            multicast: limits.multicast,
+            datagram_rate_local: (limits.datagram_rate_local > 0)
+                .then(|| rate(limits.datagram_rate_local)),
             datagram_rate: (limits.datagram_rate > 0).then(|| rate(limits.datagram_rate)),
             offload: !limits.no_offload,
             spin: self.spin.unwrap_or_default(),

@@ -22,8 +22,8 @@ pub(crate) use outbox::{Lent, Outbox, send_one};
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) use raw::read_unix;
 pub(crate) use raw::{
-    Inbox, bind_address_no_port, enable_gro, enable_pktinfo, is_readable, offload_supported,
-    unacknowledged, unread,
+    Inbox, Message, bind_address_no_port, enable_gro, enable_pktinfo, is_readable,
+    offload_supported, unacknowledged, unread,
 };
 
 /// Most messages that one system call receives. At 32 its cost is spread thin enough, and the arena

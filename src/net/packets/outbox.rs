@@ -86,17 +86,21 @@ pub(crate) fn send_one(
     to: Option<&Peer>,
     payload: &[u8],
 ) -> io::Result<()> {
-    send_in(&mut [Envelope::new()], socket, to, payload)
+    let send: SendCall<'_> = &mut |envelopes, parts| raw::send(socket, envelopes, parts);
+    send_in(&mut [Envelope::new()], send, to, payload)
 }
+
+/// What sends messages: [`raw::send`] on a socket, or whoever plays the kernel.
+type SendCall<'a> = &'a mut dyn FnMut(&[Envelope], &[IoSlice<'_>]) -> io::Result<usize>;
 
 fn send_in(
     envelope: &mut [Envelope; 1],
-    socket: BorrowedFd<'_>,
+    send: SendCall<'_>,
     to: Option<&Peer>,
     payload: &[u8],
 ) -> io::Result<()> {
     envelope[0].address(to, None, 0..1);
-    let send = || raw::send(socket, envelope, &[IoSlice::new(payload)]);
+    let mut send = || send(envelope, &[IoSlice::new(payload)]);
     match send() {
         Err(error) if !no_room(&error) => send()?, // See `Outbox::transmit`.
         first => first?,
@@ -182,20 +186,26 @@ impl Outbox {
     /// Sends all that is gathered, in order, without waiting; what can't be sent is dropped and counted.
     /// With `offload`, for UDP sockets only, a run of equal datagrams to one peer leaves as a train.
     pub(crate) fn flush(&mut self, socket: BorrowedFd<'_>, lent: Lent<'_>, offload: bool) -> Sent {
+        let send: SendCall<'_> = &mut |envelopes, parts| raw::send(socket, envelopes, parts);
+        let offload = offload && self.datagrams.len() > 1 && offload_supported();
+        self.flush_by(send, lent, offload)
+    }
+
+    /// The same by another call than the system's.
+    pub(super) fn flush_by(&mut self, send: SendCall<'_>, lent: Lent<'_>, offload: bool) -> Sent {
         let mut sent = Sent::default();
         if let [one] = self.datagrams[..] {
-            self.send_alone(one, socket, lent, &mut sent);
+            self.send_alone(one, send, lent, &mut sent);
             self.clear();
             return sent;
         }
-        let offload = offload && offload_supported();
         let mut next = 0;
         let mut singly = 0..0; // A train that was refused: its datagrams go one by one.
         while next < self.datagrams.len() {
             let one_by_one = singly.contains(&next);
             let end = if one_by_one { singly.end } else { self.datagrams.len() };
             self.pack(next..end, lent.senders, offload && !one_by_one);
-            match self.transmit(socket, lent.arena, &mut sent) {
+            match self.transmit(send, lent.arena, &mut sent) {
                 Ok(end) => next = end,
                 Err(train) => (next, singly) = (train.start, train),
             }
@@ -208,13 +218,13 @@ impl Outbox {
     fn send_alone(
         &mut self,
         datagram: Datagram,
-        socket: BorrowedFd<'_>,
+        send: SendCall<'_>,
         lent: Lent<'_>,
         sent: &mut Sent,
     ) {
         let payload = datagram.payload.of(lent.arena, &self.copies);
         let to = datagram.to.find(&self.listed, lent.senders);
-        match send_in(&mut self.parcels.single, socket, to, payload) {
+        match send_in(&mut self.parcels.single, send, to, payload) {
             Ok(()) => (sent.datagrams, sent.bytes) = (1, payload.len() as u64),
             Err(error) if no_room(&error) => sent.refused = 1,
             Err(error) => (sent.failed, sent.last_error) = (1, Some(error)),
@@ -278,7 +288,7 @@ impl Outbox {
     /// not sent. So each datagram has a second try.
     fn transmit(
         &self,
-        socket: BorrowedFd<'_>,
+        send: SendCall<'_>,
         arena: &[u8],
         sent: &mut Sent,
     ) -> Result<usize, Range<usize>> {
@@ -290,7 +300,7 @@ impl Outbox {
         let mut done = 0;
         let mut tried = false;
         while let Some(message) = messages.get(done) {
-            match raw::send(socket, &envelopes[done..messages.len()], &parts) {
+            match send(&envelopes[done..messages.len()], &parts) {
                 Ok(count) => {
                     let datagrams = message.start..messages[done + count - 1].end;
                     sent.datagrams += datagrams.len() as u64;

@@ -10,28 +10,31 @@ use std::os::fd::BorrowedFd;
 use libc::mmsghdr;
 use libc::{iovec, msghdr};
 
-use super::envelope::{Control, Envelope, Name};
+use super::control::Control;
+use super::envelope::{Envelope, Extra};
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 use super::mmsghdr;
+use super::name::Name;
 use crate::net::packets::{Lent, SLOT, SLOTS, STRIDE};
-use crate::values::{Buffer, Peer};
+use crate::values::{Buffer, Cast, Peer};
 
 /// A batch of received messages, each in a slot of its own. One serves all sockets of a reactor.
 ///
 /// ```text
 ///   headers[i] ──▶ parts[i] ──▶ arena[i * STRIDE ..]         the bytes
-///       └────────▶ envelopes[i] ──▶ senders[i], segments[i]  who, and what the kernel adds
+///       └────────▶ envelopes[i] ──▶ senders[i], extras[i]    who, and what the kernel adds
 /// ```
 ///
-/// The pointers are set once. After that only what the kernel has overwritten is put right again,
-/// for as many headers as it has used: a batch of one pays for one.
+/// The pointers are set once, each made of the raw beginning of its vector. From then on only the kernel
+/// writes there: a `&mut` to any of it would end them. Of the headers only what the kernel has overwritten
+/// is put right again, for as many as it has used: a batch of one pays for one.
 pub(crate) struct Inbox {
     headers: Vec<mmsghdr>,
     /// Never touched again; `headers` point to it.
     _parts: Vec<iovec>,
     envelopes: Vec<Envelope>,
     senders: Vec<Peer>,
-    segments: Vec<Option<usize>>,
+    extras: Vec<Extra>,
     arena: Buffer,
     /// How many messages there are.
     received: usize,
@@ -50,9 +53,10 @@ impl Inbox {
     pub(crate) fn new() -> Inbox {
         let mut arena = Buffer::new(SLOTS * STRIDE); // Zero pages from the kernel, not yet touched.
         let mut envelopes = vec![Envelope::new(); SLOTS];
+        let base = arena.base();
         let slot = |i| iovec {
             // `wrapping_add`, being safe, stays within the arena as `i` is less than SLOTS.
-            iov_base: arena.as_mut_ptr().wrapping_add(i * STRIDE).cast(),
+            iov_base: base.wrapping_add(i * STRIDE).cast(),
             iov_len: SLOT,
         };
         let mut parts: Vec<iovec> = (0..SLOTS).map(slot).collect();
@@ -76,7 +80,7 @@ impl Inbox {
             _parts: parts,
             envelopes,
             senders: vec![Peer::from(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))); SLOTS],
-            segments: vec![None; SLOTS],
+            extras: vec![Extra::NONE; SLOTS],
             arena,
             received: 0,
             control: false,
@@ -97,16 +101,26 @@ impl Inbox {
         most: usize,
         control: bool,
     ) -> io::Result<usize> {
+        // SAFETY: what `receive_by` promises is all that this needs.
+        self.receive_by(most, control, |headers| unsafe { super::receive(socket, headers) })
+    }
+
+    /// The same by another call than the system's. The headers that it is given point into the vectors of
+    /// this inbox, at places and for lengths that [`new`](Inbox::new) took from them; none of them has
+    /// changed its size, and all of them are borrowed by us.
+    pub(super) fn receive_by(
+        &mut self,
+        most: usize,
+        control: bool,
+        receive: impl FnOnce(&mut [mmsghdr]) -> io::Result<usize>,
+    ) -> io::Result<usize> {
         self.received = 0;
         self.freshen(control);
-        let headers = &mut self.headers[..most.clamp(1, SLOTS)];
-        // SAFETY: the headers point into the vectors of this inbox, at places and for lengths that
-        // `new` took from them; none of them has changed its size, and all of them are borrowed by us.
-        self.received = unsafe { super::receive(socket, headers) }?;
+        self.received = receive(&mut self.headers[..most.clamp(1, SLOTS)])?;
         self.stale = self.received;
         let envelopes = self.envelopes.iter().zip(&self.headers).take(self.received);
         for (i, (envelope, header)) in envelopes.enumerate() {
-            self.segments[i] = envelope.read(&header.msg_hdr, &mut self.senders[i]);
+            self.extras[i] = envelope.read(&header.msg_hdr, &mut self.senders[i]);
         }
         Ok(self.received)
     }
@@ -115,13 +129,16 @@ impl Inbox {
     #[inline]
     pub(crate) fn message(&self, i: usize) -> Message<'_> {
         assert!(i < self.received, "message {i} of {}", self.received);
-        let header = &self.headers[i];
+        let (header, extra) = (&self.headers[i], &self.extras[i]);
+        // Without its last control messages, it might be a train that looks like one datagram.
+        let cut = libc::MSG_TRUNC | if self.control { libc::MSG_CTRUNC } else { 0 };
         let bytes = &self.arena[i * STRIDE..][..header.msg_len as usize];
         Message {
             from: &self.senders[i],
             bytes,
-            segment: self.segments[i].unwrap_or(bytes.len()),
-            truncated: header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
+            segment: extra.segment.unwrap_or(bytes.len()),
+            cast: extra.cast,
+            truncated: header.msg_hdr.msg_flags & cut != 0,
         }
     }
 
@@ -155,7 +172,10 @@ pub(crate) struct Message<'a> {
     pub(crate) bytes: &'a [u8],
     /// How long each datagram of a train is, except that the last may be shorter.
     pub(crate) segment: usize,
-    /// Whether the datagram was longer than a slot; the rest of it is lost.
+    /// Whether others have got it too.
+    pub(crate) cast: Cast,
+    /// Whether the datagram was longer than a slot, or more was told of it than there was room for; the
+    /// rest is lost.
     pub(crate) truncated: bool,
 }
 

@@ -1,8 +1,12 @@
 //! The one place with `unsafe` code: the system calls, and the C structures that they read and fill.
 //! What it offers is safe to use.
 
+mod control;
 mod envelope;
 mod inbox;
+mod name;
+#[cfg(test)]
+mod played;
 mod queues;
 
 use std::io::{self, IoSlice};
@@ -18,7 +22,9 @@ use libc::mmsghdr;
 use super::CHUNK;
 
 pub(super) use envelope::Envelope;
-pub(crate) use inbox::Inbox;
+pub(crate) use inbox::{Inbox, Message};
+#[cfg(test)]
+pub(super) use played::Played;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) use queues::read_unix;
 pub(crate) use queues::{unacknowledged, unread};
@@ -39,16 +45,26 @@ pub(super) fn send(
     envelopes: &[Envelope],
     parts: &[IoSlice<'_>],
 ) -> io::Result<usize> {
+    // SAFETY: what `send_by` promises is all that this needs.
+    send_by(envelopes, parts, |headers, count| unsafe { send_headers(socket, headers, count) })
+}
+
+/// The same by another call than the system's. It is given so many headers, all of which have been written,
+/// at least one. They point into `envelopes` and `parts`, which are borrowed until after the call, for
+/// lengths that were taken from them, and each has a piece; sending only reads there, although the C
+/// types say `*mut`.
+fn send_by(
+    envelopes: &[Envelope],
+    parts: &[IoSlice<'_>],
+    send: impl FnOnce(*mut mmsghdr, usize) -> io::Result<usize>,
+) -> io::Result<usize> {
     assert!(!envelopes.is_empty());
     let mut headers = [const { MaybeUninit::<mmsghdr>::uninit() }; CHUNK];
     let headers = &mut headers[..envelopes.len()];
     for (header, envelope) in headers.iter_mut().zip(envelopes) {
         header.write(mmsghdr { msg_hdr: envelope.header(parts), msg_len: 0 });
     }
-    // SAFETY: all of these headers have been written just now. They point into `envelopes` and `parts`,
-    // which are borrowed until after the call, for lengths that were taken from them, and each has a
-    // piece; sending only reads there, although the C types say `*mut`.
-    unsafe { send_headers(socket, headers.as_mut_ptr().cast(), headers.len()) }
+    send(headers.as_mut_ptr().cast(), headers.len())
 }
 
 /// # Safety
@@ -159,10 +175,15 @@ pub(crate) fn bind_address_no_port(socket: BorrowedFd<'_>) -> io::Result<()> {
     return unsupported(socket);
 }
 
-/// Makes received messages say to which of our addresses they were sent: `Peer::local`.
+/// Makes received messages say to which of our addresses they were sent, and whether to others too:
+/// `Peer::local`, `Message::cast`.
 pub(crate) fn enable_pktinfo(socket: BorrowedFd<'_>, v6: bool) -> io::Result<()> {
     if v6 {
-        return set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1);
+        set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?;
+        // Of IPv4 datagrams on a socket for both families, IPv6's information can't tell broadcasts.
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        set_option(socket, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)?;
+        return Ok(());
     }
     #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
     return set_option(socket, libc::IPPROTO_IP, libc::IP_PKTINFO, 1);

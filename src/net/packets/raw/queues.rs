@@ -10,7 +10,7 @@ use libc::{c_int, c_ulong};
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn read_unix(stream: &impl AsFd, buffer: &mut [u8]) -> io::Result<(usize, bool)> {
     let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
-    let mut message = super::envelope::empty_header();
+    let mut message = super::control::empty_header();
     (message.msg_iov, message.msg_iovlen) = (&raw mut part, 1);
     let socket = stream.as_fd().as_raw_fd();
     // SAFETY: the one part is `buffer`, borrowed until after the call, and its length.
