@@ -103,7 +103,7 @@ fn a_client_that_does_not_move_is_left_behind() {
     let mut silent = tcp(server.made);
     exchange(&mut silent, b"x");
     let mut stalled = tcp(server.made);
-    stuff(&mut stalled, &pattern(20_000_000));
+    server.stall(&mut stalled);
     let statistics = server.stop(Stop::Gracefully);
     assert_eq!((statistics.closed.lingered, statistics.closed.stopped), (1, 1));
     assert_eq!((statistics.open, statistics.kept), (0, 0));

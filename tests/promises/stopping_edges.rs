@@ -365,7 +365,7 @@ fn what_is_lost_is_no_end_in_order() {
     let config = Config { linger: Duration::from_millis(50), ..Config::default() };
     let server = serve(config, Echo);
     let mut stalled = tcp(server.made);
-    stuff(&mut stalled, &pattern(20_000_000));
+    server.stall(&mut stalled);
     server.stop(Stop::Gracefully);
     assert_eq!(rest_of(&mut stalled), ErrorKind::ConnectionReset);
 }

@@ -62,6 +62,16 @@ impl<T: Send + 'static> Server<T> {
         }
     }
 
+    /// Sends more than the kernel holds on the whole way there and back, so that the server keeps some of it.
+    #[track_caller]
+    pub(crate) fn stall(&self, client: &mut TcpStream) {
+        let (start, bytes) = (Instant::now(), pattern(1_000_000));
+        while self.statistics().kept == 0 {
+            assert!(start.elapsed() < DEADLINE, "it never comes to a standstill");
+            stuff(client, &bytes);
+        }
+    }
+
     /// Whether it has stopped by itself.
     pub(crate) fn has_ended(&self) -> bool {
         self.thread.as_ref().is_none_or(JoinHandle::is_finished)
