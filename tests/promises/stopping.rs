@@ -286,8 +286,8 @@ fn newcomers_are_refused_while_the_backlog_is_served() {
     reading.join().unwrap();
 }
 
-/// A service that has paused a connection is asked at once what to do with it: nobody else can say when
-/// it would go on.
+/// A service that has paused a connection, and doesn't go on, is asked what to do with it when nothing has moved
+/// for the linger time.
 #[test]
 fn a_paused_connection_hears_of_the_stop() {
     let service = Does::new()
@@ -299,7 +299,8 @@ fn a_paused_connection_hears_of_the_stop() {
             cx.send(b"stopping");
             cx.close();
         });
-    let server = serve(Config::default(), service);
+    let config = Config { linger: Duration::from_millis(50), ..patient() };
+    let server = serve(config, service);
     let mut client = tcp(server.made);
     client.write_all(b"work").unwrap();
     server.until(|statistics| statistics.messages_in == 1);
