@@ -226,7 +226,7 @@ fn a_hangup_while_dialling_is_remembered() {
     });
 }
 
-/// A flood of commands from other threads is bounded, and has a share like everybody: a whisper is served
+/// A flood of commands from other threads has a share like everybody: a whisper is served
 /// beside it. Those that were taken are all run.
 #[test]
 fn a_flood_of_commands_starves_nobody() {
@@ -236,27 +236,51 @@ fn a_flood_of_commands_starves_nobody() {
     let over = Arc::new(AtomicBool::new(false));
     let (is_over, (sender, ran)) = (Arc::clone(&over), mpsc::channel());
     let flood = thread::spawn(move || {
-        let (mut taken, mut refused) = (0_u64, 0_u64);
+        let mut taken = 0_u64;
         while !is_over.load(Ordering::Relaxed) {
             let sender = sender.clone();
             match handle.run(move |_| sender.send(()).unwrap()) {
                 Ok(()) => taken += 1,
-                Err(HandleError::Full) => refused += 1,
+                Err(HandleError::Full) => {}
                 Err(error) => panic!("{error}"),
             }
         }
-        (taken, refused)
+        taken
     });
     let mut whisper = tcp(server.made);
     for _ in 0..100 {
         exchange(&mut whisper, b"w");
     }
     over.store(true, Ordering::Relaxed);
-    let (taken, refused) = flood.join().unwrap();
+    let taken = flood.join().unwrap();
     drop(whisper);
     server.stop(Stop::Gracefully); // It overtakes what still waits, which is run even so.
     assert_eq!(ran.try_iter().count() as u64, taken);
-    assert!(refused > 0, "{taken} were taken, and there was always room for more");
+}
+
+/// Commands that wait are bounded, and who comes too many is told; each turn runs a share of them, and as long
+/// as there are more, the next one doesn't wait. A stop is never too many.
+#[test]
+fn commands_that_wait_are_bounded() {
+    const MOST: usize = 200;
+    let mut reactor = reactor(Config { commands: MOST, ..Config::default() });
+    let (handle, (sender, ran)) = (reactor.handle(), mpsc::channel());
+    let run = || {
+        let sender = sender.clone();
+        handle.run(move |_| sender.send(()).unwrap())
+    };
+    (0..MOST).for_each(|_| run().unwrap());
+    assert!(matches!(run(), Err(HandleError::Full)));
+    reactor.turn(Some(Duration::ZERO)).unwrap();
+    let first = ran.try_iter().count();
+    assert!((1..MOST).contains(&first), "{first} in one turn");
+    assert_eq!(reactor.patience(), Some(Duration::ZERO));
+    run().unwrap();
+    handle.stop(Stop::AtOnce).unwrap();
+    reactor.turn(Some(DEADLINE)).unwrap();
+    assert!(reactor.is_stopped());
+    assert_eq!(first + ran.try_iter().count(), MOST + 1);
+    assert!(matches!(run(), Err(HandleError::Stopped)));
 }
 
 /// A loop that looks for events without sleeping looks for timers too, and for what other threads want.
