@@ -193,8 +193,11 @@ impl Limiter {
     }
 }
 
+/// See [`source_key`].
+pub(crate) type SourceKey = (bool, u64);
+
 /// What counts as one source. An IPv6 host has a whole /64 to itself (RFC 4291 section 2.5.4).
-fn source_key(ip: IpAddr) -> (bool, u64) {
+pub(crate) fn source_key(ip: IpAddr) -> SourceKey {
     match ip.to_canonical() {
         IpAddr::V4(v4) => (false, v4.to_bits().into()),
         IpAddr::V6(v6) => (true, (v6.to_bits() >> 64) as u64),

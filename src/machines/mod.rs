@@ -7,6 +7,7 @@ mod lines;
 mod timers;
 
 pub use admission::{DatagramPolicy, DatagramRefusal, TokenBucket};
+pub(crate) use admission::{SourceKey, source_key};
 pub use connection::Half;
 pub(crate) use connection::{Connection, Latch, Step, Stream};
 pub use frames::{Frame, Frames, Header, Width};

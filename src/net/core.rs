@@ -13,7 +13,7 @@ use super::packets::{Lent, Outbox};
 use super::service::Service;
 use super::socket::StreamSocket;
 use super::table::{Entry, Origin, Phase, Polled, Source, StreamSource, Table};
-use crate::machines::{Connection, Latch, Timers, TokenBucket};
+use crate::machines::{Connection, Latch, SourceKey, Timers, TokenBucket, source_key};
 use crate::values::{Config, Id, LOG_INTERVAL, Pool, ServiceId, Statistics};
 
 /// What a timer is for.
@@ -73,8 +73,8 @@ pub(super) struct Core {
     pub(super) background: usize,
     /// Accepted connections now.
     pub(super) accepted: usize,
-    /// The same by source address, if that is limited.
-    pub(super) by_source: HashMap<IpAddr, u32>,
+    /// The same by source, if that is limited.
+    pub(super) by_source: HashMap<SourceKey, u32>,
     pub(super) accept_bucket: Option<TokenBucket>,
     pub(super) accept_log: Throttle,
     pub(super) datagram_log: Throttle,
@@ -280,10 +280,11 @@ impl Core {
 
     /// One connection less from this address.
     pub(super) fn leave(&mut self, ip: IpAddr) {
-        if let Some(count) = self.by_source.get_mut(&ip) {
+        let source = source_key(ip);
+        if let Some(count) = self.by_source.get_mut(&source) {
             *count -= 1;
             if *count == 0 {
-                self.by_source.remove(&ip);
+                self.by_source.remove(&source);
             }
         }
     }

@@ -12,7 +12,7 @@ use super::core::{Core, Going};
 use super::packets::{enable_gro, enable_pktinfo, offload_supported};
 use super::socket::{StreamSocket, local_address, set_buffers};
 use super::table::{DatagramSource, Listener, ListenerSocket, Origin, Source};
-use crate::machines::{Connection, DatagramPolicy};
+use crate::machines::{Connection, DatagramPolicy, source_key};
 use crate::values::{ACCEPT_RETRY, Address, Endpoint, Id, Outcome, Refused, ServiceId, attempt};
 
 /// Binds and registers. Whatever fails, nothing is left behind.
@@ -20,7 +20,7 @@ pub(super) fn listen(core: &mut Core, service: ServiceId, endpoint: &Endpoint) -
     if core.going != Going::On {
         return Err(io::Error::other("the reactor is stopping"));
     }
-    let Bound { lock, socket, file } = bind(endpoint, &core.config)?;
+    let Bound { socket, file } = bind(endpoint, &core.config)?;
     let descriptor = socket.as_raw_fd();
     let source = if endpoint.is_datagram() {
         let policy = prepare_datagrams(&socket, core)?;
@@ -47,7 +47,6 @@ pub(super) fn listen(core: &mut Core, service: ServiceId, endpoint: &Endpoint) -
             _file: file,
         }))
     };
-    drop(lock);
     let (id, _) = core.insert(service, source, descriptor)?;
     log::debug!("{id} listens on {endpoint}");
     Ok(id)
@@ -85,7 +84,7 @@ impl Core {
             self.accept_later(id, |refused| &mut refused.connections, &limit, None);
             return Outcome::Blocked;
         }
-        // A token is only taken for a connection that is there.
+        // A token is only taken for a connection that is there, and wanted.
         if let Some(ready) = self.accept_bucket.as_ref().map(|bucket| bucket.ready_at(self.now))
             && ready > self.now
         {
@@ -101,13 +100,7 @@ impl Core {
                 self.accept_later(id, |refused| &mut refused.descriptors, &error, retry);
                 return Outcome::Blocked;
             }
-            Outcome::Failed(error) => return Outcome::Failed(error),
-            done => {
-                if let Some(bucket) = &mut self.accept_bucket {
-                    bucket.take(self.now);
-                }
-                return done;
-            }
+            other => return other,
         }
         Outcome::Blocked
     }
@@ -142,6 +135,9 @@ impl Core {
                 log::warn!("{listener} refuses {peer}: {why} ({more} more like it)");
             }
             return None;
+        }
+        if let Some(bucket) = &mut self.accept_bucket {
+            bucket.take(self.now); // There is one: nobody has been served since `accept` has looked.
         }
         let buffers = match &socket {
             StreamSocket::Unix(socket) => set_buffers(socket, &self.config),
@@ -180,7 +176,7 @@ impl Core {
             return Err("its address is not admitted");
         }
         if let Some(limit) = self.config.connections_per_source {
-            let count = self.by_source.entry(ip).or_default();
+            let count = self.by_source.entry(source_key(ip)).or_default();
             if *count >= limit {
                 self.statistics.refused.per_source += 1;
                 return Err("too many connections from its address");

@@ -10,6 +10,7 @@ mod handle;
 mod listen;
 mod outgoing;
 mod packets;
+mod paths;
 mod polling;
 mod reactor;
 mod service;

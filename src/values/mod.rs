@@ -2,9 +2,11 @@
 
 mod buffer;
 mod cause;
+mod check;
 mod config;
 mod endpoint;
 mod error;
+mod keep_alive;
 mod key;
 mod outcome;
 mod peer;
@@ -12,17 +14,20 @@ mod pool;
 mod prefix;
 mod queue;
 mod rate;
+mod reuse_port;
 mod statistics;
 mod too_long;
 
 pub(crate) use buffer::Buffer;
 pub use cause::Cause;
+pub use check::ConfigError;
 pub use config::Config;
 pub(crate) use config::{
-    ACCEPT_LOOKS, ACCEPT_RETRY, DATAGRAM_BATCH, DIAL_RETRY, LOG_INTERVAL, RESERVE, START_WAIT,
+    ACCEPT_LOOKS, ACCEPT_RETRY, DATAGRAM_BATCH, DIAL_RETRY, LOCK_TRIES, LOG_INTERVAL, RESERVE,
 };
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{Error, describe};
+pub use keep_alive::KeepAlive;
 pub use key::{Id, ServiceId, TimerId};
 pub(crate) use outcome::{Outcome, attempt};
 pub use peer::{Address, Local, Peer, UnixName};
@@ -30,5 +35,6 @@ pub(crate) use pool::Pool;
 pub use prefix::{Prefix, PrefixError};
 pub use queue::ByteQueue;
 pub use rate::Rate;
+pub use reuse_port::ReusePort;
 pub use statistics::{Closed, Dropped, Refused, Statistics};
 pub use too_long::TooLong;

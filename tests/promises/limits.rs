@@ -121,6 +121,6 @@ fn the_accept_rate_makes_clients_wait() {
 fn numbers_must_make_sense() {
     let config = Config { read_buffer: 100, ..Config::default() };
     let error = echoloop::Reactor::new(config).unwrap_err();
-    let text = "cannot make a reactor: read_buffer is 100 and must be at least 4096";
+    let text = "cannot make a reactor: read_buffer is 100 and must be from 4096 to 1073741824";
     assert_eq!(echoloop::describe(&error), text);
 }

@@ -163,7 +163,7 @@ fn the_first_server_keeps_its_path() {
     let server = Server::start(Config::default(), move |reactor| {
         reactor.listen(&copy, Echo).unwrap();
     });
-    refused(&at, "another server answers there");
+    refused(&at, &format!("another server holds its lock, \"{}.lock\"", path.display()));
     exchange(&mut unix(&path), b"still there?");
     drop(server);
     assert!(!path.exists());

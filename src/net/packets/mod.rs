@@ -19,9 +19,9 @@ mod raw;
 mod tests;
 
 pub(crate) use outbox::{Lent, Outbox, send_one};
-pub(crate) use raw::{
-    Inbox, bind_address_no_port, enable_gro, enable_pktinfo, is_readable, offload_supported,
-};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) use raw::bind_address_no_port;
+pub(crate) use raw::{Inbox, enable_gro, enable_pktinfo, is_readable, offload_supported};
 
 /// Most messages that one system call receives. At 32 its cost is spread thin enough, and the arena
 /// stays at 2 MiB of address space, of which only what has held datagrams is memory.
