@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::error::Error;
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -19,6 +19,7 @@ use super::Args;
 use super::args::{Offer, ServiceName, usage};
 use super::logged::Logged;
 use crate::cli::Done;
+use crate::cli::printer;
 use crate::cli::signals::{on_signal, stop_on_signals};
 
 /// Serves until it is told to stop.
@@ -27,6 +28,7 @@ pub(crate) fn run(args: Args) -> Done {
     if let Err(error) = config.check() {
         usage(&error);
     }
+    printer::start_output()?;
     if args.workers == 1 { run_one(&args, config) } else { run_many(&args, config) }
 }
 
@@ -193,13 +195,12 @@ fn logged<S: Service>(name: &'static str, inner: S) -> Logged<S> {
 
 fn announce(bound: &[Offer]) {
     let text: String = bound.iter().map(|offer| format!("listening on {offer}\n")).collect();
-    let mut out = io::stdout();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    printer::say(&text);
 }
 
 fn conclude(title: &str, statistics: &Statistics) {
     if log::log_enabled!(log::Level::Warn) {
-        let _ = writeln!(io::stdout(), "{title}{statistics}");
+        printer::say(&format!("{title}{statistics}\n"));
     }
 }
 
