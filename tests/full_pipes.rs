@@ -11,7 +11,7 @@ use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
-use cli_support::{DEADLINE, Server, echoloop, scratch, wait};
+use cli_support::{DEADLINE, Mortal, Server, echoloop, scratch, wait};
 use socket2::SockRef;
 
 const SIGTERM: &str = "-15";
@@ -111,12 +111,11 @@ fn a_full_output_keeps_nobody_from_starting() {
     for workers in ["1", "2"] {
         let (mut unread, full) = full_pipe(false);
         let offer = format!("echo=unix://{}", path.display());
-        let mut child = echoloop()
-            .args(["serve", "--workers", workers, &offer])
-            .stdout(full)
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut command = echoloop();
+        command.args(["serve", "--workers", workers, &offer]).stdout(full).stderr(Stdio::null());
+        let mut mortal = Mortal(command.spawn().unwrap());
+        drop(command); // Our copy of the writing end: what it says ends with it.
+        let child = &mut mortal.0;
         let mut stream = loop {
             match UnixStream::connect(&path) {
                 Ok(stream) => break stream,
@@ -128,12 +127,12 @@ fn a_full_output_keeps_nobody_from_starting() {
         exchange(&mut stream, b"hello");
         drop(stream);
         if workers == "1" {
-            signal(&child, SIGTERM);
-            assert_eq!(wait(&mut child).code(), Some(0));
+            signal(child, SIGTERM);
+            assert_eq!(wait(child).code(), Some(0));
         } else {
             let said = thread::spawn(move || io::read_to_string(&mut unread).unwrap());
-            signal(&child, SIGTERM);
-            assert_eq!(wait(&mut child).code(), Some(0));
+            signal(child, SIGTERM);
+            assert_eq!(wait(child).code(), Some(0));
             let said = said.join().unwrap();
             let said = said.trim_start_matches('\n');
             assert!(said.starts_with(&format!("listening on {offer}\nworker 0\n")), "{said}");
@@ -155,16 +154,13 @@ fn a_full_log_stops_no_client() {
         let (_unread, full) = full_pipe(false);
         let input = tempfile::tempfile().unwrap();
         write_lines(&input);
-        let mut child = echoloop()
-            .args(arguments)
-            .stdin(OwnedFd::from(input))
-            .stdout(Stdio::piped())
-            .stderr(full)
-            .spawn()
-            .unwrap();
+        let mut command = echoloop();
+        command.args(arguments).stdin(OwnedFd::from(input)).stdout(Stdio::piped()).stderr(full);
+        let mut mortal = Mortal(command.spawn().unwrap());
+        let child = &mut mortal.0;
         let mut said = child.stdout.take().unwrap();
         let reader = thread::spawn(move || io::read_to_string(&mut said).unwrap());
-        assert_eq!(wait(&mut child).code(), Some(0), "{arguments:?}");
+        assert_eq!(wait(child).code(), Some(0), "{arguments:?}");
         assert!(!reader.join().unwrap().is_empty(), "{arguments:?}");
     }
 }
@@ -185,10 +181,11 @@ fn the_reason_for_the_end_comes_out() {
     let (unread, full) = full_pipe(false);
     let mut command = echoloop();
     command.args(["-vv", "serve", &offer]).stdout(Stdio::null()).stderr(full);
-    let mut child = command.spawn().unwrap();
+    let mut mortal = Mortal(command.spawn().unwrap());
+    let child = &mut mortal.0;
     let reader = thread::spawn(move || io::read_to_string(unread).unwrap());
     drop(command);
-    assert_eq!(wait(&mut child).code(), Some(1));
+    assert_eq!(wait(child).code(), Some(1));
     let log = reader.join().unwrap();
     let why = format!("echoloop: cannot listen on {}: address already in use\n", &offer[5..]);
     assert!(log.ends_with(&why), "{log}");

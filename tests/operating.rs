@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use again::again;
-use cli_support::{DEADLINE, Server, run, scratch, wait};
+use cli_support::{DEADLINE, Mortal, Server, run, scratch, wait};
 
 const SIGTERM: i32 = 15;
 
@@ -177,18 +177,16 @@ fn restarts_to_do() -> usize {
 /// One server's life, if it gets the path: whether it did.
 #[track_caller]
 fn restart(offer: &str, path: &Path, is_datagram: bool, kill: bool) -> bool {
-    let mut child = cli_support::echoloop()
-        .args(["serve", offer])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut command = cli_support::echoloop();
+    command.args(["serve", offer]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut mortal = Mortal(command.spawn().unwrap());
+    let child = &mut mortal.0;
     let mut said = String::new();
     BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut said).unwrap();
     if said.is_empty() {
         let mut why = String::new();
         child.stderr.take().unwrap().read_to_string(&mut why).unwrap();
-        assert_eq!(wait(&mut child).code(), Some(1));
+        assert_eq!(wait(child).code(), Some(1));
         assert!(why.contains("another server holds its lock"), "{why}");
         return false;
     }
@@ -208,13 +206,13 @@ fn talk_by_datagram(path: &Path) {
     assert_eq!(again(|| socket.recv(&mut [0; 20])).unwrap(), 12);
 }
 
-fn end(mut child: Child, kill: bool) {
+fn end(child: &mut Child, kill: bool) {
     if kill {
         child.kill().unwrap();
-        wait(&mut child);
+        wait(child);
         return;
     }
     let pid = child.id().to_string();
     assert!(Command::new("kill").args(["-15", &pid]).status().unwrap().success());
-    assert_eq!(wait(&mut child).code(), Some(0));
+    assert_eq!(wait(child).code(), Some(0));
 }

@@ -110,6 +110,16 @@ impl Drop for Server {
     }
 }
 
+/// A child that is killed with the test, if it hasn't ended by then.
+pub(crate) struct Mortal(pub(crate) Child);
+
+impl Drop for Mortal {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// Waits for the end of a child, not for ever.
 #[track_caller]
 pub(crate) fn wait(child: &mut Child) -> ExitStatus {

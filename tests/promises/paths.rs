@@ -222,7 +222,7 @@ fn the_lock_is_ours_alone_and_goes_with_its_server() {
     for scheme in ["unix", "unixgram"] {
         let (directory, path, _) = place();
         let at = endpoint(&format!("{scheme}://{}", path.display()));
-        OpenOptions::new().write(true).create(true).mode(0o600).open(lock_of(&path)).unwrap();
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(lock_of(&path)).unwrap();
         drop(UnixListener::bind(&path).unwrap());
         let mut reactor = reactor(Config::default());
         reactor.listen(&at, Echo).unwrap();
