@@ -59,6 +59,34 @@ fn few_descriptors_are_for_clients() {
     }
 }
 
+/// With ever fewer descriptors it says what it can't do any more, or it serves and ends in order, though it
+/// may have none left to accept anybody with.
+#[test]
+fn too_few_descriptors_are_no_reason_to_hang() {
+    let (_directory, path) = scratch("few.sock");
+    let unix = format!("echo=unix://{}", path.display());
+    let mut started = 0;
+    for (limit, offer) in (6..=20).flat_map(|it| [(it, "echo=tcp://127.0.0.1:0"), (it, &unix)]) {
+        let mut command = behind(&format!("ulimit -n {limit}"));
+        command.args(["serve", offer]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut mortal = Mortal(command.spawn().unwrap());
+        let child = &mut mortal.0;
+        let mut said = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut said).unwrap();
+        if said.starts_with("listening") {
+            started += 1;
+            end(child, false);
+        } else {
+            let mut why = String::new();
+            child.stderr.take().unwrap().read_to_string(&mut why).unwrap();
+            assert!(why.starts_with("echoloop: cannot "), "{limit}: {why}");
+            assert_eq!(wait(child).code(), Some(1));
+        }
+    }
+    assert!((2..30).contains(&started), "{started} started");
+}
+
 /// A port that another server has is taken, also if both have workers that share theirs, unless they are
 /// asked to share it with each other.
 #[cfg(target_os = "linux")]

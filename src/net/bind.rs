@@ -35,8 +35,8 @@ pub(super) fn bind(endpoint: &Endpoint, config: &Config) -> io::Result<Bound> {
 }
 
 /// A socket that is to be [`ReusePort::First`] is bound like one that shares with nobody, so that the kernel
-/// itself says whether somebody is there: to look first would be a race. Linux asks for the option of those
-/// that are there when the next one is bound, and so it can be set afterwards.
+/// itself says whether somebody is there: to look first would be a race. It asks for the option of those that
+/// are there when the next one is bound, and so it can be set afterwards.
 fn bind_internet(address: SocketAddr, kind: Type, config: &Config) -> io::Result<Socket> {
     let socket = internet_socket(address, kind, config)?;
     if kind == Type::STREAM {

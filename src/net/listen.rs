@@ -9,7 +9,7 @@ use socket2::Socket;
 
 use super::bind::{Bound, bind};
 use super::core::{Core, Going};
-use super::packets::{enable_gro, enable_pktinfo, offload_supported};
+use super::packets::{enable_gro, enable_pktinfo, is_readable, offload_supported};
 use super::socket::{StreamSocket, local_address, set_buffers};
 use super::table::{DatagramSource, Listener, ListenerSocket, Origin, Source};
 use crate::machines::{Connection, DatagramPolicy, source_key};
@@ -95,6 +95,13 @@ impl Core {
         let Some(listener) = self.table.listener(id) else { return Outcome::Blocked };
         match attempt(|| listener.socket.accept()) {
             Outcome::Blocked => listener.readable = false,
+            // accept(2) wants a descriptor before it looks whether anybody is there. If nobody is, nothing is
+            // to be done, and a listener that is stopping has seen its last client.
+            Outcome::Failed(error)
+                if is_exhaustion(&error) && !is_readable(listener.socket.as_fd()) =>
+            {
+                listener.readable = false;
+            }
             Outcome::Failed(error) if is_exhaustion(&error) => {
                 let retry = Some(self.now + ACCEPT_RETRY);
                 self.accept_later(id, |refused| &mut refused.descriptors, &error, retry);

@@ -28,7 +28,7 @@ pub enum ReusePort {
     #[default]
     Never,
     /// The port must be free. From then on others may join it: the option is set when the socket has been
-    /// bound, which Linux allows.
+    /// bound, and asked for when the next one is.
     First,
     /// The port may be free, or shared already, by this process or another one.
     Join,
