@@ -144,17 +144,18 @@ impl Printer {
         Ok(Printer { shared })
     }
 
-    /// Puts it into the queue; counts it as lost if that many bytes wait already.
+    /// Puts it into the queue; counts it as lost if that many bytes would wait. Once something was lost, half
+    /// of them must have gone: a few long gaps are easier to read than one behind each line.
     fn push(&self, text: &[u8], most: usize) {
         let mut waiting = self.shared.lock();
-        let fits = waiting.bytes.saturating_add(text.len()) <= most;
+        let bytes = waiting.bytes.saturating_add(text.len());
         match waiting.queue.back_mut() {
-            _ if fits => {
-                waiting.bytes += text.len();
+            Some(Entry::Lost(lost)) if bytes > most / 2 => *lost += 1,
+            _ if bytes > most => waiting.queue.push_back(Entry::Lost(1)),
+            _ => {
+                waiting.bytes = bytes;
                 waiting.queue.push_back(Entry::Text(text.into()));
             }
-            Some(Entry::Lost(lost)) => *lost += 1,
-            _ => waiting.queue.push_back(Entry::Lost(1)),
         }
         if waiting.idle {
             self.shared.changed.notify_all();

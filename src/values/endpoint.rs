@@ -17,6 +17,10 @@ use super::peer::UnixName;
 /// | `unixgram:///run/echo.sock` | Unix datagram socket |
 /// | `unix://@echo` | an abstract name, Linux only; a file of that name is `unix://./@echo` |
 ///
+/// Whoever listens on a path holds a lock beside it, an empty file `PATH.lock` that is for its own user only,
+/// and removes both at the end. What a server that was killed has left is taken over; a living server's
+/// path, or a file that is no socket, never is.
+///
 /// [`Display`](fmt::Display) gives the canonical form, which parses to an equal value.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
