@@ -71,7 +71,7 @@ pub use machines::{
 pub use net::{Context, Handle, HandleError, Reactor, Service, Stop};
 pub use services::{Echo, Pong};
 pub use values::{
-    Address, ByteQueue, Cast, Cause, Closed, Config, Dropped, Endpoint, EndpointError, Error, Id,
-    Local, Peer, Prefix, PrefixError, Rate, Refused, ServiceId, Statistics, TimerId, TooLong,
-    UnixName, describe,
+    Address, ByteQueue, Cast, Cause, Closed, Config, ConfigError, Dropped, Endpoint, EndpointError,
+    Error, Id, KeepAlive, Local, Peer, Prefix, PrefixError, Rate, Refused, ReusePort, ServiceId,
+    Statistics, TimerId, TooLong, UnixName, describe,
 };

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use cli::{bench, connect, ping, serve};
+use cli::{bench, connect, ping, printer, serve};
 
 /// Echo and pong over TCP, UDP and Unix sockets, from one event loop.
 ///
@@ -38,7 +38,10 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    cli::start_log(cli.verbose, cli.quiet);
+    if let Err(error) = cli::start_log(cli.verbose, cli.quiet) {
+        eprintln!("echoloop: cannot start the log: {}", echoloop::describe(&error));
+        return ExitCode::from(1);
+    }
     let command = cli.command.unwrap_or_else(|| {
         let Cli { command, .. } = Cli::parse_from(["echoloop", "serve"]);
         command.expect("just given")
@@ -49,8 +52,10 @@ fn main() -> ExitCode {
         Command::Ping(args) => ping::run(args),
         Command::Bench(args) => bench::run(*args),
     };
-    done.unwrap_or_else(|error| {
-        eprintln!("echoloop: {}", echoloop::describe(&*error));
+    let status = done.unwrap_or_else(|error| {
+        printer::complain(&format!("echoloop: {}\n", echoloop::describe(&*error)));
         ExitCode::from(1)
-    })
+    });
+    printer::finish();
+    status
 }

@@ -261,7 +261,7 @@ fn socket_files_are_taken_over_only_when_stale() {
     let server = Server::start(&[&unix]);
     let (code, _, err) = run(&["serve", &unix]);
     assert_eq!(code, Some(1));
-    assert!(err.contains("another server answers there"), "{err}");
+    assert!(err.contains("another server holds its lock"), "{err}");
     let mut stream = UnixStream::connect(&path).unwrap(); // The first one hasn't noticed.
     stream.write_all(b"x").unwrap();
     stream.read_exact(&mut [0]).unwrap();

@@ -3,24 +3,40 @@
 pub(crate) mod bench;
 pub(crate) mod connect;
 pub(crate) mod ping;
+pub(crate) mod printer;
 pub(crate) mod serve;
 pub(crate) mod signals;
 pub(crate) mod units;
 
+use std::{env, io};
+
+use anstream::{AutoStream, ColorChoice};
+use env_logger::{Target, WriteStyle};
 use log::LevelFilter;
 
 /// What every command returns: an exit status, or what went wrong.
 pub(crate) type Done = Result<std::process::ExitCode, Box<dyn std::error::Error>>;
 
-/// Logs to standard error: what RUST_LOG says, or else what the flags say.
-///
-/// A log that can't be written is lost, never waited for beyond the write itself, and never a panic.
-pub(crate) fn start_log(verbose: u8, quiet: bool) {
+/// Logs to standard error: what RUST_LOG says, or else what the flags say. A log that can't be written is
+/// lost, and never waited for.
+pub(crate) fn start_log(verbose: u8, quiet: bool) -> io::Result<()> {
     let level = match (quiet, verbose) {
         (true, _) => LevelFilter::Error,
         (_, 0) => LevelFilter::Info,
         (_, 1) => LevelFilter::Debug,
         _ => LevelFilter::Trace,
     };
-    env_logger::Builder::new().filter_level(level).parse_default_env().format_target(false).init();
+    printer::start_errors()?;
+    let mut log = env_logger::Builder::new();
+    log.filter_level(level).parse_default_env().format_target(false);
+    log.target(Target::Pipe(Box::new(printer::Log)));
+    // Of a pipe it would think that nobody sees colours there.
+    if !matches!(env::var("RUST_LOG_STYLE").as_deref(), Ok("always" | "never")) {
+        log.write_style(match AutoStream::choice(&io::stderr()) {
+            ColorChoice::Never => WriteStyle::Never,
+            _ => WriteStyle::Always,
+        });
+    }
+    log.init();
+    Ok(())
 }

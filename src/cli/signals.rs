@@ -3,7 +3,7 @@
 use std::io;
 use std::os::unix::net::UnixStream;
 
-use echoloop::{Context, Half, Reactor, Service, Stop};
+use echoloop::{Context, Half, Reactor, Service, Stop, describe};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 /// Calls the action, on the loop, whenever the signal comes. The reactor doesn't wait for this source
@@ -13,8 +13,15 @@ pub(crate) fn on_signal(
     signal: i32,
     action: impl FnMut(&mut Context<'_>) + 'static,
 ) -> io::Result<()> {
-    let (ours, handlers) = UnixStream::pair()?;
-    signal_hook::low_level::pipe::register(signal, handlers)?;
+    let hear = || {
+        let (ours, handlers) = UnixStream::pair()?;
+        signal_hook::low_level::pipe::register(signal, handlers)?;
+        Ok(ours)
+    };
+    let deaf = |error: io::Error| {
+        io::Error::new(error.kind(), format!("cannot hear signals: {}", describe(&error)))
+    };
+    let ours = hear().map_err(deaf)?;
     let service = reactor.add(OnSignal { action });
     let mut cx = reactor.context(service);
     let id = cx.adopt(ours, Half::Read)?;

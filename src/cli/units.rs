@@ -43,6 +43,11 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).map_err(|_| format!("expected {wanted}"))
 }
 
+/// The same, or `never`.
+pub(crate) fn duration_or_never(text: &str) -> Result<Duration, String> {
+    if text.eq_ignore_ascii_case("never") { Ok(Duration::MAX) } else { duration(text) }
+}
+
 /// A number that isn't negative, times what its unit stands for.
 fn number(text: &str, units: &[(&str, f64)], wanted: &str) -> Result<f64, String> {
     let expected = || format!("expected {wanted}");

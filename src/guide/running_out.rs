@@ -23,7 +23,8 @@
 //! A peer may vanish without a word: its machine has lost power, a router has forgotten it. The kernel
 //! doesn't notice as long as nothing is sent. [`Config::idle_timeout`](crate::Config::idle_timeout) ends
 //! such connections after a silence, [`Config::keep_alive`](crate::Config::keep_alive) has the kernel
-//! ask whether somebody is there.
+//! ask whether somebody is there: unless told otherwise, a TCP peer that doesn't answer for two and a half
+//! minutes gives its place back.
 //!
 //! A timer for each connection that is moved with every message would cost more than the message. So a
 //! message only notes the time, which is known, since the clock is read once a turn. The timer fires at

@@ -73,6 +73,10 @@ impl Limiter {
             self.buckets = vec![TokenBucket::new(self.rate, now); BUCKETS];
         }
         let bucket = match source {
+            // Whoever is on this host has all of 127.0.0.0/8 (RFC 1122 section 3.2.1.3).
+            Address::Ip(address) if address.ip().to_canonical().is_loopback() => {
+                self.hasher.hash_one(source_key(Ipv4Addr::LOCALHOST.into()))
+            }
             Address::Ip(address) => self.hasher.hash_one(source_key(address.ip())),
             Address::Unix(name) => self.hasher.hash_one(name),
         };
@@ -80,11 +84,12 @@ impl Limiter {
     }
 }
 
-/// What counts as one source. An IPv6 host has a whole /64 to itself (RFC 4291 section 2.5.4), and every
-/// IPv4 host all of 127.0.0.0/8 (RFC 1122 section 3.2.1.3).
-fn source_key(ip: IpAddr) -> (bool, u64) {
+/// See [`source_key`].
+pub(crate) type SourceKey = (bool, u64);
+
+/// What counts as one source. An IPv6 host has a whole /64 to itself (RFC 4291 section 2.5.4).
+pub(crate) fn source_key(ip: IpAddr) -> SourceKey {
     match ip.to_canonical() {
-        IpAddr::V4(v4) if v4.is_loopback() => (false, Ipv4Addr::LOCALHOST.to_bits().into()),
         IpAddr::V4(v4) => (false, v4.to_bits().into()),
         IpAddr::V6(v6) => (true, (v6.to_bits() >> 64) as u64),
     }

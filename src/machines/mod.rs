@@ -12,6 +12,7 @@ mod timers;
 pub(crate) use admission::on_the_wire;
 pub use admission::{DatagramPolicy, DatagramRefusal};
 pub use bucket::TokenBucket;
+pub(crate) use bucket::{SourceKey, source_key};
 pub use connection::Half;
 pub(crate) use connection::{Connection, Latch, Step, Stream};
 pub use frames::{Frame, Frames, Header, Width};

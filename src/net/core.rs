@@ -15,7 +15,9 @@ use super::roster::Roster;
 use super::socket::StreamSocket;
 use super::stop::{Going, Stopping};
 use super::table::{Entry, Origin, Phase, Polled, Source, StreamSource, Table};
-use crate::machines::{Connection, DatagramPolicy, Latch, Timers, TokenBucket};
+use crate::machines::{
+    Connection, DatagramPolicy, Latch, SourceKey, Timers, TokenBucket, source_key,
+};
 use crate::values::{Account, Config, Id, LOG_INTERVAL, ServiceId, Statistics};
 
 /// What a timer is for.
@@ -56,8 +58,8 @@ pub(super) struct Core {
     pub(super) background: usize,
     /// Accepted connections now.
     pub(super) accepted: usize,
-    /// The same by source address, if that is limited.
-    pub(super) by_source: HashMap<IpAddr, u32>,
+    /// The same by source, if that is limited.
+    pub(super) by_source: HashMap<SourceKey, u32>,
     /// Connections with an idle timeout of their own.
     pub(super) idle_timeouts: HashMap<Id, Option<Duration>>,
     pub(super) accept_bucket: Option<TokenBucket>,
@@ -269,10 +271,11 @@ impl Core {
 
     /// One connection less from this address.
     pub(super) fn leave(&mut self, ip: IpAddr) {
-        if let Some(count) = self.by_source.get_mut(&ip) {
+        let source = source_key(ip);
+        if let Some(count) = self.by_source.get_mut(&source) {
             *count -= 1;
             if *count == 0 {
-                self.by_source.remove(&ip);
+                self.by_source.remove(&source);
             }
         }
     }

@@ -9,16 +9,16 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::bind::{Bound, bind};
 use super::core::Core;
-use super::packets::{enable_gro, enable_pktinfo, offload_supported};
+use super::packets::{enable_gro, enable_pktinfo, is_readable, offload_supported};
 use super::socket::{StreamSocket, local_address, set_buffers};
 use super::table::{DatagramSource, Listener, ListenerSocket, Origin, Source};
-use crate::machines::Connection;
+use crate::machines::{Connection, source_key};
 use crate::values::{ACCEPT_RETRY, Address, Endpoint, Id, Outcome, Refused, ServiceId, attempt};
 
 /// Binds and registers. Whatever fails, nothing is left behind.
 pub(super) fn listen(core: &mut Core, service: ServiceId, endpoint: &Endpoint) -> io::Result<Id> {
     core.check_going(service)?;
-    let Bound { lock, socket, file } = bind(endpoint, &core.config)?;
+    let Bound { socket, file } = bind(endpoint, &core.config)?;
     let descriptor = socket.as_raw_fd();
     let source = if endpoint.is_datagram() {
         let bound = prepare_datagrams(&socket, core)?;
@@ -38,7 +38,6 @@ pub(super) fn listen(core: &mut Core, service: ServiceId, endpoint: &Endpoint) -
         };
         Source::Listener(Box::new(Listener { _file: file, ..Listener::new(socket) }))
     };
-    drop(lock);
     let (id, _) = core.insert(service, source, descriptor)?;
     log::debug!("{id} listens on {endpoint}");
     Ok(id)
@@ -108,8 +107,8 @@ impl Core {
             self.accept_later(id, |refused| &mut refused.connections, &limit, None);
             return Outcome::Blocked;
         }
-        // A token is only taken for a connection that is there.
-        // At a stop, the backlog is all there is, and the sooner it is served the better.
+        // A token is only taken for a connection that is there, and wanted. At a stop, the backlog is all
+        // there is, and the sooner it is served the better.
         let now = self.clock.now();
         if let Some(ready) = self.accept_bucket.as_ref().map(|bucket| bucket.ready_at(now))
             && ready > now
@@ -122,6 +121,13 @@ impl Core {
         let Some(listener) = self.table.listener(id) else { return Outcome::Blocked };
         match attempt(|| listener.socket.accept()) {
             Outcome::Blocked => listener.readable = false,
+            // accept(2) wants a descriptor before it looks whether anybody is there. If nobody is, nothing is
+            // to be done, and a listener that is stopping has seen its last client.
+            Outcome::Failed(error)
+                if is_exhaustion(&error) && !is_readable(listener.socket.as_fd()) =>
+            {
+                listener.readable = false;
+            }
             Outcome::Failed(error) if is_exhaustion(&error) => {
                 let retry = Some(now + ACCEPT_RETRY);
                 self.accept_later(id, |refused| &mut refused.descriptors, &error, retry);
@@ -129,9 +135,6 @@ impl Core {
             }
             Outcome::Failed(error) => return Outcome::Failed(error),
             done => {
-                if let Some(bucket) = &mut self.accept_bucket {
-                    bucket.take(now);
-                }
                 listener.active = self.clock.tick();
                 return done;
             }
@@ -171,6 +174,9 @@ impl Core {
             }
             return None;
         }
+        if let Some(bucket) = &mut self.accept_bucket {
+            bucket.take(self.clock.now()); // There is one, `accept` has looked; or it is the end.
+        }
         let buffers = match &socket {
             StreamSocket::Unix(socket, _) => set_buffers(socket, &self.config),
             _ => Ok(()),
@@ -208,7 +214,7 @@ impl Core {
             return Err("its address is not admitted");
         }
         if let Some(limit) = self.config.connections_per_source {
-            let count = self.by_source.entry(ip).or_default();
+            let count = self.by_source.entry(source_key(ip)).or_default();
             if *count >= limit {
                 self.statistics.refused.per_source += 1;
                 return Err("too many connections from its address");

@@ -15,6 +15,7 @@ mod listen;
 mod mark;
 mod outgoing;
 mod packets;
+mod paths;
 mod polling;
 mod reactor;
 mod roster;

@@ -148,7 +148,7 @@ impl Reactor {
     /// No descriptor is left for the poller, or a number of the configuration makes no sense.
     pub fn new(config: Config) -> Result<Reactor, Error> {
         let failed = |error| Error::new("make a reactor", "", error);
-        config.check().map_err(failed)?;
+        config.check().map_err(|error| failed(error.into()))?;
         let buffer = Buffer::new(config.input_limit + config.read_buffer);
         let events = Events::with_capacity(config.events);
         let most_commands = config.commands;

@@ -9,7 +9,7 @@ use mio::net::{TcpStream, UnixStream};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 
 use crate::machines::Stream;
-use crate::values::{Address, Config, UnixName};
+use crate::values::{Address, Config, KeepAlive, UnixName};
 
 /// A stream of any kind.
 #[derive(Debug)]
@@ -152,10 +152,26 @@ pub(super) fn set_up_stream(socket: &Socket, config: &Config) -> io::Result<()> 
     socket.set_tcp_nodelay(config.nodelay)?;
     // Urgent bytes are bytes like any other, as RFC 6093 section 6 asks for.
     socket.set_out_of_band_inline(true)?;
-    if let Some(silence) = config.keep_alive {
-        socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(silence))?;
+    if let Some(keep_alive) = config.keep_alive {
+        socket.set_tcp_keepalive(&system_keep_alive(keep_alive))?;
     }
     Ok(())
+}
+
+/// As much of it as the system lets us choose for each socket.
+fn system_keep_alive(keep_alive: KeepAlive) -> TcpKeepalive {
+    let asked = TcpKeepalive::new().with_time(keep_alive.idle);
+    #[cfg(any(
+        target_os = "linux",
+        target_os = "android",
+        target_os = "freebsd",
+        target_os = "dragonfly",
+        target_os = "netbsd",
+        target_os = "illumos",
+        target_vendor = "apple",
+    ))]
+    let asked = asked.with_interval(keep_alive.interval).with_retries(keep_alive.probes);
+    asked
 }
 
 /// A non-blocking Unix socket.

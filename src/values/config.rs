@@ -1,10 +1,9 @@
 //! Every number of the library, with its reason and what happens when it is reached.
 
-use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::{Prefix, Rate};
+use super::{KeepAlive, Prefix, Rate, ReusePort};
 
 /// The most bytes that a connection may keep in each direction beyond the total of
 /// [`Config::kept_total`], so that healthy connections are served while others use the total up. One
@@ -25,10 +24,10 @@ pub(crate) const ACCEPT_LOOKS: usize = 4;
 /// the listener is full: connect(2) says `EAGAIN` there, and no event tells when there is room.
 pub(crate) const DIAL_RETRY: Duration = Duration::from_millis(10);
 
-/// How long a server that starts on the path of a Unix socket waits for others in the same directory.
-/// They are done in less than a millisecond; one who isn't has locked the directory for another
-/// reason, and must not keep us from starting.
-pub(crate) const START_WAIT: Duration = Duration::from_secs(1);
+/// So many times a server that starts on the path of a Unix socket opens the lock anew because another
+/// one has removed it meanwhile. Each time is the end of another server, so this many in a row are no
+/// coincidence.
+pub(crate) const LOCK_TRIES: usize = 100;
 
 /// How often a stopping reactor looks at what no event tells of: whether a peer's kernel has acknowledged
 /// all, whether a listener stands still. Unnoticed by who waits for the stop, and a hundred looks a
@@ -61,16 +60,18 @@ pub(crate) const DATAGRAM_BATCH: usize = 32;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The most accepted connections at once. Default `None`: what the descriptor limit allows.
-    /// When it is reached, clients wait in the backlog until a connection closes.
+    /// The most accepted connections at once; at least 1. Default `None`: what the descriptor limit
+    /// allows. When it is reached, clients wait in the backlog until a connection closes.
     pub connections: Option<usize>,
 
-    /// The most accepted connections at once from one internet address. Default `None`: no limit.
-    /// One more is closed as soon as it is accepted, and counted.
+    /// The most accepted connections at once from one source; at least 1. Default `None`: no limit. One
+    /// more is closed as soon as it is accepted, and counted. A source is an IPv4 address, in IPv6
+    /// clothes too, or an IPv6 /64, which is what one host has to itself (RFC 4291 section 2.5.4).
     pub connections_per_source: Option<u32>,
 
     /// How many connections are accepted a second, all listeners together. Default `None`: no
-    /// limit. The others wait in the backlog.
+    /// limit. The others wait in the backlog. Peers that are not served, because of `allow`, `deny` or
+    /// `connections_per_source`, don't count.
     pub accept_rate: Option<Rate>,
 
     /// Bytes kept for sending, each connection. Default 256 KiB: what a kernel's send buffer has
@@ -80,6 +81,8 @@ pub struct Config {
 
     /// Bytes that have arrived and that the service has not taken, each connection. Default 64 KiB.
     /// When a service wants to see more than this before it takes anything, the connection is closed.
+    /// At most 1 GiB: the reactor has a buffer for this much and one read, which is address space, and
+    /// memory as far as it is used.
     pub input_limit: usize,
 
     /// Bytes kept by all connections together. Default 256 MiB. When it is reached, a connection that
@@ -92,8 +95,9 @@ pub struct Config {
     pub line_length: usize,
 
     /// How long a connection may stay with no byte moving in either direction, if it was accepted or
-    /// made by us. Default `None`: for as long as it likes. After that it is closed. Adopted descriptors
-    /// and [single connections](crate::Context::set_idle_timeout) may have one of their own.
+    /// made by us; at least 1 ms. Default `None`: for as long as it likes. After that it is closed.
+    /// Adopted descriptors and [single connections](crate::Context::set_idle_timeout) may have one of
+    /// their own.
     pub idle_timeout: Option<Duration>,
 
     /// How long an outgoing connection may take, over all addresses of a host name. Default 10 s.
@@ -129,14 +133,14 @@ pub struct Config {
     pub datagrams_per_share: usize,
 
     /// The size of the one buffer that all streams are read into, and so the most that one read brings.
-    /// Default 64 KiB; at least 4 KiB. Measured, in units of what this default reaches: with messages of
+    /// Default 64 KiB; 4 KiB to 1 GiB. Measured, in units of what this default reaches: with messages of
     /// 64 KiB 0.6 for 16 KiB, 0.9 for 32, 1.0 for more. A server for bulk gains from 256 KiB: 1.09 with
     /// messages of that size, 1.2 with 1 MiB. But what was read and can't be answered yet is kept, so
     /// each client that doesn't read then costs that much more.
     pub read_buffer: usize,
 
-    /// Events that one poll returns at most. Default 1,024, 12 KiB of them. The others come with the
-    /// next poll.
+    /// Events that one poll returns at most. Default 1,024, 12 KiB of them; at most 1,048,576. The others
+    /// come with the next poll.
     pub events: usize,
 
     /// How long the loop looks for events before it sleeps. Default zero: it sleeps at once, and idle is
@@ -144,26 +148,34 @@ pub struct Config {
     /// processor time there is; with [`Duration::MAX`] the loop never sleeps.
     pub spin: Duration,
 
-    /// `SO_RCVBUF`, socket(7), in bytes. Default `None`: the kernel's own, which for TCP grows.
+    /// `SO_RCVBUF`, socket(7), in bytes. Default `None`: the kernel's own, which for TCP grows. Less than
+    /// 1 GiB: Linux doubles it, in an `int`.
     pub receive_buffer: Option<usize>,
 
-    /// `SO_SNDBUF`, socket(7), in bytes. Default `None`: the kernel's own, which for TCP grows.
+    /// `SO_SNDBUF`, socket(7), in bytes. Default `None`: the kernel's own, which for TCP grows. Less than
+    /// 1 GiB, as above.
     pub send_buffer: Option<usize>,
 
-    /// Connections that may wait to be accepted, listen(2). Default 4,096; the kernel cuts it to its
-    /// `net.core.somaxconn`. Clients beyond it try again, and wait a second for that.
+    /// Connections that may wait to be accepted, listen(2): 1 to 2,147,483,647. Default 4,096; the kernel
+    /// cuts it to its `net.core.somaxconn`. Clients beyond it try again, and wait a second for that.
     pub backlog: u32,
 
     /// `TCP_NODELAY`, tcp(7): small messages leave at once. Default true.
     pub nodelay: bool,
 
-    /// TCP keep-alive: the silence after which the kernel asks whether the peer is still there.
-    /// Default `None`: never. Peers that don't answer are closed as timed out.
-    pub keep_alive: Option<Duration>,
+    /// TCP keep-alive: when the kernel asks whether a silent peer is still there. Default: after 15 s, every
+    /// 15 s, nine times, so that a peer that has vanished gives its place back after two and a half minutes.
+    /// `None`: never. Peers that don't answer are closed as timed out.
+    pub keep_alive: Option<KeepAlive>,
 
-    /// `SO_REUSEPORT`, socket(7): several sockets share a TCP or UDP port, and the kernel spreads
-    /// the clients over them. Default false.
-    pub reuse_port: bool,
+    /// `SO_REUSEPORT`, socket(7): whether several sockets share a TCP or UDP port. Default: none does.
+    pub reuse_port: ReusePort,
+
+    /// The permissions of a Unix socket's file, as chmod(2) takes them: 0 to 0o777. Who may write to it may
+    /// connect (not on every system: unix(7)). Default `None`: all that the umask leaves. The file is never
+    /// open any wider, but where the system can't say so before bind(2): Linux can; elsewhere a datagram
+    /// socket is what the umask leaves for an instant.
+    pub unix_mode: Option<u32>,
 
     /// If not empty, only peers within these prefixes are served. Unix sockets are not concerned: the
     /// permissions of their files are.
@@ -237,8 +249,9 @@ impl Default for Config {
             send_buffer: None,
             backlog: 4096,
             nodelay: true,
-            keep_alive: None,
-            reuse_port: false,
+            keep_alive: Some(KeepAlive::default()),
+            reuse_port: ReusePort::Never,
+            unix_mode: None,
             allow: Vec::new(),
             deny: Vec::new(),
             low_ports: false,
@@ -252,27 +265,6 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Whether the numbers make sense.
-    pub(crate) fn check(&self) -> io::Result<()> {
-        let least = [
-            ("read_buffer", self.read_buffer, RESERVE),
-            ("input_limit", self.input_limit, 1),
-            ("output_limit", self.output_limit, 1),
-            ("accepts_per_share", self.accepts_per_share, 1),
-            ("bytes_per_share", self.bytes_per_share, 1),
-            ("datagrams_per_share", self.datagrams_per_share, 1),
-            ("events", self.events, 1),
-            ("commands", self.commands, 1),
-        ];
-        for (name, value, least) in least {
-            if value < least {
-                let why = format!("{name} is {value} and must be at least {least}");
-                return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
-            }
-        }
-        Ok(())
-    }
-
     /// Whether a peer at this address may be served at all.
     #[inline]
     pub(crate) fn admits(&self, ip: IpAddr) -> bool {

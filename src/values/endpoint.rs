@@ -23,6 +23,10 @@ use super::peer::{UnixName, write_name};
 /// answers it then has your permissions: with an echo service, it can have any bytes sent to any datagram
 /// socket that you may write to. The permissions of the socket's directory decide who may.
 ///
+/// Whoever listens on a path holds a lock beside it, an empty file `PATH.lock` that is for its own user only,
+/// and removes both at the end. What a server that was killed has left is taken over; a living server's
+/// path, or a file that is no socket, never is.
+///
 /// [`Display`](fmt::Display) gives the canonical form, which parses to an equal value.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -3,9 +3,11 @@
 mod account;
 mod buffer;
 mod cause;
+mod check;
 mod config;
 mod endpoint;
 mod error;
+mod keep_alive;
 mod key;
 mod outcome;
 mod peer;
@@ -13,24 +15,28 @@ mod peer;
 mod prefix;
 mod queue;
 mod rate;
+mod reuse_port;
 mod statistics;
 mod too_long;
 
 pub(crate) use account::Account;
 pub(crate) use buffer::Buffer;
 pub use cause::Cause;
+pub use check::ConfigError;
 pub use config::Config;
 pub(crate) use config::{
     ACCEPT_LOOKS, ACCEPT_RETRY, CALL_COST, COMMANDS_PER_SHARE, DATAGRAM_BATCH, DIAL_RETRY,
-    LOG_INTERVAL, RESERVE, START_WAIT, STOP_CHECK,
+    LOCK_TRIES, LOG_INTERVAL, RESERVE, STOP_CHECK,
 };
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{Error, describe};
+pub use keep_alive::KeepAlive;
 pub use key::{Id, ServiceId, TimerId};
 pub(crate) use outcome::{Outcome, attempt};
 pub use peer::{Address, Cast, Local, Peer, UnixName};
 pub use prefix::{Prefix, PrefixError};
 pub use queue::ByteQueue;
 pub use rate::Rate;
+pub use reuse_port::ReusePort;
 pub use statistics::{Closed, Dropped, Refused, Statistics};
 pub use too_long::TooLong;

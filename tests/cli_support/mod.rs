@@ -35,8 +35,13 @@ impl Server {
 
     #[track_caller]
     pub(crate) fn start_command(command: &mut Command, arguments: &[&str]) -> Server {
-        let mut child =
-            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+        Server::start_with_log(command.stderr(Stdio::piped()), arguments)
+    }
+
+    /// The same, with a standard error that the test has chosen.
+    #[track_caller]
+    pub(crate) fn start_with_log(command: &mut Command, arguments: &[&str]) -> Server {
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("it starts");
         let mut out = BufReader::new(child.stdout.take().unwrap());
         let offers = arguments.iter().filter(|argument| argument.contains("://")).count();
         let mut bound = Vec::new();
@@ -67,11 +72,20 @@ impl Server {
     /// Waits for the end. What it has printed since it listens, and its log.
     #[track_caller]
     pub(crate) fn wait(mut self) -> (ExitStatus, String, String) {
-        let status = wait(&mut self.child);
-        let (mut out, mut err) = (String::new(), String::new());
-        self.out.read_to_string(&mut out).unwrap();
-        self.err.take().unwrap().read_to_string(&mut err).unwrap();
+        let mut log = self.err.take().unwrap();
+        let (status, out) = self.wait_without_log();
+        let mut err = String::new();
+        log.read_to_string(&mut err).unwrap();
         (status, out, err)
+    }
+
+    /// The same for a server whose log the test has.
+    #[track_caller]
+    pub(crate) fn wait_without_log(mut self) -> (ExitStatus, String) {
+        let status = wait(&mut self.child);
+        let mut out = String::new();
+        self.out.read_to_string(&mut out).unwrap();
+        (status, out)
     }
 
     /// The next line of the log that has this text in it.
@@ -93,6 +107,16 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// A child that is killed with the test, if it hasn't ended by then.
+pub(crate) struct Mortal(pub(crate) Child);
+
+impl Drop for Mortal {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

@@ -1,17 +1,18 @@
 //! Errors name the deed and the object, and nothing is half started; what is to be said of the paths of
 //! Unix sockets.
 
-use std::fs;
+use std::error::Error;
+use std::fs::{self, OpenOptions, Permissions};
 use std::io::ErrorKind;
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::Barrier;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Barrier, mpsc};
 use std::thread;
 
-use echoloop::{Config, Echo, Endpoint, Reactor, Service, Stop, describe};
+use echoloop::{Config, Echo, Endpoint, Reactor, Service, Stop, UnixName, describe};
 use tempfile::TempDir;
 
 use crate::again::again;
@@ -163,7 +164,7 @@ fn the_first_server_keeps_its_path() {
     let server = Server::start(Config::default(), move |reactor| {
         reactor.listen(&copy, Echo).unwrap();
     });
-    refused(&at, "another server answers there");
+    refused(&at, &format!("another server holds its lock, \"{}.lock\"", path.display()));
     exchange(&mut unix(&path), b"still there?");
     drop(server);
     assert!(!path.exists());
@@ -208,6 +209,109 @@ fn of_many_servers_exactly_one_starts() {
         });
         assert_eq!(started, 1, "round {round}");
     }
+}
+
+fn lock_of(path: &Path) -> PathBuf {
+    PathBuf::from(format!("{}.lock", path.display()))
+}
+
+/// The lock is a file that only we can open, and so nobody else can keep it. A server that was killed leaves
+/// it, which is no obstacle; it goes with its server.
+#[test]
+fn the_lock_is_ours_alone_and_goes_with_its_server() {
+    for scheme in ["unix", "unixgram"] {
+        let (directory, path, _) = place();
+        let at = endpoint(&format!("{scheme}://{}", path.display()));
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(lock_of(&path)).unwrap();
+        drop(UnixListener::bind(&path).unwrap());
+        let mut reactor = reactor(Config::default());
+        reactor.listen(&at, Echo).unwrap();
+        assert_eq!(fs::metadata(lock_of(&path)).unwrap().permissions().mode() & 0o777, 0o600);
+        drop(reactor);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+}
+
+/// Whoever may read the directory may lock it, and keeps nobody from starting.
+#[test]
+fn a_locked_directory_keeps_nobody_from_starting() {
+    let (directory, path, at) = place();
+    drop(UnixListener::bind(&path).unwrap());
+    let locked = fs::File::open(directory.path()).unwrap();
+    locked.lock().unwrap();
+    reactor(Config::default()).listen(&at, Echo).unwrap();
+}
+
+/// What has the name of the lock and is not one of ours is named, and stays as it is.
+#[test]
+fn a_file_in_the_place_of_the_lock_is_left_alone() {
+    let (directory, path, at) = place();
+    let lock = lock_of(&path);
+    let why = format!("\"{}\" is in the way, which is no lock of ours", lock.display());
+
+    fs::write(&lock, "precious").unwrap();
+    fs::set_permissions(&lock, Permissions::from_mode(0o600)).unwrap();
+    refused(&at, &why);
+    assert_eq!(fs::read_to_string(&lock).unwrap(), "precious");
+    // One that others can open, and so could keep.
+    fs::write(&lock, "").unwrap();
+    fs::set_permissions(&lock, Permissions::from_mode(0o604)).unwrap();
+    refused(&at, &why);
+    assert_eq!(fs::metadata(&lock).unwrap().permissions().mode() & 0o777, 0o604);
+    fs::remove_file(&lock).unwrap();
+
+    std::os::unix::fs::symlink(directory.path().join("elsewhere"), &lock).unwrap();
+    refused(&at, &why);
+    assert!(!directory.path().join("elsewhere").exists());
+    fs::remove_file(&lock).unwrap();
+    fs::create_dir(&lock).unwrap();
+    refused(&at, &why);
+    fs::remove_dir(&lock).unwrap();
+    drop(UnixListener::bind(&lock).unwrap());
+    refused(&at, &why);
+    assert!(lock.exists() && !path.exists());
+}
+
+/// The file of a socket has the permissions that were asked for, whatever the umask, and never any others.
+#[test]
+fn a_socket_is_never_open_wider_than_it_should_be() {
+    for (scheme, mode) in [("unix", 0o600), ("unixgram", 0o600), ("unix", 0o777), ("unix", 0o640)] {
+        let (_directory, path, _) = place();
+        let at = endpoint(&format!("{scheme}://{}", path.display()));
+        let config = Config { unix_mode: Some(mode), ..Config::default() };
+        let over = AtomicBool::new(false);
+        let permissions = || Some(fs::symlink_metadata(&path).ok()?.permissions().mode() & 0o777);
+        let (made, seen) = thread::scope(|scope| {
+            let watcher = scope.spawn(|| {
+                let mut seen = 0;
+                while !over.load(Ordering::Relaxed) {
+                    seen |= permissions().unwrap_or(0);
+                }
+                seen
+            });
+            let start = |_| {
+                let mut reactor = reactor(config.clone());
+                reactor.listen(&at, Echo).ok().and_then(|_| permissions())
+            };
+            let made: Vec<_> = (0..200).map(start).collect();
+            over.store(true, Ordering::Relaxed);
+            (made, watcher.join().unwrap())
+        });
+        assert!(made.iter().all(|&made| made == Some(mode)), "{made:?} instead of {mode:?}");
+        assert_eq!(seen & !mode, 0, "{seen:o} instead of {mode:o}");
+    }
+}
+
+/// A path is shown so that it can't do anything to a terminal, or look like another line.
+#[test]
+fn paths_in_messages_are_escaped() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a\nb\x1b[2J");
+    let at = Endpoint::Unix(UnixName::new(path.as_os_str().as_encoded_bytes()).unwrap());
+    fs::create_dir(lock_of(&path)).unwrap();
+    let error = reactor(Config::default()).listen(&at, Echo).unwrap_err();
+    let why = error.source().unwrap().to_string();
+    assert!(why.contains(r"a\nb\u{1b}[2J.lock"), "{why}");
 }
 
 /// Abstract names have no file, and are free when their socket is.

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::unix::net::UnixDatagram;
 
-use echoloop::{Config, Echo, Peer, Rate, describe};
+use echoloop::{Config, Echo, Peer, Rate, ReusePort, describe};
 use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::support::*;
@@ -231,7 +231,7 @@ fn our_own_sockets_do_not_answer_each_other() {
 /// Only sockets that are there are ours: when one has gone, whoever gets its port is served like anybody.
 #[test]
 fn a_port_is_ours_for_as_long_as_its_socket_is_there() {
-    let mut reactor = reactor(Config { reuse_port: true, ..Config::default() });
+    let mut reactor = reactor(Config { reuse_port: ReusePort::Join, ..Config::default() });
     let server = listen(&mut reactor, "udp://127.0.0.1:0", Echo);
     let sibling = reactor.listen(&endpoint("udp://127.0.0.1:0"), Echo).unwrap();
     let address = internet(reactor.local(sibling));

@@ -32,7 +32,7 @@ mod table;
 mod tally;
 mod verdict;
 mod wheel;
-mod words;
+pub(crate) mod words;
 mod worker;
 
 use super::Done;

@@ -28,7 +28,7 @@ pub(super) fn bytes(bytes: f64) -> String {
 }
 
 /// With a comma for each thousand: `1,234,567`.
-pub(super) fn count(number: f64) -> String {
+pub(crate) fn count(number: f64) -> String {
     let text = format!("{:.0}", number.abs());
     let mut grouped = String::new();
     for (index, digit) in text.chars().enumerate() {

@@ -8,7 +8,7 @@ mod stream;
 mod text;
 
 use std::cell::Cell;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use echoloop::{Config, Endpoint, Reactor, Stop};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::signals::on_signal;
-use super::{Done, units};
+use super::{Done, printer, units};
 use datagrams::Datagrams;
 use screen::Screen;
 use stream::Stream;
@@ -179,5 +179,5 @@ fn say(text: &str) {
 }
 
 fn say_raw(text: &str) {
-    let _ = io::stderr().write_all(text.as_bytes());
+    printer::complain(text);
 }

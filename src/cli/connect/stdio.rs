@@ -6,7 +6,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::PathBuf;
 
@@ -69,6 +69,8 @@ fn own(shared: BorrowedFd<'_>, options: &mut OpenOptions) -> io::Result<Own> {
 /// A path under which the same thing is opened with flags of its own. Only pipes without a name.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn path_to_reopen(descriptor: BorrowedFd<'_>, is_fifo: bool) -> Option<PathBuf> {
+    use std::os::fd::AsRawFd;
+
     let path = PathBuf::from(format!("/proc/self/fd/{}", descriptor.as_raw_fd()));
     let name = std::fs::read_link(&path).ok()?;
     let name = name.to_string_lossy();

@@ -1,6 +1,6 @@
 //! Sends, recognises replies, and keeps time.
 
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use super::payload::Payload;
 use super::report::{Fault, Reply, Report};
 use super::tally::Tally;
 use super::window::{Verdict, Window};
+use crate::cli::printer;
 
 /// The pieces in which a message is made: as much as a socket takes at once, more or less.
 const PIECE: usize = 64 * 1024;
@@ -104,7 +105,7 @@ impl Pinger {
         }
         self.report.ends(args, &self.tally, self.error.as_deref(), interrupted);
         if let Some(error) = &self.error {
-            let _ = writeln!(io::stderr(), "echoloop: {error}");
+            printer::complain(&format!("echoloop: {error}\n"));
         }
         let good = self.tally.received > 0 && self.tally.wrong == 0 && self.error.is_none();
         if good { ExitCode::SUCCESS } else { ExitCode::from(1) }

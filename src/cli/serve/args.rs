@@ -4,13 +4,13 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use echoloop::{Config, Endpoint, Prefix, Rate, describe};
-
+use echoloop::{Config, ConfigError, Endpoint, KeepAlive, Prefix, Rate, ReusePort, describe};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::cli::units::{count, duration, size};
+use crate::cli::units::{count, duration, duration_or_never, size};
 
-/// Sockets and files that aren't connections: the poller, listeners, signals, standard streams.
+/// Sockets and files of a worker that aren't connections: the poller, listeners, signals, standard
+/// streams. Where descriptors are few they have a quarter of them: most listen on one or two endpoints.
 const RESERVED_DESCRIPTORS: u64 = 64;
 
 /// A service and where it is offered.
@@ -92,6 +92,15 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) pin: bool,
 
+    /// Share TCP and UDP ports with whoever has them already, if it shares them too: another server
+    /// of the same user, which gets its part of the clients
+    #[arg(long)]
+    pub(crate) share_ports: bool,
+
+    /// The permissions of the files of Unix sockets, in octal: 660 [default: what the umask leaves]
+    #[arg(long, value_name = "MODE", value_parser = mode)]
+    unix_mode: Option<u32>,
+
     /// Look for events for so long before sleeping: lower latency for all the processor time there is
     /// [default: sleep at once]
     #[arg(long, value_name = "TIME", value_parser = duration)]
@@ -109,10 +118,11 @@ struct Limits {
     /// descriptor limit allows, which is raised to the hard limit]
     #[arg(long, value_name = "N", value_parser = positive)]
     connections: Option<u64>,
-    /// Connections at once from one address; more are refused [default: no limit]
+    /// Connections at once from one IPv4 address or IPv6 /64; more are refused. Each worker counts by
+    /// itself, and the kernel chooses the worker [default: no limit]
     #[arg(long, value_name = "N", value_parser = positive)]
     connections_per_source: Option<u64>,
-    /// Connections accepted a second, each worker; others wait in the backlog [default: no limit]
+    /// Connections accepted a second, by each worker; others wait in the backlog [default: no limit]
     #[arg(long, value_name = "N", value_parser = positive)]
     accept_rate: Option<u64>,
     /// Serve only peers within this prefix, such as 10.0.0.0/8; may be repeated
@@ -127,6 +137,9 @@ struct Limits {
     /// How long a closing connection may take to send what is left, and its peer to end
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "5s")]
     linger: Duration,
+    /// How long a graceful stop may take as a whole; `never`: as long as somebody moves
+    #[arg(long, value_name = "TIME", value_parser = duration_or_never, default_value = "30s")]
+    stop_timeout: Duration,
     /// Bytes kept for a client that doesn't read
     #[arg(long, value_name = "SIZE", value_parser = size_from::<1>, default_value = "256KiB")]
     output_limit: usize,
@@ -163,9 +176,15 @@ struct Limits {
     /// Let TCP wait a little for more before it sends (no TCP_NODELAY)
     #[arg(long)]
     delay: bool,
-    /// Ask silent TCP peers whether they are still there, after so long [default: never]
-    #[arg(long, value_name = "TIME", value_parser = duration)]
-    keep_alive: Option<Duration>,
+    /// Ask silent TCP peers whether they are still there, after so long; 0 or `never` doesn't
+    #[arg(long, value_name = "TIME", value_parser = duration_or_never, default_value = "15s")]
+    keep_alive: Duration,
+    /// How long to wait for the answer before asking again
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "15s")]
+    keep_alive_interval: Duration,
+    /// How often to ask before the peer is taken for lost
+    #[arg(long, value_name = "N", value_parser = positive, default_value = "9")]
+    keep_alive_probes: u64,
     /// Datagrams a second for each source beyond this machine, each worker; 0: no limit. The kernel
     /// spreads the ports of a source over the workers
     #[arg(long, value_name = "N", value_parser = count, default_value = "10k")]
@@ -186,12 +205,14 @@ struct Limits {
 }
 
 impl Args {
-    /// What these arguments mean for each worker. Raises the descriptor limit on the way.
+    /// What these arguments mean for the first worker; the others join its ports. Raises the descriptor
+    /// limit on the way.
     pub(crate) fn config(&self) -> Config {
         let limits = &self.limits;
         let workers = u64::from(self.workers);
         let descriptors = raise_descriptor_limit();
-        let default = descriptors.saturating_sub(RESERVED_DESCRIPTORS * workers).max(1);
+        let reserved = (RESERVED_DESCRIPTORS * workers).min(descriptors / 4);
+        let default = (descriptors - reserved).max(1);
         let connections = limits.connections.unwrap_or(default).div_ceil(workers);
         Config {
             connections: Some(small(connections)),
@@ -203,6 +224,7 @@ impl Args {
             line_length: limits.line_length,
             idle_timeout: limits.idle_timeout,
             linger: limits.linger,
+            stop_timeout: limits.stop_timeout,
             accepts_per_share: small(limits.accepts_per_share),
             bytes_per_share: limits.bytes_per_share,
             datagrams_per_share: small(limits.datagrams_per_share),
@@ -211,8 +233,13 @@ impl Args {
             send_buffer: limits.send_buffer,
             backlog: small(limits.backlog),
             nodelay: !limits.delay,
-            keep_alive: limits.keep_alive,
-            reuse_port: self.workers > 1,
+            keep_alive: limits.keep_alive(),
+            reuse_port: match (self.share_ports, self.workers) {
+                (true, _) => ReusePort::Join,
+                (false, 1) => ReusePort::Never,
+                (false, _) => ReusePort::First,
+            },
+            unix_mode: self.unix_mode,
             allow: limits.allow.clone(),
             deny: limits.deny.clone(),
             low_ports: limits.low_ports,
@@ -225,6 +252,24 @@ impl Args {
             ..Config::default()
         }
     }
+}
+
+impl Limits {
+    fn keep_alive(&self) -> Option<KeepAlive> {
+        let idle = self.keep_alive;
+        let interval = self.keep_alive_interval;
+        let is_off = idle.is_zero() || idle == Duration::MAX;
+        (!is_off).then(|| KeepAlive { idle, interval, probes: small(self.keep_alive_probes) })
+    }
+}
+
+/// Says which option makes no sense, and ends with status 2.
+pub(crate) fn usage(error: &ConfigError) -> ! {
+    let field = error.field();
+    let option = field.trim_end_matches(".idle").replace(['_', '.'], "-");
+    let why = error.to_string().replacen(field, &format!("--{option}"), 1);
+    let mut command = clap::Command::new("echoloop serve");
+    command.error(clap::error::ErrorKind::ValueValidation, why).exit()
 }
 
 /// Raises the soft limit of descriptors to the hard one. Returns what holds then.
@@ -272,6 +317,11 @@ fn size_from<const LEAST: usize>(text: &str) -> Result<usize, String> {
         size if size < LEAST => Err(format!("expected at least {LEAST} bytes")),
         size => Ok(size),
     }
+}
+
+fn mode(text: &str) -> Result<u32, String> {
+    let mode = u32::from_str_radix(text, 8).ok().filter(|&mode| mode <= 0o777);
+    mode.ok_or_else(|| "expected octal permissions from 0 to 777, such as 660".to_string())
 }
 
 fn prefix(text: &str) -> Result<Prefix, String> {

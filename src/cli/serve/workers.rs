@@ -1,36 +1,44 @@
 //! One reactor, or one for each of several threads.
 
+use std::cell::RefCell;
 use std::error::Error;
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 
 use echoloop::{
-    Address, Config, Context, Echo, Endpoint, Handle, Pong, Reactor, Service, Statistics, Stop,
+    Address, Config, Context, Echo, Endpoint, Handle, Pong, Reactor, ReusePort, Service,
+    Statistics, Stop, describe,
 };
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
-use signal_hook::consts::SIGUSR1;
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 
 use super::Args;
-use super::args::{Offer, ServiceName};
+use super::args::{Offer, ServiceName, usage};
 use super::logged::Logged;
 use crate::cli::Done;
+use crate::cli::printer;
 use crate::cli::signals::{on_signal, stop_on_signals};
 
 /// Serves until it is told to stop.
 pub(crate) fn run(args: Args) -> Done {
     let config = args.config();
-    if args.workers == 1 { run_one(&args, config) } else { run_many(&args, &config) }
+    if let Err(error) = config.check() {
+        usage(&error);
+    }
+    printer::start_output()?;
+    if args.workers == 1 { run_one(&args, config) } else { run_many(&args, config) }
 }
 
 fn run_one(args: &Args, config: Config) -> Done {
     pin(args, 0);
     let mut reactor = Reactor::new(config)?;
-    let bound = listen(&mut reactor, &args.offers, &args.reply)?;
+    // First of all: a signal between the two would end the process, and leave the files of its sockets.
     stop_on_signals(&mut reactor)?;
     on_signal(&mut reactor, SIGUSR1, |cx| log::info!("statistics\n{}", cx.statistics()))?;
+    let bound = listen(&mut reactor, &args.offers, &args.reply)?;
     announce(&bound);
     reactor.run()?;
     conclude("", &reactor.statistics());
@@ -38,22 +46,28 @@ fn run_one(args: &Args, config: Config) -> Done {
 }
 
 /// A thread for each worker; this one only listens to signals. It stops when all the others have.
-fn run_many(args: &Args, config: &Config) -> Done {
+fn run_many(args: &Args, mut config: Config) -> Done {
     let mut control = Reactor::new(Config::default())?;
+    let handles = Rc::default();
+    pass_on_signals(&mut control, &handles)?; // First, as above. They are obeyed when all have begun.
     let mut workers: Vec<Worker> = Vec::new();
-    let mut offers = args.offers.clone();
+    let mut bound = Vec::new();
     let left = Arc::new(AtomicU32::new(args.workers));
     for number in 0..args.workers {
-        match start(number, args, &offers, config.clone(), (control.handle(), left.clone())) {
-            Ok((worker, bound)) => {
+        let is_internet =
+            |it: &&Offer| matches!(it.endpoint, Endpoint::Tcp { .. } | Endpoint::Udp { .. });
+        let offers = match number {
+            0 => args.offers.clone(),
+            _ => bound.iter().filter(is_internet).cloned().collect(),
+        };
+        match start(number, args, offers, config.clone(), (control.handle(), left.clone())) {
+            Ok((worker, listens)) => {
+                handles.borrow_mut().push(worker.handle.clone());
                 workers.push(worker);
                 if number == 0 {
-                    announce(&bound);
-                    // The others share its ports, which it may have chosen just now.
-                    offers = bound;
-                    offers.retain(|offer| {
-                        matches!(offer.endpoint, Endpoint::Tcp { .. } | Endpoint::Udp { .. })
-                    });
+                    // The others join it at its ports, which it may have chosen just now.
+                    bound = listens;
+                    config.reuse_port = ReusePort::Join;
                 }
             }
             Err(error) => {
@@ -62,17 +76,26 @@ fn run_many(args: &Args, config: &Config) -> Done {
             }
         }
     }
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        let handles: Vec<_> = workers.iter().map(|worker| worker.handle.clone()).collect();
-        on_signal(&mut control, signal, move |_| {
-            for handle in &handles {
+    announce(&bound);
+    control.run()?;
+    // If somebody is left, another one has failed, and that is the end for all.
+    let failed = left.load(Ordering::Acquire) > 0;
+    finish(workers, failed.then_some(Stop::Gracefully))
+}
+
+/// What a signal asks for is asked of every worker.
+fn pass_on_signals(control: &mut Reactor, workers: &Rc<RefCell<Vec<Handle>>>) -> io::Result<()> {
+    for signal in [SIGINT, SIGTERM] {
+        let workers = Rc::clone(workers);
+        on_signal(control, signal, move |_| {
+            for handle in workers.borrow().iter() {
                 handle.stop(Stop::Gracefully).ok();
             }
         })?;
     }
-    let handles: Vec<_> = workers.iter().map(|worker| worker.handle.clone()).collect();
-    on_signal(&mut control, SIGUSR1, move |_| {
-        for (number, handle) in handles.iter().enumerate() {
+    let workers = Rc::clone(workers);
+    on_signal(control, SIGUSR1, move |_| {
+        for (number, handle) in workers.borrow().iter().enumerate() {
             let tell = move |cx: &mut Context<'_>| {
                 log::info!("worker {number} statistics\n{}", cx.statistics());
             };
@@ -80,11 +103,7 @@ fn run_many(args: &Args, config: &Config) -> Done {
                 log::info!("worker {number}: {error}");
             }
         }
-    })?;
-    control.run()?;
-    // If somebody is left, another one has failed, and that is the end for all.
-    let failed = left.load(Ordering::Acquire) > 0;
-    finish(workers, failed.then_some(Stop::Gracefully))
+    })
 }
 
 /// A thread that serves.
@@ -99,12 +118,12 @@ type Failure = Box<dyn Error + Send + Sync>;
 fn start(
     number: u32,
     args: &Args,
-    offers: &[Offer],
+    offers: Vec<Offer>,
     config: Config,
     (control, left): (Handle, Arc<AtomicU32>),
 ) -> Result<(Worker, Vec<Offer>), Box<dyn Error>> {
     let (ready, listening) = mpsc::sync_channel::<Result<(Handle, Vec<Offer>), Failure>>(1);
-    let (args, offers) = (args.clone(), offers.to_vec());
+    let args = args.clone();
     let serve = move || {
         pin(&args, number as usize);
         let set_up = || -> Result<_, Failure> {
@@ -179,16 +198,14 @@ fn logged<S: Service>(name: &'static str, inner: S) -> Logged<S> {
     Logged { inner, name }
 }
 
-/// Standard output may be closed, or a pipe that nobody reads any more. That is no reason not to serve.
 fn announce(bound: &[Offer]) {
     let text: String = bound.iter().map(|offer| format!("listening on {offer}\n")).collect();
-    let mut out = io::stdout();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    printer::say(&text);
 }
 
 fn conclude(title: &str, statistics: &Statistics) {
     if log::log_enabled!(log::Level::Warn) {
-        let _ = writeln!(io::stdout(), "{title}{statistics}");
+        printer::say(&format!("{title}{statistics}\n"));
     }
 }
 
@@ -197,13 +214,33 @@ fn pin(args: &Args, number: usize) {
     if !args.pin {
         return;
     }
-    let pinned = sched_getaffinity(None).and_then(|allowed| {
-        let cores: Vec<_> = (0..CpuSet::MAX_CPU).filter(|&core| allowed.is_set(core)).collect();
-        let mut own = CpuSet::new();
-        own.set(cores[number % cores.len()]);
-        sched_setaffinity(None, &own)
-    });
-    if let Err(error) = pinned {
-        log::warn!("worker {number} could not be kept on one core: {error}");
+    if let Err(error) = pin_to(number) {
+        log::warn!("worker {number} could not be kept on one core: {}", describe(&error));
     }
+}
+
+#[cfg(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "freebsd",
+    target_os = "dragonfly"
+))]
+fn pin_to(number: usize) -> io::Result<()> {
+    use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+    let allowed = sched_getaffinity(None)?;
+    let cores: Vec<_> = (0..CpuSet::MAX_CPU).filter(|&core| allowed.is_set(core)).collect();
+    let mut own = CpuSet::new();
+    own.set(cores[number % cores.len()]);
+    Ok(sched_setaffinity(None, &own)?)
+}
+
+#[cfg(not(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "freebsd",
+    target_os = "dragonfly"
+)))]
+fn pin_to(_number: usize) -> io::Result<()> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "this system has no way to do that"))
 }

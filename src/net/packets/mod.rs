@@ -19,12 +19,12 @@ mod raw;
 mod tests;
 
 pub(crate) use outbox::{Lent, Outbox, send_one};
-#[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) use raw::read_unix;
 pub(crate) use raw::{
-    Inbox, Message, bind_address_no_port, enable_gro, enable_pktinfo, is_readable,
-    offload_supported, unacknowledged, unread,
+    Inbox, Message, enable_gro, enable_pktinfo, is_readable, offload_supported, unacknowledged,
+    unread,
 };
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) use raw::{bind_address_no_port, read_unix};
 
 /// Most messages that one system call receives. At 32 its cost is spread thin enough, and the arena
 /// stays at 2 MiB of address space, of which only what has held datagrams is memory.

@@ -168,11 +168,9 @@ pub(crate) fn enable_gro(socket: BorrowedFd<'_>) -> io::Result<()> {
 }
 
 /// Lets bind(2) with port 0 leave the choice of the port to connect(2), ip(7).
+#[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn bind_address_no_port(socket: BorrowedFd<'_>) -> io::Result<()> {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    return set_option(socket, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1);
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    return unsupported(socket);
+    set_option(socket, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1)
 }
 
 /// Makes received messages say to which of our addresses they were sent, and whether to others too:

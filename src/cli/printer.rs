@@ -1,0 +1,225 @@
+//! Standard output and standard error, without ever waiting for whoever reads them.
+//!
+//! A pipe that nobody reads is full after 64 KiB, and then write(2) waits, for ever if it has to: a loop that
+//! logs would stand still because of its log. So each stream has a thread that does nothing but write, and a
+//! bounded queue before it:
+//!
+//! ```text
+//!   any thread ── push ──▶ │ line │ line │ 1,234 lost │ line │ ──▶ a thread ── write(2) ──▶ the stream
+//!              never waits └──────── at most 1 MiB ────────┘    waits as long as it likes
+//! ```
+
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+use std::{panic, thread};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+
+use super::bench::words::count;
+
+/// Bytes that wait to be written, at most: some ten thousand lines of a trace.
+const MOST_WAITING: usize = 1024 * 1024;
+
+/// Bytes that are written at once. A pipe takes so many whole or not at all, pipe(7): lines of several
+/// processes don't get mixed up.
+const CHUNK: usize = 4096;
+
+/// How long the end of the process waits for a stream that takes nothing.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+static OUTPUT: OnceLock<Printer> = OnceLock::new();
+static ERRORS: OnceLock<Printer> = OnceLock::new();
+
+/// Standard output from here on is for [`say`].
+pub(crate) fn start_output() -> io::Result<()> {
+    let printer = Printer::start("standard output", "lines", io::stdout())?;
+    OUTPUT.get_or_init(|| printer);
+    Ok(())
+}
+
+/// Standard error from here on is for [`complain`] and [`Log`]. Panics are told there too.
+pub(crate) fn start_errors() -> io::Result<()> {
+    let printer = Printer::start("standard error", "log lines", io::stderr())?;
+    ERRORS.get_or_init(|| printer);
+    panic::set_hook(Box::new(|panic| {
+        let thread = thread::current();
+        let mut text = format!("\nthread '{}' {panic}\n", thread.name().unwrap_or("unnamed"));
+        let backtrace = Backtrace::capture();
+        if backtrace.status() == BacktraceStatus::Captured {
+            text += &backtrace.to_string();
+        }
+        complain(&text);
+        finish();
+    }));
+    Ok(())
+}
+
+/// Prints to standard output, however much waits already: this is for the few lines of a server.
+pub(crate) fn say(text: &str) {
+    if let Some(output) = OUTPUT.get() {
+        output.push(text.as_bytes(), usize::MAX);
+    }
+}
+
+/// Prints to standard error, however much waits already: this is for what must not be lost.
+pub(crate) fn complain(text: &str) {
+    if let Some(errors) = ERRORS.get() {
+        errors.push(text.as_bytes(), usize::MAX);
+    }
+}
+
+/// Waits until everything is written, as long as somebody reads it.
+pub(crate) fn finish() {
+    let now = Instant::now();
+    for printer in [&ERRORS, &OUTPUT].into_iter().filter_map(OnceLock::get) {
+        printer.finish(now);
+    }
+}
+
+/// The log, a line at a time, to standard error.
+pub(crate) struct Log;
+
+impl Write for Log {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if let Some(errors) = ERRORS.get() {
+            errors.push(line, MOST_WAITING);
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// One stream, and the thread that writes to it.
+struct Printer {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    /// What is lost when too much waits.
+    what: &'static str,
+    waiting: Mutex<Waiting>,
+    /// There is something to write, or nothing any more.
+    changed: Condvar,
+}
+
+struct Waiting {
+    queue: VecDeque<Entry>,
+    /// The bytes of the queue.
+    bytes: usize,
+    /// Whether the thread waits for more.
+    idle: bool,
+    /// When the stream took something last.
+    moved: Instant,
+}
+
+enum Entry {
+    Text(Box<[u8]>),
+    /// So many were lost here.
+    Lost(u64),
+}
+
+impl Printer {
+    fn start(
+        name: &str,
+        what: &'static str,
+        stream: impl AsFd + Send + 'static,
+    ) -> io::Result<Printer> {
+        let waiting =
+            Waiting { queue: VecDeque::new(), bytes: 0, idle: false, moved: Instant::now() };
+        let shared = Arc::new(Shared { what, waiting: waiting.into(), changed: Condvar::new() });
+        let theirs = Arc::clone(&shared);
+        thread::Builder::new().name(name.to_string()).spawn(move || {
+            loop {
+                theirs.write(&stream, &theirs.next());
+            }
+        })?;
+        Ok(Printer { shared })
+    }
+
+    /// Puts it into the queue; counts it as lost if that many bytes would wait. Once something was lost, half
+    /// of them must have gone: a few long gaps are easier to read than one behind each line.
+    fn push(&self, text: &[u8], most: usize) {
+        let mut waiting = self.shared.lock();
+        let bytes = waiting.bytes.saturating_add(text.len());
+        match waiting.queue.back_mut() {
+            Some(Entry::Lost(lost)) if bytes > most / 2 => *lost += 1,
+            _ if bytes > most => waiting.queue.push_back(Entry::Lost(1)),
+            _ => {
+                waiting.bytes = bytes;
+                waiting.queue.push_back(Entry::Text(text.into()));
+            }
+        }
+        if waiting.idle {
+            self.shared.changed.notify_all();
+        }
+    }
+
+    fn finish(&self, begun: Instant) {
+        let mut waiting = self.shared.lock();
+        while !(waiting.idle && waiting.queue.is_empty()) {
+            let left = PATIENCE.saturating_sub(waiting.moved.max(begun).elapsed());
+            if left.is_zero() {
+                return;
+            }
+            let waited = self.shared.changed.wait_timeout(waiting, left);
+            (waiting, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// The thread's.
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is to be written next. Waits for it.
+    fn next(&self) -> Box<[u8]> {
+        let mut waiting = self.lock();
+        loop {
+            match waiting.queue.pop_front() {
+                Some(Entry::Text(text)) => {
+                    waiting.bytes -= text.len();
+                    return text;
+                }
+                Some(Entry::Lost(lost)) => {
+                    let were = if lost == 1 { "was" } else { "were" };
+                    let text = format!("{} {} {were} lost\n", count(lost as f64), self.what);
+                    return text.into_bytes().into();
+                }
+                None => {
+                    waiting.idle = true;
+                    self.changed.notify_all(); // Somebody may wait for the end.
+                    waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+                    waiting.idle = false;
+                }
+            }
+        }
+    }
+
+    /// Writes it all, or as much as can be: of a stream that is broken nobody is told.
+    fn write(&self, stream: &impl AsFd, mut text: &[u8]) {
+        while !text.is_empty() {
+            match rustix::io::write(stream, &text[..text.len().min(CHUNK)]) {
+                Ok(written) => {
+                    text = &text[written..];
+                    self.lock().moved = Instant::now();
+                }
+                Err(Errno::INTR) => {}
+                // Whoever shares it with us wants it non-blocking.
+                Err(Errno::AGAIN) => {
+                    let _ = poll(&mut [PollFd::new(stream, PollFlags::OUT)], None);
+                }
+                Err(_) => return,
+            }
+        }
+    }
+}

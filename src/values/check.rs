@@ -1,0 +1,140 @@
+//! Whether the numbers of a configuration make sense.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+use std::{fmt, io};
+
+use super::Config;
+use super::config::RESERVE;
+
+/// The most bytes of one buffer that is allocated whole, if need be: 1 GiB. Somebody who must see more of
+/// a message before taking any of it wants a file.
+const MOST_BUFFERED: usize = 1 << 30;
+
+/// The most events of one poll: 12 MiB of them. epoll_wait(2) takes an `int`, and for many fewer the
+/// allocation would fail first.
+const MOST_EVENTS: usize = 1 << 20;
+
+/// socket(7): Linux doubles the size of a socket's buffer, and holds that in an `int`.
+const MOST_IN_KERNEL: usize = i32::MAX as usize / 2;
+
+/// tcp(7): times of keep-alive have 15 bits.
+const MOST_SECONDS: u64 = i16::MAX as u64;
+
+/// tcp(7): the number of probes has 7.
+const MOST_PROBES: u32 = i8::MAX as u32;
+
+/// The idle timeout is kept in milliseconds.
+const LEAST_IDLE: Duration = Duration::from_millis(1);
+
+/// A number of a [`Config`] that makes no sense, and what would: `backlog is 0 and must be from 1 to
+/// 2147483647`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    field: &'static str,
+    why: String,
+}
+
+impl ConfigError {
+    /// The field, as it is called in the [`Config`]; `keep_alive.idle` is one in a field.
+    pub fn field(&self) -> &'static str {
+        self.field
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.field, self.why)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// An invalid input.
+impl From<ConfigError> for io::Error {
+    fn from(error: ConfigError) -> io::Error {
+        io::Error::new(io::ErrorKind::InvalidInput, error)
+    }
+}
+
+impl Config {
+    /// Whether every number lies where its field says. [`Reactor::new`](crate::Reactor::new) asks this too;
+    /// whoever takes numbers from somebody else can say it earlier.
+    ///
+    /// # Errors
+    ///
+    /// The first field that doesn't.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        const ANY: RangeInclusive<usize> = 1..=usize::MAX;
+        const SOME: RangeInclusive<u32> = 1..=u32::MAX;
+
+        within("connections", self.connections, ANY)?;
+        within("connections_per_source", self.connections_per_source, SOME)?;
+        within("output_limit", Some(self.output_limit), ANY)?;
+        within("input_limit", Some(self.input_limit), 1..=MOST_BUFFERED)?;
+        within("line_length", Some(self.line_length), ANY)?;
+        within("accepts_per_share", Some(self.accepts_per_share), ANY)?;
+        within("bytes_per_share", Some(self.bytes_per_share), ANY)?;
+        within("datagrams_per_share", Some(self.datagrams_per_share), ANY)?;
+        within("read_buffer", Some(self.read_buffer), RESERVE..=MOST_BUFFERED)?;
+        within("commands", Some(self.commands), ANY)?;
+        within("events", Some(self.events), 1..=MOST_EVENTS)?;
+        within("receive_buffer", self.receive_buffer, 1..=MOST_IN_KERNEL)?;
+        within("send_buffer", self.send_buffer, 1..=MOST_IN_KERNEL)?;
+        within("backlog", Some(self.backlog), 1..=i32::MAX as u32)?;
+        if let Some(timeout) = self.idle_timeout
+            && timeout < LEAST_IDLE
+        {
+            let why = format!("is {timeout:?} and must be at least {LEAST_IDLE:?}");
+            return Err(ConfigError { field: "idle_timeout", why });
+        }
+        if let Some(mode) = self.unix_mode
+            && mode > 0o777
+        {
+            let why = format!("is {mode:#o} and must be from 0 to 0o777");
+            return Err(ConfigError { field: "unix_mode", why });
+        }
+        self.check_keep_alive()
+    }
+
+    fn check_keep_alive(&self) -> Result<(), ConfigError> {
+        let Some(keep_alive) = self.keep_alive else { return Ok(()) };
+        for (field, time) in
+            [("keep_alive.idle", keep_alive.idle), ("keep_alive.interval", keep_alive.interval)]
+        {
+            if !(1..=MOST_SECONDS).contains(&time.as_secs()) {
+                let why = format!("is {time:?} and must be from 1s to {MOST_SECONDS}s");
+                return Err(ConfigError { field, why });
+            }
+        }
+        within("keep_alive.probes", Some(keep_alive.probes), 1..=MOST_PROBES)
+    }
+}
+
+/// No number is no limit, and that always makes sense.
+fn within<T: PartialOrd + fmt::Display + Bound>(
+    field: &'static str,
+    value: Option<T>,
+    allowed: RangeInclusive<T>,
+) -> Result<(), ConfigError> {
+    let Some(value) = value.filter(|value| !allowed.contains(value)) else { return Ok(()) };
+    let (least, most) = allowed.into_inner();
+    let why = match most == T::MOST {
+        true => format!("is {value} and must be at least {least}"),
+        false => format!("is {value} and must be from {least} to {most}"),
+    };
+    Err(ConfigError { field, why })
+}
+
+/// A type's own largest number, which is no limit of ours.
+trait Bound {
+    const MOST: Self;
+}
+
+impl Bound for usize {
+    const MOST: usize = usize::MAX;
+}
+
+impl Bound for u32 {
+    const MOST: u32 = u32::MAX;
+}
