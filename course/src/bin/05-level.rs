@@ -7,7 +7,6 @@ use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 
 const LISTENER: Token = Token(usize::MAX);
-const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
 fn main() -> io::Result<()> {
     let mut listener = TcpListener::bind(([127, 0, 0, 1], 0).into())?;
@@ -24,6 +23,8 @@ fn main() -> io::Result<()> {
         for event in &events {
             if event.token() == LISTENER {
                 accept(&listener, &poll, &mut clients)?;
+                // Trap: "tell me again, if somebody is still waiting", also one for whom there is no room.
+                poll.registry().reregister(&mut listener, LISTENER, Interest::READABLE)?;
                 continue;
             }
             let key = event.token().0;
@@ -31,8 +32,7 @@ fn main() -> io::Result<()> {
                 clients.remove(key);
                 continue;
             }
-            // Trap: "tell me again what is true", and there is nearly always room to write.
-            poll.registry().reregister(&mut clients[key], event.token(), BOTH)?;
+            poll.registry().reregister(&mut clients[key], event.token(), Interest::READABLE)?;
         }
     }
 }
@@ -41,7 +41,7 @@ fn accept(listener: &TcpListener, poll: &Poll, clients: &mut Slab<TcpStream>) ->
     while let Ok((mut client, _)) = listener.accept() {
         let entry = clients.vacant_entry();
         // Mend: the kernel keeps the list. It is told of a client once, and names those that are ready.
-        poll.registry().register(&mut client, Token(entry.key()), BOTH)?;
+        poll.registry().register(&mut client, Token(entry.key()), Interest::READABLE)?;
         entry.insert(client);
     }
     Ok(())

@@ -7,7 +7,6 @@ use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 
 const LISTENER: Token = Token(usize::MAX);
-const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
 fn main() -> io::Result<()> {
     let mut listener = TcpListener::bind(([127, 0, 0, 1], 0).into())?;
@@ -23,11 +22,11 @@ fn main() -> io::Result<()> {
         }
         for event in &events {
             if event.token() == LISTENER {
+                // Mend: an event tells of a change, once. It is not asked for again.
                 accept(&listener, &poll, &mut clients)?;
                 continue;
             }
             let key = event.token().0;
-            // Mend: an event tells of a change, once. It is not asked for again.
             if serve(&mut clients[key]).is_err() {
                 clients.remove(key);
             }
@@ -38,7 +37,7 @@ fn main() -> io::Result<()> {
 fn accept(listener: &TcpListener, poll: &Poll, clients: &mut Slab<TcpStream>) -> io::Result<()> {
     while let Ok((mut client, _)) = listener.accept() {
         let entry = clients.vacant_entry();
-        poll.registry().register(&mut client, Token(entry.key()), BOTH)?;
+        poll.registry().register(&mut client, Token(entry.key()), Interest::READABLE)?;
         entry.insert(client);
     }
     Ok(())

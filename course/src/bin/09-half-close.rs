@@ -9,7 +9,7 @@ use slab::Slab;
 
 const LISTENER: Token = Token(usize::MAX);
 const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
-const LIMIT: usize = 64 * 1024; // Who has so much unsent is read no more.
+const LIMIT: usize = 256 * 1024; // Who has so much unsent is read no more.
 
 struct Client {
     stream: TcpStream,

@@ -12,7 +12,7 @@ use slab::Slab;
 const LISTENER: Token = Token(usize::MAX);
 const PLACE: usize = u32::MAX as usize; // The half of a token that is a place in the table.
 const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
-const LIMIT: usize = 64 * 1024; // Who has so much unsent is read no more.
+const LIMIT: usize = 256 * 1024; // Who has so much unsent is read no more.
 const LINGER: Duration = Duration::from_secs(1); // Who must go may take so long.
 
 struct Client {
@@ -20,6 +20,7 @@ struct Client {
     stream: TcpStream,
     unsent: VecDeque<u8>, // What the kernel has not taken yet.
     closing: bool,        // It has been told that it must go.
+    shut: bool,           // It has been sent our end.
 }
 
 fn main() -> io::Result<()> {
@@ -80,7 +81,7 @@ fn accept(
         let token = Token(*generation << 32 | entry.key());
         poll.registry().register(&mut stream, token, BOTH)?;
         let unsent = VecDeque::new();
-        entry.insert(Client { token, stream, unsent, closing: false });
+        entry.insert(Client { token, stream, unsent, closing: false, shut: false });
     }
     Ok(())
 }
@@ -90,9 +91,10 @@ fn serve(client: &mut Client) -> io::Result<()> {
     let mut buffer = [0; 4096];
     loop {
         flush(client)?;
-        if client.closing && client.unsent.is_empty() {
+        if client.closing && !client.shut && client.unsent.is_empty() {
             // Mend: says that this was all, and reads on until the client has ended, too.
             client.stream.shutdown(Shutdown::Write)?;
+            client.shut = true;
         }
         if client.unsent.len() >= LIMIT {
             return Ok(());

@@ -12,7 +12,7 @@ use slab::Slab;
 const LISTENER: Token = Token(usize::MAX);
 const PLACE: usize = u32::MAX as usize; // The half of a token that is a place in the table.
 const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
-const LIMIT: usize = 64 * 1024; // Who has so much unsent is read no more.
+const LIMIT: usize = 256 * 1024; // Who has so much unsent is read no more.
 const LINGER: Duration = Duration::from_secs(1); // Who must go may take so long.
 
 struct Client {
@@ -20,6 +20,7 @@ struct Client {
     stream: TcpStream,
     unsent: VecDeque<u8>, // What the kernel has not taken yet.
     closing: bool,        // It has been told that it must go.
+    shut: bool,           // It has been sent our end.
 }
 
 fn main() -> io::Result<()> {
@@ -29,8 +30,7 @@ fn main() -> io::Result<()> {
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
     let mut events = Events::with_capacity(1024);
     let mut clients = Slab::new();
-    let mut generation = 0;
-    let mut knocking = false;
+    let (mut generation, mut knocking) = (0, false);
     let mut timers: VecDeque<(Instant, Token)> = VecDeque::new(); // All run equally long.
     loop {
         let timeout = timers.front().map(|(due, _)| due.saturating_duration_since(Instant::now()));
@@ -85,18 +85,18 @@ fn accept(
         let token = Token(*generation << 32 | entry.key());
         poll.registry().register(&mut stream, token, BOTH)?;
         let unsent = VecDeque::new();
-        entry.insert(Client { token, stream, unsent, closing: false });
+        entry.insert(Client { token, stream, unsent, closing: false, shut: false });
     }
 }
 
 /// Moves what can be moved, whichever event it was. An error: the client has gone.
 fn serve(client: &mut Client) -> io::Result<()> {
     let mut buffer = [0; 4096];
-    // Trap: until nothing is left to read, however much comes, while everybody else waits.
     loop {
         flush(client)?;
-        if client.closing && client.unsent.is_empty() {
+        if client.closing && !client.shut && client.unsent.is_empty() {
             client.stream.shutdown(Shutdown::Write)?;
+            client.shut = true;
         }
         if client.unsent.len() >= LIMIT {
             return Ok(());
@@ -113,6 +113,7 @@ fn serve(client: &mut Client) -> io::Result<()> {
                     client.closing = true;
                 }
             }
+            // Trap: nobody else is served before nothing is left, however much comes.
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
             Err(error) => return Err(error),
         }

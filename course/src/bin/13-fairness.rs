@@ -12,7 +12,7 @@ use slab::Slab;
 const LISTENER: Token = Token(usize::MAX);
 const PLACE: usize = u32::MAX as usize; // The half of a token that is a place in the table.
 const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
-const LIMIT: usize = 64 * 1024; // Who has so much unsent is read no more.
+const LIMIT: usize = 256 * 1024; // Who has so much unsent is read no more.
 const SHARE: usize = 4; // So many reads, and it is the next one's turn.
 const LINGER: Duration = Duration::from_secs(1); // Who must go may take so long.
 
@@ -21,6 +21,7 @@ struct Client {
     stream: TcpStream,
     unsent: VecDeque<u8>, // What the kernel has not taken yet.
     closing: bool,        // It has been told that it must go.
+    shut: bool,           // It has been sent our end.
     queued: bool,         // It has more to do, or may have.
 }
 
@@ -31,8 +32,7 @@ fn main() -> io::Result<()> {
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
     let mut events = Events::with_capacity(1024);
     let mut clients = Slab::new();
-    let mut generation = 0;
-    let mut knocking = false;
+    let (mut generation, mut knocking) = (0, false);
     let (mut fresh, mut greedy) = (Vec::new(), VecDeque::new());
     let mut timers: VecDeque<(Instant, Token)> = VecDeque::new(); // All run equally long.
     loop {
@@ -100,7 +100,7 @@ fn accept(
         let token = Token(*generation << 32 | entry.key());
         poll.registry().register(&mut stream, token, BOTH)?;
         let unsent = VecDeque::new();
-        entry.insert(Client { token, stream, unsent, closing: false, queued: false });
+        entry.insert(Client { token, stream, unsent, closing: false, shut: false, queued: false });
     }
 }
 
@@ -110,8 +110,9 @@ fn serve(client: &mut Client) -> io::Result<bool> {
     let mut buffer = [0; 4096];
     for _ in 0..SHARE {
         flush(client)?;
-        if client.closing && client.unsent.is_empty() {
+        if client.closing && !client.shut && client.unsent.is_empty() {
             client.stream.shutdown(Shutdown::Write)?;
+            client.shut = true;
         }
         if client.unsent.len() >= LIMIT {
             return Ok(false);
@@ -132,8 +133,7 @@ fn serve(client: &mut Client) -> io::Result<bool> {
             Err(error) => return Err(error),
         }
     }
-    flush(client)?;
-    Ok(true)
+    flush(client).map(|()| true)
 }
 
 /// Writes until all is out or the kernel takes no more. It tells when there is room again.

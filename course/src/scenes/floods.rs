@@ -1,0 +1,110 @@
+//! More than there is time for.
+
+use std::io::{self, Write};
+use std::net::{TcpStream, UdpSocket};
+use std::time::Duration;
+
+use super::{Play, Verdict};
+use crate::client::{LINE, answer, connect, exchange, lines, read_some};
+use crate::kernel;
+use crate::server::{DEADLINE, Limit, Server, until};
+use crate::stage::number;
+
+const FLOODS: usize = 300;
+const LINES: usize = 768; // Of one flood. They fit between the two of us without anybody reading.
+/// How often a server that holds may look as if it didn't, because we looked too late.
+const TRIES: usize = 20;
+
+/// Many have sent much, then one sends a line. How much is answered before that line?
+pub fn whisper(play: &mut Play<'_>) -> io::Result<Verdict> {
+    let mut floods = Vec::new();
+    for _ in 0..FLOODS {
+        let mut flood = connect(&play.server)?;
+        exchange(&mut flood, DEADLINE)?;
+        floods.push(flood);
+    }
+    let mut whisper = connect(&play.server)?;
+    exchange(&mut whisper, DEADLINE)?;
+    let all = FLOODS * LINES;
+    let mut before = all;
+    for _ in 0..if play.patience() == DEADLINE { TRIES } else { 1 } {
+        before = all.min(answered_before(play, &mut floods, &mut whisper)? / LINE);
+        if before < all {
+            break;
+        }
+    }
+    let (sent, before_it) = (number(all), number(before));
+    play.stage.show(
+        &format!("{FLOODS} clients send {sent} lines"),
+        "stopped, to find all of it at once",
+    )?;
+    play.stage.show("then one more client sends a single line", "goes on")?;
+    let part = 100 * before / all;
+    let right = format!("{before_it} others were answered before it");
+    if before == all {
+        play.stage.show("that line is answered last of all", &right)?;
+        return Ok(Verdict::Fails);
+    }
+    play.stage.show("that line is answered before most others", &format!("{right}, {part} %"))?;
+    Ok(Verdict::Holds)
+}
+
+/// The bytes of the floods that had been answered when the whisper was, or a few more: what has arrived and
+/// is not yet acknowledged counts twice.
+fn answered_before(
+    play: &Play<'_>,
+    floods: &mut [TcpStream],
+    whisper: &mut TcpStream,
+) -> io::Result<usize> {
+    play.server.stop()?;
+    for flood in floods.iter_mut() {
+        flood.write_all(&lines(0, LINES))?;
+    }
+    let arrived = || kernel::under_way(play.server.address).is_ok_and(|(sent, _)| sent == 0);
+    if !until(DEADLINE, arrived) {
+        return Err(io::Error::other("what was sent does not arrive"));
+    }
+    whisper.write_all(&lines(0, 1))?;
+    play.server.go_on()?;
+    if !answer(whisper, &lines(0, 1), DEADLINE)? {
+        return Err(io::Error::other("the single line is never answered"));
+    }
+    play.server.stop_at_once()?;
+    let (_, answered) = kernel::under_way(play.server.address)?;
+    play.server.go_on()?;
+    for flood in floods.iter_mut() {
+        let mut got = Vec::new();
+        read_some(flood, &mut got, LINES * LINE, DEADLINE)?;
+        if got != lines(0, LINES) {
+            return Err(io::Error::other("a flood was not answered in full"));
+        }
+    }
+    Ok(answered)
+}
+
+/// A datagram for one server, which says that it comes from another one.
+pub fn for_ever(play: &mut Play<'_>) -> io::Result<Verdict> {
+    const BUSY: Duration = Duration::from_millis(200);
+    let sender = UdpSocket::bind("127.0.0.1:0")?;
+    let address = sender.local_addr()?;
+    play.server.stop()?;
+    sender.send_to(b"hello", play.server.address)?;
+    drop(sender);
+    let other = Server::start(play.step, Limit::None, &[address.to_string()])?;
+    play.stage.show("sends A one datagram, from B's address", "two of them: A and B")?;
+    let pids = [play.server.pid(), other.pid()];
+    let before = [kernel::processor_time(pids[0])?, kernel::processor_time(pids[1])?];
+    let used = || -> [Duration; 2] {
+        let now = pids.map(|pid| kernel::processor_time(pid).unwrap_or_default());
+        [now[0].saturating_sub(before[0]), now[1].saturating_sub(before[1])]
+    };
+    play.server.go_on()?;
+    let busy = until(play.suspicion(), || used().iter().all(|&it| it >= BUSY));
+    let used = used().map(|it| it.as_millis());
+    play.stage.show(
+        "sends nothing more",
+        &format!("A {}, {} ms of processor time", play.server.doing(), used[0]),
+    )?;
+    play.stage.show("", &format!("B {}, {} ms of processor time", other.doing(), used[1]))?;
+    Ok(if busy { Verdict::Fails } else { Verdict::Holds })
+}
