@@ -31,7 +31,7 @@ struct Cost {
     median: Duration,
     late: Duration,
     /// The same, when all speak at once.
-    all: Duration,
+    all: Option<Duration>,
 }
 
 /// Measures all steps, and prints a table in Markdown.
@@ -75,7 +75,7 @@ fn row(step: &Step, costs: &[Option<Cost>]) -> String {
         cell(&|it| micros(it.one)),
         cell(&|it| micros(it.median)),
         cell(&|it| micros(it.late)),
-        cell(&|it| micros(it.all)) + " |",
+        cell(&|it| it.all.map_or("-".into(), micros)) + " |",
     ]
     .join(" | ")
 }
@@ -98,14 +98,18 @@ fn measure(step: &Step, count: usize) -> io::Result<Option<Cost>> {
     }
     let bytes = memory()?.saturating_sub(before) / count as u64;
 
+    thread::sleep(TIME / 10); // It may still be putting its table in order.
     let (start, used) = (Instant::now(), processor_time()?);
-    thread::sleep(TIME / 4);
+    thread::sleep(TIME);
     let idle = (processor_time()? - used).as_secs_f64() / start.elapsed().as_secs_f64();
 
     let mut latencies = Vec::with_capacity(LINES);
     let one = best(&processor_time, || one_speaks(&mut clients[count / 2], &mut latencies))?;
     latencies.sort_unstable();
-    let all = best(&processor_time, || all_speak(&mut clients))?;
+    let all = match count {
+        1 => None, // The same as above.
+        _ => Some(best(&processor_time, || all_speak(&mut clients))?),
+    };
     let at = |part: usize| latencies[(latencies.len() * part / 100).min(latencies.len() - 1)];
     Ok(Some(Cost { idle, bytes, one, median: at(50), late: at(99), all }))
 }

@@ -52,7 +52,7 @@ fn wrong(why: &str) -> ExitCode {
 fn with_servers(call: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     thread::spawn(move || {
-        for signal in signals.forever() {
+        if let Some(signal) = signals.forever().next() {
             server::end_all();
             std::process::exit(128 + signal);
         }

@@ -92,7 +92,6 @@ fn serve(client: &mut Client) -> io::Result<()> {
     loop {
         flush(client)?;
         if client.closing && !client.shut && client.unsent.is_empty() {
-            // Mend: says that this was all, and reads on until the client has ended, too.
             client.stream.shutdown(Shutdown::Write)?;
             client.shut = true;
         }

@@ -42,7 +42,7 @@ fn died(play: &mut Play<'_>, mut clients: Vec<TcpStream>) -> io::Result<Verdict>
         return Err(io::Error::other("a client was not answered, and the server goes on"));
     }
     let said = play.server.said();
-    play.stage.show("one more, and it has no answer", &said)?;
+    play.stage.show(&format!("client {} has no answer", clients.len() + 1), &said)?;
     let ended = play.server.ended().unwrap_or_default();
     play.stage.show("", &format!("has ended, {ended}"))?;
     match exchange(&mut clients[0], DEADLINE) {
