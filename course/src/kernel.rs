@@ -105,13 +105,13 @@ const LISTEN: u8 = 10;
 
 /// This end of the connection, if the kernel still has it: proc_net_tcp(5).
 pub fn end(local: SocketAddr, remote: SocketAddr) -> io::Result<Option<End>> {
-    find(|it_local, it_remote, _| it_local == local && it_remote == remote)
+    find(local.port(), |it_local, it_remote, _| it_local == local && it_remote == remote)
 }
 
 /// This end and the other one, at the same time, if both are on this machine.
 pub fn both_ends(local: SocketAddr, remote: SocketAddr) -> io::Result<Option<(End, End)>> {
     let (mut ours, mut others) = (None, None);
-    find(|it_local, it_remote, end| {
+    find(local.port(), |it_local, it_remote, end| {
         if (it_local, it_remote) == (local, remote) {
             ours = Some(end);
         } else if (it_local, it_remote) == (remote, local) {
@@ -122,34 +122,45 @@ pub fn both_ends(local: SocketAddr, remote: SocketAddr) -> io::Result<Option<(En
     Ok(ours.zip(others))
 }
 
-/// What all connections of a listener have on their way: bytes that clients have sent and a kernel has
-/// not acknowledged, and bytes that the server has written and its clients have not read.
-pub fn under_way(listener: SocketAddr) -> io::Result<(usize, usize)> {
-    let (mut sent, mut written) = (0, 0);
-    find(|local, remote, end| {
+/// What all connections of a listener have on their way, and what has arrived at its clients. The list
+/// is not made at one moment: only when nothing is on its way, the last number is exact.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Traffic {
+    /// Bytes that clients have sent and the server's kernel has not acknowledged.
+    pub to_the_server: usize,
+    /// Bytes that the server has written and its clients' kernels have not acknowledged.
+    pub to_clients: usize,
+    /// Bytes that clients have not read.
+    pub arrived: usize,
+}
+
+/// What is under way at a listener whose clients are on this machine.
+pub fn traffic(listener: SocketAddr) -> io::Result<Traffic> {
+    let mut traffic = Traffic::default();
+    find(listener.port(), |local, remote, end| {
         if remote == listener {
-            sent += end.unacknowledged;
-            written += end.unread;
+            traffic.to_the_server += end.unacknowledged;
+            traffic.arrived += end.unread;
         } else if local == listener && end.state != LISTEN {
-            written += end.unacknowledged;
+            traffic.to_clients += end.unacknowledged;
         }
         false
     })?;
-    Ok((sent, written))
+    Ok(traffic)
 }
 
 /// How many clients wait in the backlog.
 pub fn backlog(listener: SocketAddr) -> io::Result<usize> {
-    let found = find(|local, _, end| local == listener && end.state == LISTEN)?;
+    let found = find(listener.port(), |local, _, end| local == listener && end.state == LISTEN)?;
     Ok(found.map_or(0, |end| end.unread))
 }
 
-/// The port at the other end of what a process has behind this descriptor.
-pub fn remote_port(pid: u32, descriptor: u32) -> Option<u16> {
+/// The port at the other end of what this descriptor of a process is, if that is a client of the listener.
+pub fn remote_port(pid: u32, descriptor: u32, listener: SocketAddr) -> Option<u16> {
     let link = fs::read_link(format!("/proc/{pid}/fd/{descriptor}")).ok()?;
     let inode: u64 = link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()?;
     let mut port = None;
-    find(|_, remote, end| {
+    find(listener.port(), |_, remote, end| {
         let is_it = end.inode == inode;
         port = port.or(is_it.then_some(remote.port()));
         is_it
@@ -158,9 +169,14 @@ pub fn remote_port(pid: u32, descriptor: u32) -> Option<u16> {
     port
 }
 
-fn find(mut wanted: impl FnMut(SocketAddr, SocketAddr, End) -> bool) -> io::Result<Option<End>> {
-    for line in fs::read_to_string("/proc/net/tcp")?.lines().skip(1) {
-        if let Some((local, remote, end)) = parse(line)
+fn find(
+    port: u16,
+    mut wanted: impl FnMut(SocketAddr, SocketAddr, End) -> bool,
+) -> io::Result<Option<End>> {
+    let port = format!(":{port:04X} "); // At either end. The other lines may be many.
+    for line in fs::read_to_string("/proc/net/tcp")?.lines() {
+        if line.contains(&port)
+            && let Some((local, remote, end)) = parse(line)
             && wanted(local, remote, end)
         {
             return Ok(Some(end));

@@ -15,7 +15,7 @@ const FAREWELL: &[u8] = b"\nline too long\n";
 
 /// Sends, shuts down its sending side, and reads only then.
 pub fn half(play: &mut Play<'_>) -> io::Result<Verdict> {
-    const PART: usize = 3072; // Lines: less than the server would keep.
+    const PART: usize = 3840; // Lines: less than the server would keep.
     let mut client = connect(&play.server)?;
     let mut sent = 0;
     let kept = loop {
@@ -58,12 +58,15 @@ fn kept_by_the_server(play: &Play<'_>, client: &TcpStream, sent: usize) -> io::R
     let (server, client) = (play.server.address, client.local_addr()?);
     let mut kept = 0;
     let rests = until(DEADLINE, || {
-        // The same before and after it slept: so nothing was under way.
-        let ends =
-            || Some((kernel::end(client, server).ok()??, kernel::end(server, client).ok()??));
-        let before = ends();
-        let asleep = kernel::state(play.server.pid()).ok() == Some('S');
-        let (true, Some((ours, its))) = (asleep && ends() == before, before) else { return false };
+        // It has slept while we looked twice and saw the same, so nothing was under way.
+        let pid = play.server.pid();
+        let asleep = || kernel::state(pid).ok() == Some('S');
+        let look =
+            || Some((kernel::both_ends(client, server).ok()??, kernel::processor_time(pid).ok()?));
+        let (before, asleep, after) = (look(), asleep(), look());
+        let (true, true, Some(((ours, its), _))) = (asleep, before == after, after) else {
+            return false;
+        };
         kept = sent.saturating_sub(ours.unread + its.unacknowledged);
         ours.unacknowledged == 0 && its.unread == 0
     });

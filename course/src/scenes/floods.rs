@@ -28,7 +28,7 @@ pub fn whisper(play: &mut Play<'_>) -> io::Result<Verdict> {
     let all = FLOODS * LINES;
     let mut before = all;
     for _ in 0..if play.patience() == DEADLINE { TRIES } else { 1 } {
-        before = all.min(answered_before(play, &mut floods, &mut whisper)? / LINE);
+        before = answered_before(play, &mut floods, &mut whisper)? / LINE;
         if before < all {
             break;
         }
@@ -49,8 +49,7 @@ pub fn whisper(play: &mut Play<'_>) -> io::Result<Verdict> {
     Ok(Verdict::Holds)
 }
 
-/// The bytes of the floods that had been answered when the whisper was, or a few more: what has arrived and
-/// is not yet acknowledged counts twice.
+/// The bytes of the floods that had been answered when the whisper was.
 fn answered_before(
     play: &Play<'_>,
     floods: &mut [TcpStream],
@@ -60,8 +59,8 @@ fn answered_before(
     for flood in floods.iter_mut() {
         flood.write_all(&lines(0, LINES))?;
     }
-    let arrived = || kernel::under_way(play.server.address).is_ok_and(|(sent, _)| sent == 0);
-    if !until(DEADLINE, arrived) {
+    let traffic = || kernel::traffic(play.server.address).unwrap_or_default();
+    if !until(DEADLINE, || traffic().to_the_server == 0) {
         return Err(io::Error::other("what was sent does not arrive"));
     }
     whisper.write_all(&lines(0, 1))?;
@@ -70,7 +69,10 @@ fn answered_before(
         return Err(io::Error::other("the single line is never answered"));
     }
     play.server.stop_at_once()?;
-    let (_, answered) = kernel::under_way(play.server.address)?;
+    if !until(DEADLINE, || traffic().to_clients == 0) {
+        return Err(io::Error::other("what was answered does not arrive"));
+    }
+    let answered = traffic().arrived;
     play.server.go_on()?;
     for flood in floods.iter_mut() {
         let mut got = Vec::new();

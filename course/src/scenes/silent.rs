@@ -45,7 +45,9 @@ pub fn one(play: &mut Play<'_>) -> io::Result<Verdict> {
 fn waiting_for(play: &Play<'_>, port: u16, name: &str) -> String {
     let call = kernel::system_call(play.server.pid());
     let doing = play.server.doing();
-    match call.and_then(|(_, descriptor)| kernel::remote_port(play.server.pid(), descriptor)) {
+    match call.and_then(|(_, descriptor)| {
+        kernel::remote_port(play.server.pid(), descriptor, play.server.address)
+    }) {
         Some(it) if it == port => format!("{doing}, for {name} alone"),
         _ => doing,
     }
