@@ -103,6 +103,21 @@ pub const ESTABLISHED: u8 = 1;
 pub const CLOSE_WAIT: u8 = 8;
 const LISTEN: u8 = 10;
 
+/// The name of the state that this end of a connection is in: tcp(7), RFC 9293.
+pub fn state_name(end: Option<End>) -> &'static str {
+    match end.map(|end| end.state) {
+        Some(ESTABLISHED) => "ESTABLISHED",
+        Some(4) => "FIN_WAIT1",
+        Some(5) => "FIN_WAIT2",
+        Some(6) => "TIME_WAIT",
+        Some(CLOSE_WAIT) => "CLOSE_WAIT",
+        Some(9) => "LAST_ACK",
+        Some(11) => "CLOSING",
+        Some(_) => "another state",
+        None => "gone",
+    }
+}
+
 /// This end of the connection, if the kernel still has it: proc_net_tcp(5).
 pub fn end(local: SocketAddr, remote: SocketAddr) -> io::Result<Option<End>> {
     find(local.port(), |it_local, it_remote, _| it_local == local && it_remote == remote)

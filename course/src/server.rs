@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 use crate::kernel;
 use crate::steps::Step;
@@ -166,6 +166,7 @@ pub fn end_all() {
     for &child in children.iter() {
         if let Some(pid) = i32::try_from(child).ok().and_then(Pid::from_raw) {
             let _ = kill_process(pid, Signal::KILL);
+            let _ = waitpid(Some(pid), WaitOptions::empty());
         }
     }
     std::mem::forget(children);

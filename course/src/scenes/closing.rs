@@ -1,7 +1,7 @@
 //! Ends: of a client, of a server, and of the wrong client.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use super::{Play, Verdict};
@@ -36,9 +36,9 @@ pub fn half(play: &mut Play<'_>) -> io::Result<Verdict> {
         let state = kernel::end(server.0, server.1).map(|end| end.map(|end| end.state));
         matches!(state, Ok(Some(ESTABLISHED | CLOSE_WAIT)))
     };
-    let has_closed = until(play.suspicion(), || !waits());
-    let right = if has_closed { "closes" } else { "keeps the connection" };
-    play.stage.show("ends: it will send no more", right)?;
+    until(play.suspicion(), || !waits());
+    let right = seen(play, "the", server.1)?;
+    play.stage.show("ends: it will send no more", &right)?;
 
     let mut got = Vec::new();
     let ended = read_some(&mut client, &mut got, sent + 1, DEADLINE)?;
@@ -85,10 +85,6 @@ pub fn reset(play: &mut Play<'_>) -> io::Result<Verdict> {
     all.resize(GOOD * LINE + TOO_LONG, b'x');
     // It may be reset before all of it is out. Then that is as good.
     let written = client.write_all(&all);
-    play.stage.show(
-        &format!("sends {} lines, and one that never ends", number(GOOD)),
-        "says \"line too long\", and closes",
-    )?;
     let (server, local) = (play.server.address, client.local_addr()?);
     let open = || {
         let end = kernel::end(server, local);
@@ -97,6 +93,8 @@ pub fn reset(play: &mut Play<'_>) -> io::Result<Verdict> {
     if written.is_ok() && !until(DEADLINE, || !open()) {
         return Err(io::Error::other("the server does not close"));
     }
+    let right = seen(play, "the", local)?;
+    play.stage.show(&format!("sends {} lines, and one that never ends", number(GOOD)), &right)?;
 
     let mut got = Vec::new();
     let end = read_some(&mut client, &mut got, all.len(), DEADLINE);
@@ -108,17 +106,23 @@ pub fn reset(play: &mut Play<'_>) -> io::Result<Verdict> {
     match end {
         Ok(true) if says_why => {
             let left = format!("reads {} lines and \"line too long\"", number(good / LINE));
-            play.stage.show(&left, "has shut down, and reads on")?;
+            play.stage.show(&left, "")?;
             Ok(Verdict::Holds)
         }
         Err(error) if !says_why => {
             let left = format!("has read {} lines, when:", number(good / LINE));
             play.stage.show(&left, "")?;
-            play.stage.show(&plain(&error), "had bytes unread: its close was a reset")?;
+            play.stage.show(&plain(&error), "")?;
             Ok(Verdict::Fails)
         }
         other => Err(io::Error::other(format!("{other:?} after {} bytes", got.len()))),
     }
+}
+
+/// The state of the server's end of a connection.
+fn seen(play: &Play<'_>, whose: &str, client: SocketAddr) -> io::Result<String> {
+    let end = kernel::end(play.server.address, client)?;
+    Ok(format!("its end of {whose} connection: {}", kernel::state_name(end)))
 }
 
 /// The error without its number.
@@ -137,30 +141,37 @@ pub fn stale(play: &mut Play<'_>) -> io::Result<Verdict> {
         return Err(io::Error::other("a line without an end is taken"));
     }
     play.server.settles(); // So that it waits for us, and has set its timer.
-    play.stage.show("A is told that its line is too long", "waits for A's end, for a second")?;
+    let a = first.local_addr()?;
+    let right = seen(play, "A's", a)?;
+    play.stage.show("A is told that its line is too long", &right)?;
     let with = play.server.descriptors()?;
     drop(first);
     if !until(DEADLINE, || play.server.descriptors().is_ok_and(|it| it < with)) {
         return Err(io::Error::other("the server does not let go of A"));
     }
-    play.stage.show("A goes", "place 0 of its table is free")?;
+    let right = seen(play, "A's", a)?;
+    play.stage.show("A goes", &right)?;
 
     let mut second = connect(&play.server)?;
     if !exchange(&mut second, DEADLINE)? {
         return Err(io::Error::other("B has no answer"));
     }
-    play.stage.show("B connects, asks, and has its answer", "place 0 of its table is B's")?;
+    let b = second.local_addr()?;
+    let right = seen(play, "B's", b)?;
+    play.stage.show("B connects, asks, and has its answer", &right)?;
     let wait = play.suspicion().max(LONGER_THAN_IT_LINGERS);
     second.set_read_timeout(Some(wait))?;
     match second.read(&mut [0]) {
         Ok(0) => {
-            play.stage.show("B reads the end, and had asked for none", "A's timer has fired")?;
+            let right = seen(play, "B's", b)?;
+            play.stage.show("B reads the end, and had asked for none", &right)?;
             Ok(Verdict::Fails)
         }
         Ok(_) => Err(io::Error::other("B has an answer that it did not ask for")),
         Err(_) if exchange(&mut second, DEADLINE)? => {
             let left = "B asks a second later, and has its answer";
-            play.stage.show(left, "A's timer has fired, and found nobody")?;
+            let right = seen(play, "B's", b)?;
+            play.stage.show(left, &right)?;
             Ok(Verdict::Holds)
         }
         Err(error) => Err(error),

@@ -50,7 +50,7 @@ fn died(play: &mut Play<'_>, mut clients: Vec<TcpStream>) -> io::Result<Verdict>
             Err(io::Error::other("the first client is answered by a server that has ended"))
         }
         _ => {
-            play.stage.show("so has the first client's connection", "")?;
+            play.stage.show("client 1's connection has ended, too", "")?;
             Ok(Verdict::Fails)
         }
     }
@@ -90,7 +90,7 @@ pub(super) fn fill(play: &mut Play<'_>) -> io::Result<Vec<TcpStream>> {
 }
 
 /// What the server has, and who waits.
-fn table(play: &Play<'_>) -> io::Result<String> {
+pub(super) fn table(play: &Play<'_>) -> io::Result<String> {
     let (used, waiting) = (play.server.descriptors()?, kernel::backlog(play.server.address)?);
     Ok(format!("{used} of {FEW} descriptors, {waiting} in the backlog"))
 }

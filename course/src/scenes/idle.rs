@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use super::crowds::fill;
+use super::crowds::{fill, table};
 use super::{Play, Verdict};
 use crate::client::connect;
 use crate::kernel;
@@ -23,7 +23,8 @@ pub fn nobody(play: &mut Play<'_>) -> io::Result<Verdict> {
 pub fn one_too_many(play: &mut Play<'_>) -> io::Result<Verdict> {
     let _clients = fill(play)?;
     let _one_more = connect(&play.server)?;
-    play.stage.show("one more connects", "no descriptor is left for it")?;
+    let right = table(play)?;
+    play.stage.show("one more connects", &right)?;
     watch(play, "nobody says anything")
 }
 
