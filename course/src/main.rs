@@ -8,14 +8,13 @@ use std::thread;
 use course::stage::Stage;
 use course::steps::{STEPS, Step};
 use course::{book, cost, run, server};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 const USAGE: &str = "\
 usage: course list         the steps
        course run STEP     shows how a step fails, and how the next one doesn't
-       course cost         measures what each step costs; needs a minute or two
+       course cost         measures what each step costs; takes half a minute
        course book [runs]  brings the chapters up to date with the programs, or with what runs show";
 
 fn main() -> ExitCode {
@@ -57,8 +56,6 @@ fn with_servers(call: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
             std::process::exit(128 + signal);
         }
     });
-    let limit = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })?;
     build()?;
     call()
 }

@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+use rustix::process::{
+    Pid, Resource, Rlimit, Signal, WaitOptions, getrlimit, kill_process, setrlimit, waitpid,
+};
 
 use crate::kernel;
 use crate::steps::Step;
@@ -47,6 +49,7 @@ impl Server {
     ///
     /// It has not been built, or has ended at once.
     pub fn start(step: &Step, limit: Limit, arguments: &[String]) -> io::Result<Server> {
+        raise_descriptor_limit()?;
         let program = program(step);
         let mut command = match limit {
             Limit::None => Command::new(&program),
@@ -170,6 +173,12 @@ pub fn end_all() {
         }
     }
     std::mem::forget(children);
+}
+
+/// A thousand clients need more descriptors than most shells allow, here as well as in the server.
+fn raise_descriptor_limit() -> io::Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    Ok(setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?)
 }
 
 /// Asks again and again whether something holds. Whether it did before the time was over.
