@@ -80,7 +80,12 @@ pub fn crowd(server: &Server, count: usize) -> io::Result<Vec<TcpStream>> {
     let mut clients = Vec::with_capacity(count);
     while clients.len() < count {
         for _ in 0..STEP.min(count - clients.len()) {
-            clients.push(connect(server)?);
+            clients.push(connect(server).map_err(|error| {
+                io::Error::new(
+                    error.kind(),
+                    format!("cannot connect {count} clients (see ulimit -Hn): {error}"),
+                )
+            })?);
         }
         let expected = before + clients.len();
         let accepted = || server.descriptors().is_ok_and(|it| it >= expected);

@@ -18,6 +18,8 @@ fn the_list_has_a_line_for_each_step() {
     assert!(output.status.success());
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(text.lines().count(), 16);
+    let index = std::fs::read_to_string(course::book::root().join("README.md")).unwrap();
+    assert!(index.contains(&text), "the index shows another list");
     assert!(!text.contains('\x1b'), "plain text when not on a terminal");
 }
 
