@@ -7,3 +7,4 @@ mod again;
 mod load;
 mod output;
 mod support;
+mod verdict;

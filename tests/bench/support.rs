@@ -88,6 +88,12 @@ pub(crate) fn bench_while(arguments: &str, meanwhile: impl FnOnce(u32)) -> Run {
     Run { status, out, err }
 }
 
+/// Ctrl-C.
+pub(crate) fn interrupt(pid: u32) {
+    let pid = rustix::process::Pid::from_raw(pid as i32).expect("a process");
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("it is there");
+}
+
 /// An echo server of ours in a thread, until it is dropped.
 pub(crate) struct Server {
     pub(crate) endpoint: String,

@@ -5,8 +5,9 @@ use std::time::Duration;
 use echoloop::{Cause, Context, Service, TimerId};
 
 use super::lane::{Finder, Lane, State};
-use super::meter::{CONTROL, Meter, Phase, Standing};
+use super::meter::{CONTROL, Meter};
 use super::pacer::Pacer;
+use super::phase::{Phase, Standing};
 use super::wheel::Wheel;
 use super::worker::Generator;
 
@@ -53,7 +54,7 @@ impl Churn {
         let hopeless = !self.reached && self.failed.len() == self.lanes.len();
         let alive = if hopeless { 0 } else { self.lanes.len() };
         let standing = Standing { settled: true, alive, pending: self.pending };
-        let changed = self.meter.control(cx, &standing);
+        let changed = self.meter.control(&standing);
         let now = self.meter.now();
         match self.meter.phase {
             Phase::Warming | Phase::Measuring if changed && self.begun == 0 => {
@@ -63,10 +64,8 @@ impl Churn {
                 }
             }
             Phase::Over => {
-                let unanswered: u64 = self.lanes.iter().map(|lane| lane.flying).sum();
-                self.meter.tally.errors.unanswered += unanswered;
-                self.meter.tally.errors.unsent += self.pending - unanswered;
-                return;
+                (0..self.lanes.len()).for_each(|index| self.give_up(index, now));
+                return self.meter.finish(cx, &standing);
             }
             _ => {}
         }
@@ -81,10 +80,9 @@ impl Churn {
         let Churn { meter, lanes, .. } = self;
         let lane = &mut lanes[index];
         if self.pacer.is_some() {
-            if lane.due == 0 {
+            if lane.waiting() == 0 {
                 return;
             }
-            lane.due -= 1;
         } else if meter.is_on() && meter.left > 0 {
             meter.left -= u64::from(meter.left != u64::MAX);
             self.pending += 1;
@@ -106,20 +104,38 @@ impl Churn {
                 (self.lanes[index].id, self.lanes[index].state) = (Some(id), State::Dialling(now));
             }
             Err(error) => {
-                self.meter.tally.gone(&Cause::ConnectFailed(error.into()));
-                self.give_up(index);
+                self.meter.gone(&Cause::ConnectFailed(error.into()), false);
+                self.give_up_one(index);
                 self.failed.push((cx.after(RETRY), index));
             }
         }
     }
 
-    /// Its message will have no reply.
-    fn give_up(&mut self, index: usize) {
+    /// The message of this connection will have no reply.
+    fn give_up_one(&mut self, index: usize) {
+        let now = self.meter.now();
         let lane = &mut self.lanes[index];
+        let since = match (lane.dues.pop_front(), lane.state) {
+            (Some(due), _) => due,
+            (None, State::Dialling(since)) => since,
+            (None, _) => lane.answer(1).map_or(now, |(sent, _)| sent),
+        };
         lane.flying = 0;
-        lane.answered += 1;
         self.pending -= 1;
-        self.meter.gave_up(1);
+        self.meter.tally.errors.unanswered += 1;
+        self.meter.gave_up([(since, 1)], now);
+    }
+
+    /// At the end: nobody waits any longer.
+    fn give_up(&mut self, index: usize, now: u64) {
+        if self.lanes[index].flying > 0 {
+            self.meter.tally.trouble.silent += 1;
+            self.meter.tally.trouble.owed += 1;
+            self.give_up_one(index);
+        }
+        let lane = &mut self.lanes[index];
+        self.meter.tally.errors.unsent += lane.waiting();
+        self.meter.gave_up(lane.give_up(), now);
     }
 
     fn pace(&mut self, cx: &mut Context<'_>) {
@@ -130,7 +146,7 @@ impl Churn {
         {
             self.meter.recent.late.saturating_record(now - due);
             let lane = &mut self.lanes[index];
-            lane.due += 1;
+            lane.dues.push_back(due);
             self.pending += 1;
             if lane.flying == 0 && matches!(lane.state, State::Waiting | State::Gone) {
                 self.dial(cx, index);
@@ -159,13 +175,12 @@ impl Churn {
     fn answered(&mut self, index: usize) {
         let now = self.meter.now();
         let lane = &mut self.lanes[index];
-        let k = lane.answered;
         lane.state = State::Condemned;
         self.pending -= 1;
         if let Some((sent, _)) = lane.answer(1) {
-            match &self.pacer {
+            match lane.dues.pop_front() {
                 None => self.meter.replied(now - sent, 1, now),
-                Some(pacer) => self.meter.replied_to(pacer.due_of(index, k), sent, now),
+                Some(due) => self.meter.replied_to(due, sent, now),
             }
         }
     }
@@ -223,14 +238,16 @@ impl Service for Churn {
             return; // We did that ourselves.
         }
         let lane = &mut self.lanes[index];
-        let state = std::mem::replace(&mut lane.state, State::Gone);
+        let state = lane.state;
         if lane.flying > 0 {
-            self.give_up(index);
+            self.give_up_one(index);
         }
+        self.lanes[index].state = State::Gone;
+        let was_there = !matches!(state, State::Dialling(_));
         if state != State::Condemned {
-            self.meter.tally.gone(cause);
+            self.meter.gone(cause, was_there);
         }
-        if matches!(state, State::Dialling(_)) {
+        if !was_there {
             self.failed.push((cx.after(RETRY), index));
         } else {
             self.dial(cx, index);

@@ -7,8 +7,9 @@ use std::time::Instant;
 use echoloop::{Context, Id, Peer, Service, TimerId};
 
 use super::lane::Finder;
-use super::meter::{CONTROL, Meter, Phase, Standing, nanos};
+use super::meter::{CONTROL, Meter, nanos};
 use super::pacer::Pacer;
+use super::phase::{Phase, Standing};
 use super::wheel::Wheel;
 use super::worker::Generator;
 
@@ -133,7 +134,7 @@ impl Datagrams {
                     self.meter.tally.connects += 1;
                 }
                 Err(error) => {
-                    self.meter.tally.gone(&echoloop::Cause::ConnectFailed(error.into()));
+                    self.meter.gone(&echoloop::Cause::ConnectFailed(error.into()), false);
                 }
             }
         }
@@ -144,7 +145,7 @@ impl Datagrams {
         self.give_up_lost(cx, now);
         let alive = self.lanes.iter().filter(|lane| lane.id.is_some()).count();
         let standing = Standing { settled: true, alive, pending: self.pending };
-        let changed = self.meter.control(cx, &standing);
+        let changed = self.meter.control(&standing);
         match self.meter.phase {
             Phase::Warming | Phase::Measuring
                 if changed && !mem::replace(&mut self.began, true) =>
@@ -158,10 +159,8 @@ impl Datagrams {
                 }
             }
             Phase::Over => {
-                let due: usize = self.lanes.iter().map(|lane| lane.due.len()).sum();
-                self.meter.tally.errors.unsent += due as u64;
-                self.meter.tally.errors.lost += self.pending - due as u64;
-                return;
+                self.give_up_all(now);
+                return self.meter.finish(cx, &standing);
             }
             _ => {}
         }
@@ -187,9 +186,21 @@ impl Datagrams {
                 flight.on_its_way = false;
                 lane.free.push(flight.place);
                 self.pending -= 1;
-                self.meter.lost(flight.sent);
+                self.meter.lost(flight.due, flight.sent, now);
             }
             self.pump(cx, index, now);
+        }
+    }
+
+    /// At the end: what has no reply yet is not waited for any longer.
+    fn give_up_all(&mut self, now: u64) {
+        for lane in &mut self.lanes {
+            for flight in lane.flights.iter_mut().filter(|flight| flight.on_its_way) {
+                flight.on_its_way = false;
+                self.meter.lost(flight.due, flight.sent, now);
+            }
+            self.meter.tally.errors.unsent += lane.due.len() as u64;
+            self.meter.gave_up(lane.due.drain(..).map(|due| (due, 1)), now);
         }
     }
 
@@ -201,6 +212,7 @@ impl Datagrams {
             self.meter.recent.late.saturating_record(now - due);
             if self.lanes[index].id.is_none() {
                 self.meter.tally.errors.unsent += 1;
+                self.meter.gave_up([(due, 1)], now);
                 continue;
             }
             self.lanes[index].due.push_back(due);

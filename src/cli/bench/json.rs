@@ -6,14 +6,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use hdrhistogram::Histogram;
 use serde_json::{Map, Value, json};
 
+use super::conditions::Finding;
 use super::load::{Length, Load};
+use super::outcome::Outcome;
 use super::process;
 use super::report::PERCENTILES;
+use super::series::Point;
 use super::verdict;
-use super::worker::Outcome;
 
 /// Goes up when something that was there before changes its name or its meaning.
-const SCHEMA: &str = "echoloop-bench/1";
+const VERSION: u32 = 2;
 
 /// Everything around the runs.
 pub(super) fn document(kind: &str, runs: Vec<Value>, more: (&str, Value)) -> Value {
@@ -21,7 +23,8 @@ pub(super) fn document(kind: &str, runs: Vec<Value>, more: (&str, Value)) -> Val
     let arguments: Vec<String> =
         std::env::args_os().skip(1).map(|it| it.to_string_lossy().into_owned()).collect();
     let mut document = json!({
-        "schema": SCHEMA,
+        "schema": "echoloop-bench",
+        "schema_version": VERSION,
         "kind": kind,
         "echoloop": env!("CARGO_PKG_VERSION"),
         "arguments": arguments,
@@ -42,7 +45,7 @@ pub(super) fn document(kind: &str, runs: Vec<Value>, more: (&str, Value)) -> Val
 
 /// One run. Times are nanoseconds, unless they say seconds.
 pub(super) fn run(outcome: &Outcome, round: usize) -> Value {
-    let times = &outcome.tally.times;
+    let (times, trouble) = (&outcome.tally.times, &outcome.tally.trouble);
     let errors: Map<String, Value> = outcome
         .tally
         .errors
@@ -58,6 +61,8 @@ pub(super) fn run(outcome: &Outcome, round: usize) -> Value {
         "round": round,
         "settings": settings(&outcome.load),
         "failed": outcome.has_failed(),
+        "failings": outcome.failings().iter().map(|failing| failing.kind).collect::<Vec<_>>(),
+        "fail_if": outcome.findings.iter().map(Finding::json).collect::<Vec<_>>(),
         "stopped": outcome.stopped,
         "notes": verdict::sentences(outcome),
         "seconds": outcome.elapsed.as_secs_f64(),
@@ -66,7 +71,12 @@ pub(super) fn run(outcome: &Outcome, round: usize) -> Value {
         "messages_per_second": outcome.rate(),
         "bytes_per_second": outcome.rate() * outcome.load.size as f64,
         "connects": outcome.tally.connects,
-        "latency": optional(&times.latency),
+        "connections_not_made": trouble.not_made,
+        "connections_lost": trouble.gone,
+        "connections_silent": trouble.silent,
+        "loss": outcome.loss(),
+        "latency": optional(&outcome.latency),
+        "latency_answered": optional(&times.answered),
         "latency_uncorrected": optional(&times.uncorrected),
         "connect": optional(&times.connect),
         "schedule_late": optional(&times.late),
@@ -79,6 +89,31 @@ pub(super) fn run(outcome: &Outcome, round: usize) -> Value {
             "datagrams_without_room": outcome.no_room,
         },
         "server": server(outcome),
+        "pending_by_quarter": outcome.backlog,
+        "series": outcome.series.iter().map(point).collect::<Vec<_>>(),
+    })
+}
+
+/// A second of the measured time.
+pub(super) fn point(point: &Point) -> Value {
+    let latency = json!({
+        "count": point.latencies,
+        "p50": point.p50,
+        "p90": point.p90,
+        "p99": point.p99,
+        "max": point.max,
+    });
+    json!({
+        "second": point.number,
+        "seconds": point.span.as_secs_f64(),
+        "messages": point.messages,
+        "messages_per_second": point.rate,
+        "errors": point.errors,
+        "connections": point.connections,
+        "pending": point.pending,
+        "latency": if point.latencies > 0 { latency } else { Value::Null },
+        "generator_cpu_share": point.cpu,
+        "server_cpu_share": point.server_cpu,
     })
 }
 
@@ -96,10 +131,11 @@ fn settings(load: &Load) -> Value {
         "count": count,
         "warmup_seconds": load.warmup.as_secs_f64(),
         "ramp": load.ramp,
-        "rate": load.rate,
+        "rate": load.rate.map(|rate| rate.from),
         "churn": load.churn,
         "bind": load.bind.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "timeout_seconds": load.timeout.as_secs_f64(),
+        "allow_losses": load.allow_losses,
         "workers": load.workers,
         "pin": load.pin,
         "offload": load.offload,

@@ -48,8 +48,9 @@ pub(super) struct Lane {
     /// Messages on their way, and when they were sent.
     pub(super) flying: u64,
     runs: VecDeque<Run>,
-    /// Open loop: messages that are due and not begun, as the depth is used up.
-    pub(super) due: u64,
+    /// Open loop: when the messages on their way were due, and behind them those that are due and not
+    /// begun, as the depth is used up.
+    pub(super) dues: VecDeque<u64>,
     /// Messages answered.
     pub(super) answered: u64,
 }
@@ -67,15 +68,21 @@ impl Lane {
             arrived: 0,
             flying: 0,
             runs: VecDeque::new(),
-            due: 0,
+            dues: VecDeque::new(),
             answered: 0,
         }
     }
 
     /// The same lane with another connection, which has a place of its own on the wheel.
     pub(super) fn renew(&mut self, id: Id, number: u64) {
-        let (answered, due) = (self.answered, self.due);
-        *self = Lane { id: Some(id), answered, due, ..Lane::new(number) };
+        let dues = std::mem::take(&mut self.dues);
+        *self = Lane { id: Some(id), answered: self.answered, dues, ..Lane::new(number) };
+    }
+
+    /// Open loop: messages that are due and not begun. In a closed loop nothing is due.
+    #[inline]
+    pub(super) fn waiting(&self) -> u64 {
+        (self.dues.len() as u64).saturating_sub(self.flying)
     }
 
     /// Begins so many messages of this size.
@@ -129,6 +136,16 @@ impl Lane {
         self.answered += messages;
         Some((sent, messages))
     }
+
+    /// Gives up everything that has no reply: since when it has been waited for, and how many each.
+    pub(super) fn give_up(&mut self) -> Vec<(u64, u64)> {
+        self.flying = 0;
+        let runs = std::mem::take(&mut self.runs).into_iter();
+        match std::mem::take(&mut self.dues) {
+            dues if dues.is_empty() => runs.map(|run| (run.sent, run.messages.into())).collect(),
+            dues => dues.into_iter().map(|due| (due, 1)).collect(),
+        }
+    }
 }
 
 /// Finds lanes by the ids of their connections, with an index and no hash.
@@ -172,5 +189,18 @@ mod tests {
         assert_eq!((lane.owed, lane.flying, lane.answered), (0, 0, 3));
         assert_eq!(lane.out, lane.back);
         assert_eq!(lane.answer(1), None);
+    }
+
+    #[test]
+    fn what_has_no_reply_is_given_up_with_its_time() {
+        let mut lane = Lane::new(7);
+        lane.begin(2, 10, 100);
+        lane.begin(1, 10, 200);
+        assert_eq!(lane.give_up(), [(100, 2), (200, 1)]);
+        lane.dues.extend([50, 60, 70]);
+        lane.begin(2, 10, 100);
+        assert_eq!(lane.waiting(), 1);
+        assert_eq!(lane.give_up(), [(50, 1), (60, 1), (70, 1)]);
+        assert_eq!((lane.waiting(), lane.flying), (0, 0));
     }
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use echoloop::Endpoint;
 
+use super::values::Rate;
+
 /// When a run is over.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Length {
@@ -28,13 +30,15 @@ pub(super) struct Load {
     /// New connections a second; the load begins before all are there.
     pub(super) ramp: Option<f64>,
     /// Messages a second, all connections together: an open loop.
-    pub(super) rate: Option<f64>,
+    pub(super) rate: Option<Rate>,
     /// Connect, one exchange, close, and again.
     pub(super) churn: bool,
     /// Where to connect from, in turn.
     pub(super) bind: Vec<IpAddr>,
     /// How long a reply may take.
     pub(super) timeout: Duration,
+    /// Whether the run may be a success without some of the connections and replies.
+    pub(super) allow_losses: bool,
     pub(super) workers: usize,
     /// The processors of the workers, in turn.
     pub(super) pin: Vec<usize>,
@@ -58,7 +62,7 @@ impl Load {
                 ),
                 time => time,
             },
-            rate: self.rate.map(|rate| rate * fraction),
+            rate: self.rate.map(|rate| rate.part(fraction)),
             ramp: self.ramp.map(|ramp| ramp * fraction),
             bind: match self.bind.len() {
                 0 => Vec::new(),

@@ -13,7 +13,10 @@
 mod args;
 mod churn;
 mod compare;
+mod conditions;
 mod datagrams;
+mod files;
+mod foreign;
 mod hdr;
 mod json;
 mod lane;
@@ -21,15 +24,22 @@ mod limits;
 mod live;
 mod load;
 mod meter;
+mod outcome;
 mod pacer;
+mod phase;
+mod plan;
 mod plot;
 mod process;
+mod ratio;
 mod report;
 mod search;
+mod seconds;
+mod series;
 mod session;
 mod streams;
 mod table;
 mod tally;
+mod values;
 mod verdict;
 mod wheel;
 mod words;
@@ -57,14 +67,18 @@ pub(crate) fn run(args: Args) -> Done {
 fn single(mut session: Session) -> Done {
     let load = session.loads[0].clone();
     let outcome = session.run(0, &load, "", 0)?;
+    session.judge(&outcome);
     session.print(&report::full(&outcome))?;
     let times = &outcome.tally.times;
     let mut plot = Plot::percentiles(&report::subject(&load, None));
     if load.rate.is_some() {
-        plot.latencies("from the scheduled time", &times.latency);
+        plot.latencies("from the scheduled time", &outcome.latency);
         plot.latencies("uncorrected, from sending", &times.uncorrected);
     } else {
-        plot.latencies("latency", &times.latency);
+        plot.latencies("latency", &outcome.latency);
+    }
+    if !times.unanswered.is_empty() {
+        plot.latencies("of those answered", &times.answered);
     }
     session.finish("single", ("", Value::Null), Some(plot))
 }

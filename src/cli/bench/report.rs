@@ -2,12 +2,13 @@
 
 use std::fmt::Write;
 
-use super::args::Axis;
+use super::conditions;
 use super::load::{Length, Load};
+use super::outcome::Outcome;
 use super::table::{Table, bars};
+use super::values::Axis;
 use super::verdict;
-use super::words::{bytes, count, duration, time};
-use super::worker::Outcome;
+use super::words::{self, bytes, count, duration, time};
 
 /// The percentiles that are shown.
 pub(super) const PERCENTILES: [f64; 6] = [50.0, 90.0, 99.0, 99.9, 99.99, 100.0];
@@ -28,9 +29,9 @@ pub(super) fn headline(load: &Load, swept: Option<Axis>) -> String {
 
 /// The same without how long it takes.
 pub(super) fn subject(load: &Load, swept: Option<Axis>) -> String {
-    let number = |axis: Axis, number: f64| match swept == Some(axis) {
+    let number = |axis: Axis, number: usize| match swept == Some(axis) {
         true => "N".to_owned(),
-        false => count(number),
+        false => count(number as f64),
     };
     let one = load.connections == 1 && swept != Some(Axis::Connections);
     let things = match (load.endpoint.is_datagram(), one) {
@@ -41,12 +42,12 @@ pub(super) fn subject(load: &Load, swept: Option<Axis>) -> String {
     };
     let mut text = format!(
         "{} {things} to {}, {} bytes",
-        number(Axis::Connections, load.connections as f64),
+        number(Axis::Connections, load.connections),
         load.endpoint,
-        number(Axis::Size, load.size as f64)
+        number(Axis::Size, load.size)
     );
     if load.depth > 1 || swept == Some(Axis::Depth) {
-        let _ = write!(text, ", {} deep", number(Axis::Depth, load.depth as f64));
+        let _ = write!(text, ", {} deep", number(Axis::Depth, load.depth));
     }
     text.push_str(match load.churn {
         true => ", one message a connection",
@@ -54,10 +55,10 @@ pub(super) fn subject(load: &Load, swept: Option<Axis>) -> String {
     });
     let _ = match load.rate {
         None if swept != Some(Axis::Rate) => write!(text, ", closed loop"),
-        rate => {
-            let rate = number(Axis::Rate, rate.unwrap_or_default());
+        Some(rate) if swept != Some(Axis::Rate) => {
             write!(text, ", open loop at {rate} a second")
         }
+        _ => write!(text, ", open loop at N a second"),
     };
     if load.workers > 1 {
         let _ = write!(text, ", {} workers", load.workers);
@@ -67,16 +68,24 @@ pub(super) fn subject(load: &Load, swept: Option<Axis>) -> String {
 
 /// Everything about one run.
 pub(super) fn full(outcome: &Outcome) -> String {
-    let mut out = headline(&outcome.load, None) + "\n\n";
-    let times = &outcome.tally.times;
-    if !times.latency.is_empty() {
+    let mut out = headline(&outcome.load, None);
+    if outcome.connections() < outcome.load.connections as u64 {
+        // What was meant to be loaded is not what was.
+        out = format!("{} of {out}", count(outcome.connections() as f64));
+    }
+    out.push_str("\n\n");
+    if outcome.has_replies() {
         throughput(outcome, &mut out);
         latencies(outcome, &mut out);
         out.push('\n');
-        bars(&times.latency, &mut out);
+        bars(&outcome.latency, &mut out);
         resources(outcome, &mut out);
     }
     errors(outcome, &mut out);
+    if !outcome.findings.is_empty() {
+        out.push('\n');
+        conditions::table(&outcome.findings, &mut out);
+    }
     for sentence in verdict::sentences(outcome) {
         let _ = write!(out, "\n{sentence}");
     }
@@ -86,7 +95,7 @@ pub(super) fn full(outcome: &Outcome) -> String {
 fn throughput(outcome: &Outcome, out: &mut String) {
     let load = &outcome.load;
     let messages = outcome.tally.messages;
-    let _ = write!(out, "  {} a second", count(outcome.rate()));
+    let _ = write!(out, "  {} a second", words::rate(outcome.rate()));
     let volume = outcome.rate() * load.size as f64;
     let _ = write!(out, ", {}/s each way", bytes(volume));
     let _ = writeln!(
@@ -101,13 +110,20 @@ fn throughput(outcome: &Outcome, out: &mut String) {
 fn latencies(outcome: &Outcome, out: &mut String) {
     let load = &outcome.load;
     let times = &outcome.tally.times;
+    let lossy = !times.unanswered.is_empty();
     let mut rows = Vec::new();
     if load.rate.is_some() {
-        rows.push(("from the scheduled time", &times.latency));
+        rows.push(("from the scheduled time", &outcome.latency));
+        if lossy {
+            rows.push(("  of those answered", &times.answered));
+        }
         rows.push(("uncorrected, from sending", &times.uncorrected));
         rows.push(("the schedule ran late by", &times.late));
     } else {
-        rows.push(("latency", &times.latency));
+        rows.push(("latency", &outcome.latency));
+        if lossy {
+            rows.push(("  of those answered", &times.answered));
+        }
     }
     if !load.endpoint.is_datagram() {
         rows.push(("connecting", &times.connect));

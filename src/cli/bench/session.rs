@@ -1,8 +1,6 @@
 //! Runs, one after the other, and what is kept of each.
 
-use std::fs;
 use std::io::{self, Write};
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,11 +12,17 @@ use super::args::Args;
 use super::hdr::Log;
 use super::live::Live;
 use super::load::Load;
+use super::outcome::Outcome;
+use super::plan::is_dash;
 use super::plot::Plot;
-use super::worker::{self, Outcome};
-use super::{json, limits, process};
+use super::{files, json, limits, process, worker};
 
 pub(super) type Failure = Box<dyn std::error::Error>;
+
+/// Exit status when something was wrong.
+pub(super) const FAILED: u8 = 1;
+/// When nothing was, but a condition of --fail-if holds.
+const FORBIDDEN: u8 = 3;
 
 /// All runs of one command.
 pub(super) struct Session {
@@ -28,7 +32,7 @@ pub(super) struct Session {
     stop: Arc<AtomicBool>,
     log: Option<Log>,
     runs: Vec<Value>,
-    failed: bool,
+    status: u8,
 }
 
 impl Session {
@@ -45,18 +49,18 @@ impl Session {
         if let Some(pid) = args.server_pid.iter().find(|pid| !process::exists(**pid)) {
             return Err(format!("cannot watch process {pid}: there is none").into());
         }
-        // Files are created now, so that a long run doesn't end with a wrong name.
-        for path in [&args.json, &args.plot].into_iter().flatten().filter(|path| !is_dash(path)) {
-            fs::File::create(path).map_err(cannot_write(path))?;
+        // Now, so that a long run doesn't end with a wrong name.
+        for path in args.outputs() {
+            files::check(path)?;
         }
-        let log = args.hdr.as_deref().map(|path| Log::create(path).map_err(cannot_write(path)));
+        let log = args.hdr.as_deref().map(Log::new);
         let stop = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
             // The second signal ends the process; so the order matters.
             signal_hook::flag::register_conditional_shutdown(signal, 130, stop.clone())?;
             signal_hook::flag::register(signal, stop.clone())?;
         }
-        Ok(Session { args, loads, stop, log: log.transpose()?, runs: Vec::new(), failed: false })
+        Ok(Session { args, loads, stop, log, runs: Vec::new(), status: 0 })
     }
 
     /// Whether somebody wants it to end.
@@ -74,22 +78,38 @@ impl Session {
     ) -> Result<Outcome, Failure> {
         let server = self.args.server_pid.get(endpoint).copied();
         let mut live = Live::new(load, label, self.log.as_mut());
-        let outcome = worker::run(load, server, &self.stop, |report| live.watch(report));
+        let outcome = worker::run(load, server, &self.stop, |sign| live.watch(sign));
         let failure = live.failure.take();
         drop(live);
-        if let (Some(error), Some(path)) = (failure, &self.args.hdr) {
-            return Err(cannot_write(path)(error).into());
+        if let Some(error) = failure {
+            return Err(error.into());
         }
-        let outcome = outcome.map_err(|error| error as Failure)?;
-        self.failed |= outcome.has_failed() && !outcome.stopped || outcome.has_faults();
+        let mut outcome = outcome.map_err(|error| error as Failure)?;
+        outcome.findings = self.args.fail_if.iter().map(|it| it.find(&outcome)).collect();
         self.runs.push(json::run(&outcome, round));
         Ok(outcome)
     }
 
+    /// Lets the exit status say what this run was worth.
+    pub(super) fn judge(&mut self, outcome: &Outcome) {
+        if outcome.has_failed() {
+            self.fail();
+        } else if self.status == 0 && outcome.findings.iter().any(|finding| finding.holds()) {
+            self.status = FORBIDDEN;
+        }
+    }
+
+    /// Lets the exit status say that something was wrong.
+    pub(super) fn fail(&mut self) {
+        self.status = FAILED;
+    }
+
     /// Prints the result for people, unless the standard output is for a machine.
     pub(super) fn print(&self, text: &str) -> Result<(), Failure> {
-        let quiet = self.args.json.as_deref().is_some_and(is_dash);
-        match io::stdout().write_all(if quiet { b"" } else { text.as_bytes() }) {
+        if self.args.outputs().any(is_dash) {
+            return Ok(());
+        }
+        match io::stdout().write_all(text.as_bytes()) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
             _ => Ok(()),
         }
@@ -103,23 +123,11 @@ impl Session {
         plot: Option<Plot>,
     ) -> Result<ExitCode, Failure> {
         if let Some(path) = &self.args.json {
-            let text = format!("{:#}\n", json::document(kind, self.runs, more));
-            match is_dash(path) {
-                true => io::stdout().write_all(text.as_bytes())?,
-                false => fs::write(path, text).map_err(cannot_write(path))?,
-            }
+            files::write(path, &format!("{:#}\n", json::document(kind, self.runs, more)))?;
         }
         if let (Some(path), Some(plot)) = (&self.args.plot, plot) {
-            fs::write(path, plot.svg()).map_err(cannot_write(path))?;
+            files::write(path, &plot.svg())?;
         }
-        Ok(ExitCode::from(u8::from(self.failed)))
+        Ok(ExitCode::from(self.status))
     }
-}
-
-fn is_dash(path: &Path) -> bool {
-    path == Path::new("-")
-}
-
-fn cannot_write(path: &Path) -> impl Fn(io::Error) -> String {
-    move |error| format!("cannot write {}: {}", path.display(), echoloop::describe(&error))
 }

@@ -3,8 +3,9 @@
 use echoloop::{Cause, Context, Service, TimerId};
 
 use super::lane::{Finder, Lane, State};
-use super::meter::{CONTROL, Meter, Phase, Standing};
+use super::meter::{CONTROL, Meter};
 use super::pacer::Pacer;
+use super::phase::{Phase, Standing};
 use super::wheel::Wheel;
 use super::worker::Generator;
 
@@ -67,7 +68,7 @@ impl Streams {
                 }
                 Err(error) => {
                     self.lanes[index].state = State::Gone;
-                    self.meter.tally.gone(&Cause::ConnectFailed(error.into()));
+                    self.meter.gone(&Cause::ConnectFailed(error.into()), false);
                 }
             }
         }
@@ -81,16 +82,19 @@ impl Streams {
             alive: waiting + self.dialling + self.open,
             pending: self.pending,
         };
-        let changed = self.meter.control(cx, &standing);
+        let changed = self.meter.control(&standing);
         let now = self.meter.now();
         match self.meter.phase {
             Phase::Warming | Phase::Measuring if changed && self.pacer.is_none() => {
                 self.begin(cx, now);
             }
-            Phase::Over => self.give_up(),
+            Phase::Over => {
+                self.give_up(now);
+                return self.meter.finish(cx, &standing);
+            }
             _ => {}
         }
-        self.control = (self.meter.phase != Phase::Over).then(|| cx.after(CONTROL));
+        self.control = Some(cx.after(CONTROL));
     }
 
     /// All connections are there.
@@ -107,10 +111,16 @@ impl Streams {
     }
 
     /// What is still on its way at the end will not be waited for.
-    fn give_up(&mut self) {
+    fn give_up(&mut self, now: u64) {
         for lane in &mut self.lanes {
-            self.meter.tally.errors.unanswered += std::mem::take(&mut lane.flying);
-            self.meter.tally.errors.unsent += std::mem::take(&mut lane.due);
+            let (flying, waiting) = (lane.flying, lane.waiting());
+            if flying + waiting > 0 {
+                self.meter.tally.trouble.silent += 1;
+                self.meter.tally.trouble.owed += flying;
+            }
+            self.meter.tally.errors.unanswered += flying;
+            self.meter.tally.errors.unsent += waiting;
+            self.meter.gave_up(lane.give_up(), now);
         }
     }
 
@@ -124,9 +134,10 @@ impl Streams {
             let lane = &mut self.lanes[index];
             if lane.state != State::Open {
                 self.meter.tally.errors.unsent += 1;
+                self.meter.gave_up([(due, 1)], now);
                 continue;
             }
-            lane.due += 1;
+            lane.dues.push_back(due);
             self.pending += 1;
             self.pump(cx, index, now);
         }
@@ -151,9 +162,7 @@ impl Streams {
         }
         let free = (meter.load.depth as u64).saturating_sub(lane.flying);
         let messages = if self.pacer.is_some() {
-            let messages = free.min(lane.due);
-            lane.due -= messages;
-            messages
+            free.min(lane.waiting())
         } else if meter.is_on() {
             let messages = free.min(meter.left);
             if meter.left != u64::MAX {
@@ -192,16 +201,14 @@ impl Streams {
         let lane = &mut self.lanes[index];
         self.pending -= replies;
         while replies > 0 {
-            let k = lane.answered;
             let Some((sent, messages)) = lane.answer(replies) else { return };
             replies -= messages;
-            match &self.pacer {
-                None => self.meter.replied(now - sent, messages, now),
-                Some(pacer) => {
-                    for k in k..k + messages {
-                        self.meter.replied_to(pacer.due_of(index, k), sent, now);
-                    }
-                }
+            if self.pacer.is_none() {
+                self.meter.replied(now - sent, messages, now);
+                continue;
+            }
+            for due in lane.dues.drain(..messages as usize) {
+                self.meter.replied_to(due, sent, now);
             }
         }
     }
@@ -279,16 +286,16 @@ impl Service for Streams {
         }
         let lane = &mut self.lanes[index];
         let state = std::mem::replace(&mut lane.state, State::Gone);
-        let (flying, due) = (std::mem::take(&mut lane.flying), std::mem::take(&mut lane.due));
-        self.pending -= flying + due;
-        self.meter.gave_up(flying);
-        self.meter.tally.errors.unsent += due;
-        match state {
-            State::Dialling(_) => self.dialling -= 1,
-            _ => self.open -= 1,
-        }
+        let (flying, waiting) = (lane.flying, lane.waiting());
+        self.pending -= flying + waiting;
+        self.meter.tally.errors.unanswered += flying;
+        self.meter.tally.errors.unsent += waiting;
+        let given_up = lane.give_up();
+        self.meter.gave_up(given_up, self.meter.now());
+        let was_there = !matches!(state, State::Dialling(_));
+        *if was_there { &mut self.open } else { &mut self.dialling } -= 1;
         if state != State::Condemned {
-            self.meter.tally.gone(cause);
+            self.meter.gone(cause, was_there);
         }
         self.dial(cx);
     }
