@@ -5,6 +5,9 @@
 #[path = "../again/mod.rs"]
 mod again;
 mod load;
+mod log;
+mod options;
 mod output;
+mod schema;
 mod support;
 mod verdict;

@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use crate::support::{Run, Server, bench, conforms};
-use hdrhistogram::serialization::Deserializer;
-use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
+use crate::log::log_of;
+use crate::schema::conforms;
+use crate::support::{Run, Server, bench};
 use serde_json::Value;
 
 #[track_caller]
@@ -72,33 +72,10 @@ fn the_hdr_log_has_every_latency() {
     let path = file.path().display();
     let run = bench(&format!("{} -n 3000 --rate 2k -w 2 --hdr {path} --json -", server.endpoint));
     let latency = &run.only()["latency"];
-    let log = fs::read(file.path()).unwrap();
-    let (mut count, mut max) = (0, 0);
-    for entry in IntervalLogIterator::new(&log) {
-        let LogEntry::Interval(interval) = entry.unwrap() else { continue };
-        let histogram = base64_decoded(interval.encoded_histogram());
-        let histogram: hdrhistogram::Histogram<u64> =
-            Deserializer::new().deserialize(&mut &histogram[..]).unwrap();
-        assert!((histogram.max() as f64 / 1e6 - interval.max()).abs() < 0.01);
-        count += histogram.len();
-        max = max.max(histogram.max());
-    }
+    let log = log_of(&fs::read(file.path()).unwrap());
+    let count: u64 = log.iter().map(|histogram| histogram.len()).sum();
+    let max = log.iter().map(|histogram| histogram.max()).max().unwrap();
     assert_eq!((&count.into(), &max.into()), (&latency["count"], &latency["max"]));
-}
-
-/// RFC 4648, as much as the test needs.
-fn base64_decoded(text: &str) -> Vec<u8> {
-    let letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let sixes = text.chars().filter(|c| *c != '=').map(|c| letters.find(c).unwrap() as u32);
-    let (mut bits, mut held, mut bytes) = (0, 0, Vec::new());
-    for six in sixes {
-        (bits, held) = (bits << 6 | six, held + 6);
-        if held >= 8 {
-            held -= 8;
-            bytes.push((bits >> held) as u8);
-        }
-    }
-    bytes
 }
 
 /// Pictures are well-formed as far as a test without a browser can tell.

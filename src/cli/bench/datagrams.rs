@@ -6,66 +6,29 @@ use std::time::Instant;
 
 use echoloop::{Context, Id, Peer, Service, TimerId};
 
+use super::flights::{Flight, Flights, Unexpected};
 use super::lane::Finder;
 use super::meter::{CONTROL, Meter, nanos};
 use super::pacer::Pacer;
 use super::phase::{Phase, Standing};
+use super::stamp::{LENGTH, Stamp};
 use super::wheel::Wheel;
 use super::worker::Generator;
 
-/// Bytes in front of each datagram: its number and its place, to find it by when it comes back.
-pub(super) const HEADER: usize = 8;
-
-/// Most datagrams on their way at a time, each socket: the place has 16 bits, and the record of what
-/// has been answered four times as many.
-pub(super) const DEPTH: usize = 1024;
-
-/// The last datagrams of a socket of which it is known whether they were answered.
-const RECORD: usize = 4 * DEPTH;
-
 /// Datagrams that share one look at the clock: of one socket, in one turn.
 const GLANCE: u32 = 32;
-
-/// A datagram on its way.
-#[derive(Clone, Copy, Default)]
-struct Flight {
-    number: u32,
-    place: u16,
-    on_its_way: bool,
-    sent: u64,
-    due: u64,
-}
-
-/// One socket.
-struct Lane {
-    id: Option<Id>,
-    /// A place each for as many as may be on their way.
-    flights: Box<[Flight]>,
-    free: Vec<u16>,
-    /// How many may be on their way now. Begins with one and grows with each reply, so that the first
-    /// datagrams of many sockets don't come in one burst, which would overflow the server's buffer.
-    window: usize,
-    /// The number of the next datagram.
-    next: u32,
-    /// The highest number that was answered, and one more.
-    highest: u32,
-    /// Which of the last were answered, a bit each.
-    answered: Box<[u64]>,
-    /// Open loop: when those are due that wait for a free place.
-    due: std::collections::VecDeque<u64>,
-}
 
 /// Load on datagram sockets, each connected to the server. A reply takes the place of its datagram, and the
 /// next one is sent; so does the end of the waiting for one that is lost.
 ///
 /// ```text
-///   datagram:   number │ place │ bytes of the wheel, from where number and place say
-///               4      │ 2 + 2 │
+///   datagram:   stamp: number, place, socket │ bytes of the wheel, from where the stamp says
+///               8 bytes                      │
 /// ```
 pub(super) struct Datagrams {
     meter: Meter,
     wheel: Wheel,
-    lanes: Vec<Lane>,
+    lanes: Vec<Flights>,
     finder: Finder,
     pacer: Option<Pacer>,
     /// Of the first lane, among those of all workers.
@@ -80,36 +43,12 @@ pub(super) struct Datagrams {
     pending: u64,
 }
 
-impl Lane {
-    fn new(depth: usize, window: usize) -> Lane {
-        Lane {
-            id: None,
-            flights: vec![Flight::default(); depth].into(),
-            free: (0..depth as u16).rev().collect(),
-            window,
-            next: 0,
-            highest: 0,
-            answered: vec![0; RECORD / 64].into(),
-            due: Default::default(),
-        }
-    }
-
-    /// Whether this one was answered, as far as anybody remembers; and remembers what it is now.
-    fn record(&mut self, number: u32, answered: bool) -> bool {
-        let bit = number as usize % RECORD;
-        let word = &mut self.answered[bit / 64];
-        let before = *word >> (bit % 64) & 1 == 1;
-        *word = *word & !(1 << (bit % 64)) | u64::from(answered) << (bit % 64);
-        before
-    }
-}
-
 impl Datagrams {
     pub(super) fn new(meter: Meter, first: u64) -> Datagrams {
         let load = &meter.load;
         let window = if load.rate.is_some() { load.depth } else { 1 };
         Datagrams {
-            lanes: (0..load.connections).map(|_| Lane::new(load.depth, window)).collect(),
+            lanes: (0..load.connections).map(|_| Flights::new(load.depth, window)).collect(),
             scratch: vec![0; load.size],
             meter,
             wheel: Wheel::new(),
@@ -146,6 +85,7 @@ impl Datagrams {
         let alive = self.lanes.iter().filter(|lane| lane.id.is_some()).count();
         let standing = Standing { settled: true, alive, pending: self.pending };
         let changed = self.meter.control(&standing);
+        let now = self.meter.now(); // The measured time may have begun just now.
         match self.meter.phase {
             Phase::Warming | Phase::Measuring
                 if changed && !mem::replace(&mut self.began, true) =>
@@ -236,7 +176,7 @@ impl Datagrams {
         let mut cx = cx.on(id);
         loop {
             let lane = &mut self.lanes[index];
-            if lane.flights.len() - lane.free.len() >= lane.window {
+            if !lane.has_room() {
                 return;
             }
             let due = if self.pacer.is_some() {
@@ -249,12 +189,7 @@ impl Datagrams {
             } else {
                 return;
             };
-            let Some(place) = lane.free.pop() else { return };
-            let number = lane.next;
-            lane.next = lane.next.wrapping_add(1);
-            lane.record(number, false);
-            lane.flights[usize::from(place)] =
-                Flight { number, place, on_its_way: true, sent: now, due };
+            let Some((number, place)) = lane.begin(due, now) else { return };
             self.write(index, number, place);
             cx.send(&self.scratch);
         }
@@ -262,38 +197,66 @@ impl Datagrams {
 
     /// Makes a datagram.
     fn write(&mut self, index: usize, number: u32, place: u16) {
-        let (header, body) = self.scratch.split_at_mut(HEADER);
-        header[..4].copy_from_slice(&number.to_be_bytes());
-        header[4..6].copy_from_slice(&place.to_be_bytes());
-        let tag = (self.first + index as u64) as u16;
-        header[6..].copy_from_slice(&tag.to_be_bytes());
-        body.copy_from_slice(self.wheel.at(body_of(number, place, tag), body.len()));
+        let stamp = Stamp { number, place, tag: self.tag(index) };
+        let (header, body) = self.scratch.split_at_mut(LENGTH);
+        header.copy_from_slice(&self.meter.stage.seal.make(stamp));
+        body.copy_from_slice(self.wheel.at(body_of(stamp), body.len()));
     }
 
-    /// Compares a reply with what it must be, and finds its place.
-    fn check(&mut self, index: usize, payload: &[u8]) -> Option<(u32, usize)> {
+    /// The number of a socket, among those of all workers.
+    fn tag(&self, index: usize) -> u16 {
+        (self.first + index as u64) as u16
+    }
+
+    /// Compares a reply with what it must be: which datagram it belongs to.
+    #[inline]
+    fn check(&mut self, index: usize, payload: &[u8]) -> Option<(u32, u16)> {
         let size = self.meter.load.size;
+        if let Some((header, body)) = payload.split_first_chunk()
+            && payload.len() == size
+        {
+            let stamp = self.meter.stage.seal.read(*header);
+            if stamp.tag == self.tag(index)
+                && self.lanes[index].age(stamp.number, stamp.place).is_some()
+                && self.wheel.compare(body_of(stamp), body).is_ok()
+            {
+                return Some((stamp.number, stamp.place));
+            }
+        }
+        self.wrong(index, payload);
+        None
+    }
+
+    /// Says what it is that came instead of a reply.
+    #[cold]
+    fn wrong(&mut self, index: usize, payload: &[u8]) {
+        let (size, depth) = (self.meter.load.size, self.meter.load.depth);
+        let sockets = self.meter.stage.connections as u64;
+        let tally = &mut self.meter.tally;
         if payload.len() != size {
-            self.meter.tally.wrong(|| {
-                format!("socket {index}: a reply of {} bytes instead of {size}", payload.len())
+            let length = payload.len();
+            tally.wrong(|| format!("socket {index}: a reply of {length} bytes instead of {size}"));
+            return;
+        }
+        let Some((header, body)) = payload.split_first_chunk() else { return };
+        let fits = |stamp: Stamp| {
+            u64::from(stamp.tag) < sockets
+                && usize::from(stamp.place) < depth
+                && self.wheel.compare(body_of(stamp), body).is_ok()
+        };
+        let seal = self.meter.stage.seal;
+        let tally = &mut self.meter.tally;
+        if fits(seal.read(*header)) && seal.read(*header).tag != self.first as u16 + index as u16 {
+            let other = seal.read(*header).tag;
+            tally.errors.misdelivered += 1;
+            tally.first_fault.get_or_insert_with(|| {
+                format!("socket {index}: a reply that belongs to socket {other}")
             });
-            return None;
+        } else if seal.is_of_an_earlier_run(*header, fits) {
+            tally.errors.stale += 1;
+        } else {
+            tally.wrong(|| format!("socket {index}: wrong bytes in a reply"));
         }
-        let (header, body) = payload.split_at(HEADER);
-        let number = u32::from_be_bytes([header[0], header[1], header[2], header[3]]);
-        let place = u16::from_be_bytes([header[4], header[5]]);
-        let tag = u16::from_be_bytes([header[6], header[7]]);
-        let lane = &self.lanes[index];
-        let begun = lane.next.wrapping_sub(number).wrapping_sub(1) < u32::MAX / 2;
-        let right = tag == (self.first + index as u64) as u16
-            && begun
-            && usize::from(place) < lane.flights.len()
-            && self.wheel.compare(body_of(number, place, tag), body).is_ok();
-        if !right {
-            self.meter.tally.wrong(|| format!("socket {index}: wrong bytes in a reply"));
-            return None;
-        }
-        Some((number, place.into()))
     }
 
     /// The time, as precise as is worth its price: see `GLANCE`.
@@ -315,7 +278,8 @@ impl Datagrams {
 }
 
 /// Where on the wheel the body of a datagram begins.
-fn body_of(number: u32, place: u16, tag: u16) -> u32 {
+fn body_of(stamp: Stamp) -> u32 {
+    let Stamp { number, place, tag } = stamp;
     Wheel::place(u64::from(number) + (u64::from(place) << 21) + (u64::from(tag) << 40))
 }
 
@@ -331,22 +295,13 @@ impl Service for Datagrams {
         let now = self.glance(cx);
         let Some((number, place)) = self.check(index, payload) else { return };
         let lane = &mut self.lanes[index];
-        let flight = &mut lane.flights[place];
-        if !flight.on_its_way || flight.number != number {
-            let errors = &mut self.meter.tally.errors;
-            *if lane.record(number, true) { &mut errors.duplicates } else { &mut errors.late } += 1;
-            return;
-        }
-        flight.on_its_way = false;
-        let Flight { sent, due, .. } = *flight;
-        lane.free.push(place as u16);
-        lane.record(number, true);
-        if number.wrapping_sub(lane.highest) < u32::MAX / 2 {
-            lane.highest = number.wrapping_add(1);
-        } else {
-            self.meter.tally.errors.reordered += 1;
-        }
-        lane.window = (lane.window + 1).min(lane.flights.len());
+        let errors = &mut self.meter.tally.errors;
+        let (sent, due) = match lane.answer(number, place) {
+            Ok(times) => times,
+            Err(Unexpected::Late) => return errors.late += 1,
+            Err(Unexpected::Duplicate) => return errors.duplicates += 1,
+        };
+        errors.reordered += u64::from(lane.is_out_of_order(number));
         self.pending -= 1;
         let now = if sent < now { now } else { self.look() }; // It has been there and back since.
         if self.pacer.is_some() {

@@ -40,7 +40,7 @@ const OPTIONS: [(&str, &str); 21] = [
     ("--concurrency", "--concurrency is -c or --connections here"),
     ("--requests", "--requests is -n or --count here"),
     ("--pipeline", "--pipeline is -P or --depth here"),
-    ("qps", "--qps is -r or --rate here"),
+    ("--qps", "--qps is -r or --rate here"),
     ("--time", "--time is -z or --duration here"),
     ("--latency", "--latency is not needed: latencies are always shown"),
     ("--latencies", "--latencies is not needed: latencies are always shown"),

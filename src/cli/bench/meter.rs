@@ -61,7 +61,7 @@ pub(super) struct Meter {
     seconds: u64,
     counted: Count,
     worker: usize,
-    stage: Arc<Stage>,
+    pub(super) stage: Arc<Stage>,
     reports: mpsc::Sender<Report>,
 }
 

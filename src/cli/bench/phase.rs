@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 
+use super::load::Load;
 use super::seconds::Second;
+use super::stamp::Seal;
 
 /// How far a run is.
 ///
@@ -27,11 +29,21 @@ pub(super) struct Stage {
     pub(super) settled: AtomicUsize,
     /// Set by Ctrl-C.
     pub(super) stop: Arc<AtomicBool>,
+    /// Connections of all workers.
+    pub(super) connections: usize,
+    /// What the datagrams of this run are known by.
+    pub(super) seal: Seal,
 }
 
 impl Stage {
-    pub(super) fn new(workers: usize, stop: Arc<AtomicBool>) -> Stage {
-        Stage { workers, settled: AtomicUsize::new(0), stop }
+    pub(super) fn new(load: &Load, stop: Arc<AtomicBool>) -> Stage {
+        Stage {
+            workers: load.workers,
+            settled: AtomicUsize::new(0),
+            stop,
+            connections: load.connections,
+            seal: Seal::new(),
+        }
     }
 }
 

@@ -6,8 +6,9 @@ use std::time::Duration;
 use echoloop::Endpoint;
 
 use super::args::Args;
-use super::datagrams::{DEPTH, HEADER};
+use super::flights::DEPTH;
 use super::load::{Length, Load};
+use super::stamp;
 use super::values::{Axis, Rate};
 
 impl Args {
@@ -139,9 +140,10 @@ fn check(load: &Load) -> Result<(), String> {
         if load.depth > DEPTH {
             return Err(format!("--depth can be at most {DEPTH} for datagrams"));
         }
-        if !(HEADER..=65_507).contains(&load.size) {
+        if !(stamp::LENGTH..=65_507).contains(&load.size) {
             return Err(format!(
-                "--size must be {HEADER} to 65507 for datagrams, which are found by a number in front"
+                "--size must be {} to 65507 for datagrams, which are found by a number in front",
+                stamp::LENGTH
             ));
         }
     }

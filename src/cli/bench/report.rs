@@ -8,7 +8,7 @@ use super::outcome::Outcome;
 use super::table::{Table, bars};
 use super::values::Axis;
 use super::verdict;
-use super::words::{self, bytes, count, duration, time};
+use super::words::{self, bytes, count, duration, number_of, time};
 
 /// The percentiles that are shown.
 pub(super) const PERCENTILES: [f64; 6] = [50.0, 90.0, 99.0, 99.9, 99.99, 100.0];
@@ -98,13 +98,8 @@ fn throughput(outcome: &Outcome, out: &mut String) {
     let _ = write!(out, "  {} a second", words::rate(outcome.rate()));
     let volume = outcome.rate() * load.size as f64;
     let _ = write!(out, ", {}/s each way", bytes(volume));
-    let _ = writeln!(
-        out,
-        ": {} {} in {}",
-        count(messages as f64),
-        if load.churn { "connections" } else { "messages" },
-        duration(outcome.elapsed)
-    );
+    let things = number_of(messages, if load.churn { "connection" } else { "message" });
+    let _ = writeln!(out, ": {things} in {}", duration(outcome.elapsed));
 }
 
 fn latencies(outcome: &Outcome, out: &mut String) {

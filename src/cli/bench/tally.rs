@@ -107,6 +107,8 @@ counts! {
         wrong: "wrong replies",
         /// Bytes or datagrams that nobody had asked for.
         surplus: "replies to nothing",
+        /// Datagrams of one socket that were sent to another.
+        misdelivered: "replies that belong to another socket",
         refused: "connections refused",
         timed_out: "connections that took too long",
         no_ports: "connections without a free local port",
@@ -123,6 +125,8 @@ counts! {
         late: "datagrams that came too late",
         duplicates: "datagrams received twice",
         reordered: "datagrams out of order",
+        /// What an earlier run was answered too late.
+        stale: "datagrams of an earlier run",
         unreachable: "datagrams that could not be delivered",
     }
 }
@@ -134,7 +138,7 @@ impl Errors {
 
     /// Those that say that the server is wrong, not merely slow, full or far away.
     pub(super) fn faults(&self) -> u64 {
-        self.wrong + self.surplus
+        self.wrong + self.surplus + self.misdelivered
     }
 
     /// A connection that is not there any more, or never was.

@@ -67,7 +67,10 @@ pub(super) fn sentences(outcome: &Outcome) -> Vec<String> {
         return sentences;
     }
     sentences.extend(end(outcome));
-    sentences.extend(datagrams(outcome));
+    if outcome.load.endpoint.is_datagram() {
+        // Of datagrams some are lost, wherever they are sent to.
+        sentences.extend(datagrams(outcome).into_iter().chain(unsent(outcome)));
+    }
     match outcome.load.rate {
         Some(rate) => sentences.extend(open_loop(outcome, rate)),
         None => sentences.extend(closed_loop(outcome)),
@@ -100,11 +103,13 @@ fn troubles(outcome: &Outcome) -> Vec<Failing> {
         let words = nothing(outcome);
         troubles.push(Failing { kind: "nothing_measured", words, always: true });
     }
+    let datagrams = outcome.load.endpoint.is_datagram();
+    let told = !outcome.has_replies() && outcome.reached <= Phase::Warming;
     for (kind, words) in [
         ("connections_not_made", not_made(outcome)),
-        ("connections_lost", lost(outcome)),
+        ("connections_lost", lost(outcome).filter(|_| !told)),
         ("unanswered", unanswered(outcome)),
-        ("unsent", unsent(outcome)),
+        ("unsent", unsent(outcome).filter(|_| !datagrams && !told)),
     ] {
         troubles.extend(words.map(|words| Failing { kind, words, always: false }));
     }
@@ -190,15 +195,14 @@ fn unanswered(outcome: &Outcome) -> Option<String> {
 
 fn unsent(outcome: &Outcome) -> Option<String> {
     let number = outcome.tally.errors.unsent;
-    if number == 0 || outcome.load.endpoint.is_datagram() {
-        return None;
-    }
     let messages = number_of(number, "message");
-    Some(format!(
-        "{messages} {} due and could not be sent: the connection was gone, or still owed as many replies \
-         as --depth allows.",
-        was(number)
-    ))
+    (number > 0).then(|| {
+        format!(
+            "{messages} {} due and could not be sent: the connection was gone, or still owed as many \
+             replies as --depth allows.",
+            was(number)
+        )
+    })
 }
 
 /// Why a run was shorter than it should have been.
@@ -209,12 +213,14 @@ fn end(outcome: &Outcome) -> Option<String> {
 }
 
 fn datagrams(outcome: &Outcome) -> Option<String> {
-    let lost = outcome.tally.times.unanswered.len();
-    (outcome.load.endpoint.is_datagram() && lost > 0).then(|| {
+    let lost = outcome.tally.errors.lost;
+    let all =
+        (outcome.latency.len() - outcome.tally.errors.unsent.min(outcome.latency.len())).max(1);
+    (lost > 0).then(|| {
         format!(
             "{} ({}) had no reply within {}: in the latency each counts as the time that it was waited for.",
             number_of(lost, "datagram"),
-            words::percent(outcome.loss()),
+            words::percent(lost as f64 / all as f64),
             duration(outcome.load.timeout),
         )
     })
@@ -244,13 +250,15 @@ fn open_loop(outcome: &Outcome, rate: Rate) -> Vec<String> {
     sentences
 }
 
-/// A queue that grew from each quarter to the next, by steps that are no accident.
+/// A queue that grew from each quarter to the next, by steps that are no accident. Behind lost datagrams and
+/// connections there is one that says nothing of how much a server can do.
 fn backlog(outcome: &Outcome, rate: Rate) -> Option<String> {
     let &[a, b, c, d] = &outcome.backlog[..] else { return None };
+    let waits_for_lost = outcome.tally.errors.lost > 0 || outcome.tally.trouble.gone > 0;
     let step = d / 8;
     let grew = step > 0 && b >= a + step && c >= b + step && d >= c + step;
     let due = rate.mean() * outcome.elapsed.as_secs_f64();
-    (grew && d as f64 >= due * 0.01).then(|| {
+    (grew && !waits_for_lost && d as f64 >= due * 0.01).then(|| {
         let [a, b, c, d] = [a, b, c, d].map(|pending| count(pending as f64));
         format!(
             "The queue grew all the time: {a}, {b}, {c} and {d} messages were waiting, or on their way, \
@@ -281,4 +289,91 @@ fn closed_loop(outcome: &Outcome) -> Option<String> {
             "{generator} used {own} of a processor and may have been the limit; --server-pid would tell."
         ),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::bench::load::{Length, Load};
+    use std::time::Duration;
+
+    fn outcome(rate: Option<f64>) -> Outcome {
+        let load = Load {
+            endpoint: "tcp://127.0.0.1:8888".parse().unwrap(),
+            connections: 10,
+            size: 64,
+            depth: 1,
+            length: Length::Time(Duration::from_secs(4)),
+            warmup: Duration::ZERO,
+            ramp: None,
+            rate: rate.map(Rate::of),
+            churn: false,
+            bind: Vec::new(),
+            timeout: Duration::from_secs(1),
+            allow_losses: false,
+            workers: 1,
+            pin: Vec::new(),
+            offload: true,
+        };
+        let mut outcome = Outcome::new(&load, false, Vec::new());
+        outcome.reached = Phase::Draining;
+        outcome.elapsed = Duration::from_secs(4);
+        outcome.tally.connects = 10;
+        outcome
+    }
+
+    fn with_replies(rate: Option<f64>, messages: u64) -> Outcome {
+        let mut outcome = outcome(rate);
+        outcome.tally.messages = messages;
+        outcome.tally.times.answered.record_n(1000, messages).unwrap();
+        outcome.latency.record_n(1000, messages).unwrap();
+        outcome
+    }
+
+    fn says(outcome: &Outcome, words: &str) -> bool {
+        sentences(outcome).iter().any(|sentence| sentence.contains(words))
+    }
+
+    /// Also when that is why nothing was measured at all.
+    #[test]
+    fn without_ports_more_addresses_are_advised() {
+        let mut none = outcome(None);
+        none.tally.errors.no_ports = 10;
+        none.tally.trouble.not_made = 10;
+        assert!(says(&none, "nothing was measured") && says(&none, "--bind"));
+    }
+
+    /// A queue that grows is said of one that was seen to grow, in every quarter.
+    #[test]
+    fn only_a_queue_that_grew_is_said_to_have_grown() {
+        let grew = |backlog: [u64; 4]| {
+            let mut outcome = with_replies(Some(1000.0), 3000);
+            outcome.backlog = backlog.to_vec();
+            says(&outcome, "The queue grew")
+        };
+        assert!(grew([250, 500, 750, 1000]));
+        assert!(!grew([0, 0, 0, 1000]), "a stall at the end");
+        assert!(!grew([0, 1000, 500, 0]), "a stall in the middle");
+        assert!(!grew([10, 10, 11, 10]));
+        assert!(!grew([1, 2, 3, 4]), "too few to matter");
+    }
+
+    /// Two that both have nothing to spare: which one the other waited for can't be seen.
+    #[test]
+    fn who_is_the_limit_is_said_only_if_one_is_not() {
+        let of = |own: f64, server: Option<f64>| {
+            let mut outcome = with_replies(None, 1000);
+            outcome.busiest = own;
+            outcome.server = server.map(|share| crate::cli::bench::process::Usage {
+                cpu: Some(Duration::from_secs(4).mul_f64(share)),
+                ..Default::default()
+            });
+            sentences(&outcome).join(" ")
+        };
+        assert_eq!(of(0.5, Some(1.0)), "");
+        assert!(of(0.99, Some(0.5)).contains("The generator was the limit"));
+        assert!(of(0.99, Some(0.99)).contains("can't be told"));
+        assert!(of(0.99, Some(1.98)).contains("can't be told"), "a server with several threads");
+        assert!(of(0.99, None).contains("--server-pid would tell"));
+    }
 }

@@ -42,7 +42,7 @@ pub(super) fn run(
     mut watch: impl FnMut(Sign<'_>),
 ) -> Result<Outcome, Failure> {
     let (reports, incoming) = mpsc::channel();
-    let stage = Arc::new(Stage::new(load.workers, stop.clone()));
+    let stage = Arc::new(Stage::new(load, stop.clone()));
     let mut probe = server.map(Probe::new);
     let mut workers = Vec::new();
     let mut first = 0;
