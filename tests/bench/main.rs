@@ -8,6 +8,8 @@ mod load;
 mod log;
 mod options;
 mod output;
+mod saved;
 mod schema;
+mod shapes;
 mod support;
 mod verdict;

@@ -8,11 +8,23 @@ use crate::schema::conforms;
 use crate::support::{Run, Server, bench};
 use serde_json::Value;
 
-#[track_caller]
-fn assert_conforms(document: &Value) {
+fn schema() -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/bench.schema.json");
-    let schema: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// A whole document is what the schema says.
+#[track_caller]
+pub(crate) fn assert_conforms(document: &Value) {
+    let schema = schema();
     conforms(document, &schema, &schema, "document").unwrap();
+}
+
+/// A part of it is.
+#[track_caller]
+pub(crate) fn assert_is(value: &Value, name: &str) {
+    let schema = schema();
+    conforms(value, &schema["$defs"][name], &schema, name).unwrap();
 }
 
 #[track_caller]
@@ -35,6 +47,11 @@ fn json_is_what_its_schema_says() {
         ("single", format!("{tcp} -n 100 --churn --bind 127.0.0.1")),
         ("single", format!("{udp} -n 100 --pin 0")),
         ("single", "tcp://127.0.0.1:1 -n 100".to_owned()),
+        ("single", format!("{tcp} -z 1200ms --warmup 0 --rate 1k..2k --arrival poisson")),
+        ("single", format!("{tcp} -n 100 --fail-if p50>9s --think 1ms -s 8:1,9:2")),
+        ("single", format!("{tcp} -n 100 --request a --expect a --allow-losses")),
+        ("single", format!("{tcp} -n 100 --request a --frame line")),
+        ("sweep", format!("{udp} -n 10 --sweep rate=500.5,600")),
         ("sweep", format!("{tcp} -n 100 --sweep depth=1,2")),
         ("compare", format!("{tcp} {tcp} -n 100 --rounds 2 --server-pid {pid} --server-pid {pid}")),
         ("compare", format!("{tcp} {udp} -n 100 --rounds 2 --sweep size=8,64")),

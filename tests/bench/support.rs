@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use echoloop::{Config, Echo, Handle, Reactor, Stop};
+use echoloop::{Config, Echo, Handle, Reactor, Service, Stop};
 use serde_json::Value;
 
 use crate::again::again;
@@ -104,12 +104,17 @@ pub(crate) struct Server {
 impl Server {
     /// `tcp://127.0.0.1:0` and the like; the port is in `endpoint` then.
     pub(crate) fn start(endpoint: &str) -> Server {
+        Server::serving(endpoint, Echo)
+    }
+
+    /// The same of another service.
+    pub(crate) fn serving(endpoint: &str, service: impl Service + Send + 'static) -> Server {
         let endpoint = endpoint.to_owned();
         let (tell, told) = mpsc::channel();
         let thread = thread::spawn(move || {
             let mut reactor = Reactor::new(Config::default()).expect("a reactor");
             let parsed = endpoint.parse().expect("an endpoint");
-            let id = reactor.listen(&parsed, Echo).expect("it listens");
+            let id = reactor.listen(&parsed, service).expect("it listens");
             let bound = match endpoint.rsplit_once(":0") {
                 Some((front, "")) => {
                     let local = reactor.local(id).expect("it has an address").to_string();

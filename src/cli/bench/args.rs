@@ -7,7 +7,8 @@ use echoloop::Endpoint;
 
 use super::conditions::Condition;
 use super::foreign::Foreign;
-use super::values::{self, Addresses, Goal, Rate, Sweep};
+use super::talk::{Frame, Sizes, Text};
+use super::values::{self, Addresses, Arrivals, Goal, Rate, Sweep};
 use crate::cli::units;
 
 /// Load any echo server, check every byte that comes back, and say how long it took.
@@ -29,10 +30,9 @@ pub(crate) struct Args {
     #[arg(short, long, value_name = "N", default_value = "10", value_parser = units::count)]
     #[arg(help_heading = "Load")]
     pub(super) connections: u64,
-    /// Bytes of a message.
-    #[arg(short, long, value_name = "BYTES", default_value = "64", value_parser = units::size)]
-    #[arg(help_heading = "Load")]
-    pub(super) size: usize,
+    /// Bytes of a message; or several sizes and how often each comes, as 64:9,64KiB:1.
+    #[arg(short, long, value_name = "BYTES", default_value = "64", help_heading = "Load")]
+    pub(super) size: Sizes,
     /// Most messages on their way at a time, each connection.
     #[arg(short = 'P', long, value_name = "N", default_value = "1", value_parser = units::count)]
     #[arg(help_heading = "Load")]
@@ -45,6 +45,17 @@ pub(crate) struct Args {
     #[arg(short = 'n', long, value_name = "N", value_parser = units::count)]
     #[arg(help_heading = "Load")]
     pub(super) count: Option<u64>,
+    /// Send these bytes instead of random ones to be echoed: text with escapes (PING\\r\\n), hex:2a0d0a, or
+    /// @FILE. Streams only.
+    #[arg(long, value_name = "BYTES", help_heading = "Load", conflicts_with = "size")]
+    pub(super) request: Option<Text>,
+    /// The answer to each --request, written in the same way. Every byte of it is compared.
+    #[arg(long, value_name = "BYTES", help_heading = "Load", requires = "request")]
+    pub(super) expect: Option<Text>,
+    /// How --request and --expect are framed: line appends a line feed; u8, u16 and u32 put the length in
+    /// front, big-endian. Without --expect, any answer in such a frame is right.
+    #[arg(long, value_name = "HOW", help_heading = "Load", requires = "request")]
+    pub(super) frame: Option<Frame>,
     /// Load that is left out of the result, before it begins. [default: 1s; 0 with --count]
     #[arg(long, value_name = "TIME", value_parser = units::duration, help_heading = "Load")]
     pub(super) warmup: Option<Duration>,
@@ -53,9 +64,20 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PER-SECOND", value_parser = units::rate, help_heading = "Load")]
     pub(super) ramp: Option<f64>,
     /// Send so many messages a second, all connections together, whether or not replies come: an open
-    /// loop. What finds the depth used up waits, and its waiting counts. Occupies a processor.
+    /// loop. What finds the depth used up waits, and its waiting counts. Occupies a processor. 1k..20k
+    /// is a rate that changes evenly over the measured time.
     #[arg(short, long, value_name = "PER-SECOND", help_heading = "Load")]
     pub(super) rate: Option<Rate>,
+    /// How the messages of an open loop follow each other.
+    #[arg(long, value_name = "HOW", default_value = "even", help_heading = "Load")]
+    pub(super) arrival: Arrivals,
+    /// What chance begins with, in --arrival poisson and several sizes.
+    #[arg(long, value_name = "N", default_value = "1", help_heading = "Load")]
+    pub(super) seed: u64,
+    /// In a closed loop, wait so long from a reply to the next message.
+    #[arg(long, value_name = "TIME", default_value = "0", value_parser = units::duration)]
+    #[arg(help_heading = "Load", conflicts_with_all = ["rate", "churn", "find_rate"])]
+    pub(super) think: Duration,
     /// Connect, exchange one message, close, and again.
     #[arg(long, help_heading = "Load", conflicts_with = "ramp")]
     pub(super) churn: bool,
@@ -112,7 +134,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     #[arg(conflicts_with_all = ["sweep", "find_rate"])]
     pub(super) hdr: Option<PathBuf>,
-    /// Write a picture: latency by percentile; for a sweep, throughput and p99 by value.
+    /// Write a line of JSON for each second as it passes.
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(super) stream: Option<PathBuf>,
+    /// Show the ratios to a result that was saved with --json. What was measured with other settings is
+    /// refused.
+    #[arg(long, value_name = "FILE", help_heading = "Output", conflicts_with = "find_rate")]
+    pub(super) baseline: Option<PathBuf>,
+    /// Write a picture: latency by percentile and by second; for a sweep, throughput and p99 by value.
     #[arg(long, value_name = "FILE.svg", help_heading = "Output")]
     pub(super) plot: Option<PathBuf>,
 

@@ -8,7 +8,7 @@ use super::lane::{Finder, Lane, State};
 use super::meter::{CONTROL, Meter};
 use super::pacer::Pacer;
 use super::phase::{Phase, Standing};
-use super::wheel::Wheel;
+use super::script::{Fault, Script};
 use super::worker::Generator;
 
 /// How long a lane that could not connect waits before it tries again, so that a server that is gone is
@@ -19,7 +19,7 @@ const RETRY: Duration = Duration::from_millis(50);
 /// last one is closed on both sides; in an open loop, when it is due too.
 pub(super) struct Churn {
     meter: Meter,
-    wheel: Wheel,
+    script: Script,
     lanes: Vec<Lane>,
     finder: Finder,
     pacer: Option<Pacer>,
@@ -35,11 +35,12 @@ pub(super) struct Churn {
 
 impl Churn {
     pub(super) fn new(meter: Meter, first: u64) -> Churn {
-        let lanes = (0..meter.load.connections).map(|lane| Lane::new(first + lane as u64));
+        let script = Script::new(&meter.load.talk);
+        let lanes = (0..meter.load.connections).map(|lane| Lane::new(first + lane as u64, 0));
         Churn {
             lanes: lanes.collect(),
             meter,
-            wheel: Wheel::new(),
+            script,
             finder: Finder::default(),
             pacer: None,
             begun: 0,
@@ -161,8 +162,8 @@ impl Churn {
 
     fn push(&mut self, cx: &mut Context<'_>, index: usize) {
         let lane = &mut self.lanes[index];
-        while lane.unsent > 0 {
-            let piece = self.wheel.at(lane.out, usize::try_from(lane.unsent).unwrap_or(usize::MAX));
+        while lane.unsent() > 0 {
+            let piece = self.script.piece(lane);
             let taken = cx.send(piece);
             lane.sent(taken);
             if taken < piece.len() {
@@ -202,26 +203,32 @@ impl Service for Churn {
         self.reached = true;
         self.meter.tally.connects += 1;
         let lane = &mut self.lanes[index];
-        lane.renew(cx.id(), self.begun);
+        lane.renew(cx.id(), self.script.start(self.begun));
         lane.state = State::Open;
-        lane.begin(1, self.meter.load.size, now);
+        self.script.begin(lane, 1, now);
         self.push(cx, index);
     }
 
     fn received(&mut self, cx: &mut Context<'_>, input: &[u8]) -> usize {
         let Some(index) = self.finder.find(cx.id()) else { return input.len() };
         let lane = &mut self.lanes[index];
-        if input.len() as u64 > lane.owed {
-            lane.state = State::Condemned;
-            self.meter.tally.errors.surplus += 1;
-            cx.abort();
-        } else if let Err(at) = self.wheel.compare(lane.back, input) {
-            lane.state = State::Condemned;
-            self.meter.tally.wrong(|| format!("a wrong byte at place {at} of what has come"));
-            cx.abort();
-        } else if lane.arrived(input.len(), self.meter.load.size) > 0 {
-            self.answered(index);
-            cx.close();
+        match self.script.check(lane, input) {
+            Ok(0) => {}
+            Ok(_) => {
+                self.answered(index);
+                cx.close();
+            }
+            Err(fault) => {
+                lane.state = State::Condemned;
+                match fault {
+                    Fault::Surplus => self.meter.tally.errors.surplus += 1,
+                    Fault::Wrong(at) => self
+                        .meter
+                        .tally
+                        .wrong(|| format!("a wrong byte at place {at} of what has come")),
+                }
+                cx.abort();
+            }
         }
         input.len()
     }

@@ -67,9 +67,9 @@ pub(super) fn run(mut session: Session) -> Result<ExitCode, Failure> {
     }
     cases.retain(|case| !case.rounds.is_empty());
     let text = text(&session, &loads, &cases);
-    session.print(&text)?;
+    session.print(&(text + &session.against()))?;
     let comparison = comparison(&loads, &cases);
-    let plot = session.args.sweep.as_ref().map(|sweep| (sweep.axis, sweep.axis.to_string()));
+    let plot = session.args.sweep.as_ref().map(|sweep| sweep.axis);
     let plot = plot.map_or_else(|| percentiles(&loads, &cases), |axis| sweep(&loads, &cases, axis));
     let kind = if loads.len() > 1 { "compare" } else { "sweep" };
     session.finish(kind, ("comparison", comparison), Some(plot))
@@ -275,8 +275,8 @@ fn percentiles(loads: &[Load], cases: &[Case]) -> Plot {
     plot
 }
 
-fn sweep(loads: &[Load], cases: &[Case], (axis, name): (Axis, String)) -> Plot {
-    let mut plot = Plot::sweep(&name, axis == Axis::Size);
+fn sweep(loads: &[Load], cases: &[Case], axis: Axis) -> Plot {
+    let mut plot = Plot::sweep(axis);
     for (endpoint, load) in loads.iter().enumerate() {
         let ours = || cases.iter().filter(|case| case.endpoint == endpoint);
         let point = |case: &Case, y: Option<f64>| Some((case.value?, y?));

@@ -12,6 +12,7 @@ use super::meter::{CONTROL, Meter, nanos};
 use super::pacer::Pacer;
 use super::phase::{Phase, Standing};
 use super::stamp::{LENGTH, Stamp};
+use super::talk::{Sizes, Talk};
 use super::wheel::Wheel;
 use super::worker::Generator;
 
@@ -33,6 +34,7 @@ pub(super) struct Datagrams {
     pacer: Option<Pacer>,
     /// Of the first lane, among those of all workers.
     first: u64,
+    sizes: Sizes,
     scratch: Vec<u8>,
     /// The last look at the clock: in which turn, for which socket, how often it may still serve.
     glance: (Instant, Option<Id>, u32),
@@ -46,12 +48,16 @@ pub(super) struct Datagrams {
 impl Datagrams {
     pub(super) fn new(meter: Meter, first: u64) -> Datagrams {
         let load = &meter.load;
+        let Talk::Echo(sizes) = load.talk.clone() else {
+            unreachable!("requests are for streams, as the command line was told")
+        };
         let window = if load.rate.is_some() { load.depth } else { 1 };
         Datagrams {
             lanes: (0..load.connections).map(|_| Flights::new(load.depth, window)).collect(),
-            scratch: vec![0; load.size],
+            scratch: vec![0; sizes.largest()],
+            sizes,
             meter,
-            wheel: Wheel::new(),
+            wheel: Wheel::random(),
             finder: Finder::default(),
             pacer: None,
             first,
@@ -190,17 +196,19 @@ impl Datagrams {
                 return;
             };
             let Some((number, place)) = lane.begin(due, now) else { return };
-            self.write(index, number, place);
-            cx.send(&self.scratch);
+            let size = self.write(index, number, place);
+            cx.send(&self.scratch[..size]);
         }
     }
 
-    /// Makes a datagram.
-    fn write(&mut self, index: usize, number: u32, place: u16) {
+    /// Makes a datagram, of so many bytes.
+    fn write(&mut self, index: usize, number: u32, place: u16) -> usize {
         let stamp = Stamp { number, place, tag: self.tag(index) };
-        let (header, body) = self.scratch.split_at_mut(LENGTH);
+        let (size, body_of) = (self.size_of(stamp), self.body_of(stamp));
+        let (header, body) = self.scratch[..size].split_at_mut(LENGTH);
         header.copy_from_slice(&self.meter.stage.seal.make(stamp));
-        body.copy_from_slice(self.wheel.at(body_of(stamp), body.len()));
+        body.copy_from_slice(self.wheel.at(body_of, body.len()));
+        size
     }
 
     /// The number of a socket, among those of all workers.
@@ -208,17 +216,25 @@ impl Datagrams {
         (self.first + index as u64) as u16
     }
 
+    fn size_of(&self, stamp: Stamp) -> usize {
+        self.sizes.of(stamp.tag.into(), stamp.number.into())
+    }
+
+    /// Where on the wheel the body of a datagram begins.
+    fn body_of(&self, stamp: Stamp) -> u32 {
+        let Stamp { number, place, tag } = stamp;
+        self.wheel.spread(u64::from(number) + (u64::from(place) << 21) + (u64::from(tag) << 40))
+    }
+
     /// Compares a reply with what it must be: which datagram it belongs to.
     #[inline]
     fn check(&mut self, index: usize, payload: &[u8]) -> Option<(u32, u16)> {
-        let size = self.meter.load.size;
-        if let Some((header, body)) = payload.split_first_chunk()
-            && payload.len() == size
-        {
+        if let Some((header, body)) = payload.split_first_chunk() {
             let stamp = self.meter.stage.seal.read(*header);
             if stamp.tag == self.tag(index)
                 && self.lanes[index].age(stamp.number, stamp.place).is_some()
-                && self.wheel.compare(body_of(stamp), body).is_ok()
+                && payload.len() == self.size_of(stamp)
+                && self.wheel.compare(self.body_of(stamp), body).is_ok()
             {
                 return Some((stamp.number, stamp.place));
             }
@@ -230,29 +246,35 @@ impl Datagrams {
     /// Says what it is that came instead of a reply.
     #[cold]
     fn wrong(&mut self, index: usize, payload: &[u8]) {
-        let (size, depth) = (self.meter.load.size, self.meter.load.depth);
-        let sockets = self.meter.stage.connections as u64;
-        let tally = &mut self.meter.tally;
-        if payload.len() != size {
-            let length = payload.len();
-            tally.wrong(|| format!("socket {index}: a reply of {length} bytes instead of {size}"));
+        let (length, sockets) = (payload.len(), self.meter.stage.connections as u64);
+        let is_a_size = self.sizes.parts.iter().any(|(size, _)| *size == length);
+        let (true, Some((header, body))) = (is_a_size, payload.split_first_chunk()) else {
+            let wanted = match self.sizes.single() {
+                Some(size) => size.to_string(),
+                None => "one of the sizes sent".to_owned(),
+            };
+            let tally = &mut self.meter.tally;
+            tally
+                .wrong(|| format!("socket {index}: a reply of {length} bytes instead of {wanted}"));
             return;
-        }
-        let Some((header, body)) = payload.split_first_chunk() else { return };
+        };
         let fits = |stamp: Stamp| {
             u64::from(stamp.tag) < sockets
-                && usize::from(stamp.place) < depth
-                && self.wheel.compare(body_of(stamp), body).is_ok()
+                && usize::from(stamp.place) < self.meter.load.depth
+                && length == self.size_of(stamp)
+                && self.wheel.compare(self.body_of(stamp), body).is_ok()
         };
         let seal = self.meter.stage.seal;
+        let stamp = seal.read(*header);
+        let is_another = stamp.tag != self.tag(index) && fits(stamp);
+        let is_stale = seal.is_of_an_earlier_run(*header, fits);
         let tally = &mut self.meter.tally;
-        if fits(seal.read(*header)) && seal.read(*header).tag != self.first as u16 + index as u16 {
-            let other = seal.read(*header).tag;
+        if is_another {
             tally.errors.misdelivered += 1;
             tally.first_fault.get_or_insert_with(|| {
-                format!("socket {index}: a reply that belongs to socket {other}")
+                format!("socket {index}: a reply that belongs to socket {}", stamp.tag)
             });
-        } else if seal.is_of_an_earlier_run(*header, fits) {
+        } else if is_stale {
             tally.errors.stale += 1;
         } else {
             tally.wrong(|| format!("socket {index}: wrong bytes in a reply"));
@@ -275,12 +297,6 @@ impl Datagrams {
         self.now = self.meter.now();
         self.now
     }
-}
-
-/// Where on the wheel the body of a datagram begins.
-fn body_of(stamp: Stamp) -> u32 {
-    let Stamp { number, place, tag } = stamp;
-    Wheel::place(u64::from(number) + (u64::from(place) << 21) + (u64::from(tag) << 40))
 }
 
 impl Generator for Datagrams {

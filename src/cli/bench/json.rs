@@ -12,10 +12,12 @@ use super::outcome::Outcome;
 use super::process;
 use super::report::PERCENTILES;
 use super::series::Point;
+use super::talk::{Answer, Request, Sizes, Talk};
+use super::values::Arrival;
 use super::verdict;
 
 /// Goes up when something that was there before changes its name or its meaning.
-const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 2;
 
 /// Everything around the runs.
 pub(super) fn document(kind: &str, runs: Vec<Value>, more: (&str, Value)) -> Value {
@@ -69,7 +71,7 @@ pub(super) fn run(outcome: &Outcome, round: usize) -> Value {
         "messages": outcome.tally.messages,
         "messages_after_the_end": outcome.drained,
         "messages_per_second": outcome.rate(),
-        "bytes_per_second": outcome.rate() * outcome.load.size as f64,
+        "bytes_per_second": outcome.rate() * outcome.load.talk.mean(),
         "connects": outcome.tally.connects,
         "connections_not_made": trouble.not_made,
         "connections_lost": trouble.gone,
@@ -117,21 +119,47 @@ pub(super) fn point(point: &Point) -> Value {
     })
 }
 
-fn settings(load: &Load) -> Value {
+pub(super) fn settings(load: &Load) -> Value {
     let (seconds, count) = match load.length {
         Length::Time(time) => (Some(time.as_secs_f64()), None),
         Length::Count(count) => (None, Some(count)),
     };
+    let sizes = |sizes: &Sizes| {
+        let part = |&(size, weight): &(usize, u64)| json!({ "size": size, "weight": weight });
+        sizes.parts.iter().map(part).collect::<Vec<_>>()
+    };
+    let (sizes, request, expect, frame) = match &load.talk {
+        Talk::Echo(mix) => (sizes(mix), None, None, None),
+        Talk::Request(Request { bytes, answer }) => match answer {
+            Answer::Bytes(answer) => (Vec::new(), Some(hex(bytes)), Some(hex(answer)), None),
+            Answer::Any(frame) => (Vec::new(), Some(hex(bytes)), None, Some(frame.to_string())),
+        },
+    };
     json!({
         "endpoint": load.endpoint.to_string(),
         "connections": load.connections,
-        "size": load.size,
+        "size": load.talk.mean(),
+        "sizes": sizes,
+        "request": request,
+        "expect": expect,
+        "frame": frame,
         "depth": load.depth,
         "seconds": seconds,
         "count": count,
         "warmup_seconds": load.warmup.as_secs_f64(),
         "ramp": load.ramp,
         "rate": load.rate.map(|rate| rate.from),
+        "rate_at_the_end": load.rate.map(|rate| rate.to),
+        "arrival": match load.arrival {
+            Arrival::Even => "even",
+            Arrival::Poisson { .. } => "poisson",
+        },
+        "seed": match (load.arrival, &load.talk) {
+            (Arrival::Poisson { seed }, _) => Some(seed),
+            (_, Talk::Echo(sizes)) if sizes.single().is_none() => Some(sizes.seed),
+            _ => None,
+        },
+        "think_seconds": load.think.as_secs_f64(),
         "churn": load.churn,
         "bind": load.bind.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "timeout_seconds": load.timeout.as_secs_f64(),
@@ -140,6 +168,11 @@ fn settings(load: &Load) -> Value {
         "pin": load.pin,
         "offload": load.offload,
     })
+}
+
+/// Two digits a byte.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn server(outcome: &Outcome) -> Value {

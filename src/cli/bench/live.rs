@@ -10,7 +10,8 @@ use super::hdr::Log;
 use super::load::{Length, Load};
 use super::phase::{Phase, Report};
 use super::seconds::Second;
-use super::series::end_of;
+use super::series::{Point, end_of};
+use super::stream::Stream;
 use super::words::{count, time};
 use super::worker::Sign;
 
@@ -22,13 +23,21 @@ struct State {
     errors: u64,
 }
 
+/// Where seconds are written as they pass.
+pub(super) struct Outputs<'a> {
+    pub(super) log: Option<&'a mut Log>,
+    pub(super) stream: Option<&'a mut Stream>,
+    /// Which run of all this is.
+    pub(super) run: usize,
+}
+
 /// Adds up what the workers report.
 pub(super) struct Live<'a> {
     bar: Option<ProgressBar>,
     load: Load,
     /// What this run is one of, as the line shows it.
     label: String,
-    log: Option<&'a mut Log>,
+    outputs: Outputs<'a>,
     workers: BTreeMap<usize, State>,
     percentiles: Option<(u64, u64)>,
     measuring: Option<Instant>,
@@ -39,13 +48,13 @@ pub(super) struct Live<'a> {
 }
 
 impl<'a> Live<'a> {
-    pub(super) fn new(load: &Load, label: &str, log: Option<&'a mut Log>) -> Live<'a> {
+    pub(super) fn new(load: &Load, label: &str, outputs: Outputs<'a>) -> Live<'a> {
         let terminal = io::stdout().is_terminal() && io::stderr().is_terminal();
         Live {
             bar: terminal.then(bar),
             load: load.clone(),
             label: label.to_owned(),
-            log,
+            outputs,
             workers: BTreeMap::new(),
             percentiles: None,
             measuring: None,
@@ -66,7 +75,7 @@ impl<'a> Live<'a> {
         if report.phase == Phase::Measuring && self.measuring.is_none() {
             self.measuring = Some(Instant::now());
             self.messages = (Instant::now(), 0);
-            self.log.iter_mut().for_each(|log| log.begin());
+            self.outputs.log.iter_mut().for_each(|log| log.begin());
         }
         let state = State {
             phase: report.phase,
@@ -93,11 +102,12 @@ impl<'a> Live<'a> {
             let at = |quantile| second.latency.value_at_quantile(quantile);
             self.percentiles = Some((at(0.5), at(0.99)));
         }
-        if let Some(log) = &mut self.log
-            && let Err(error) = log.write(end_of(second), &second.latency)
-        {
-            self.failure.get_or_insert(error);
-        }
+        let Outputs { log, stream, run } = &mut self.outputs;
+        let logged = log.as_mut().map(|log| log.write(end_of(second), &second.latency));
+        let point = Point::from(second);
+        let streamed = stream.as_mut().map(|stream| stream.write(*run, &self.load, &point));
+        let failures = [logged, streamed].into_iter().flatten().filter_map(Result::err);
+        self.failure = self.failure.take().into_iter().chain(failures).next();
     }
 
     /// How much of it is done.

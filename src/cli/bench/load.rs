@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use echoloop::Endpoint;
 
-use super::values::Rate;
+use super::talk::Talk;
+use super::values::{Arrival, Rate};
 
 /// When a run is over.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -21,8 +22,8 @@ pub(super) struct Load {
     /// Resolved, so that nobody has to be asked for its address during the run.
     pub(super) endpoint: Endpoint,
     pub(super) connections: usize,
-    /// Bytes of a message.
-    pub(super) size: usize,
+    /// What is sent, and what must come back.
+    pub(super) talk: Talk,
     /// Most messages on their way at a time, each connection.
     pub(super) depth: usize,
     pub(super) length: Length,
@@ -31,6 +32,10 @@ pub(super) struct Load {
     pub(super) ramp: Option<f64>,
     /// Messages a second, all connections together: an open loop.
     pub(super) rate: Option<Rate>,
+    /// How its messages follow each other.
+    pub(super) arrival: Arrival,
+    /// In a closed loop, from a reply to the next message.
+    pub(super) think: Duration,
     /// Connect, one exchange, close, and again.
     pub(super) churn: bool,
     /// Where to connect from, in turn.

@@ -177,9 +177,12 @@ impl Meter {
 
     /// The schedule of this worker. Workers don't send at the same moments, but in turn.
     pub(super) fn pacer(&self, rate: Rate, now: u64) -> Pacer {
-        let rate = rate.from;
-        let turn = self.worker as f64 / self.stage.workers as f64;
-        Pacer::new(rate, self.load.connections, now + (turn * 1e9 / rate) as u64)
+        let part = self.worker as f64 / self.stage.workers as f64;
+        let pacer = Pacer::new(rate, self.load.arrival, self.load.connections, now, part);
+        match self.load.length {
+            Length::Time(time) => pacer.changing(self.load.warmup, time),
+            Length::Count(_) => pacer,
+        }
     }
 
     /// Whether new messages are begun.

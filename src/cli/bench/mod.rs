@@ -11,6 +11,7 @@
 //! | `json`, `hdr`, `plot` | for machines, and for eyes |
 
 mod args;
+mod baseline;
 mod churn;
 mod compare;
 mod conditions;
@@ -28,19 +29,25 @@ mod meter;
 mod outcome;
 mod pacer;
 mod phase;
+mod picture;
 mod plan;
 mod plot;
 mod process;
 mod ratio;
 mod report;
+mod scale;
+mod script;
 mod search;
 mod seconds;
 mod series;
 mod session;
 mod stamp;
+mod stream;
 mod streams;
 mod table;
+mod talk;
 mod tally;
+mod thinking;
 mod values;
 mod verdict;
 mod wheel;
@@ -70,18 +77,8 @@ fn single(mut session: Session) -> Done {
     let load = session.loads[0].clone();
     let outcome = session.run(0, &load, "", 0)?;
     session.judge(&outcome);
-    session.print(&report::full(&outcome))?;
-    let times = &outcome.tally.times;
-    let mut plot = Plot::percentiles(&report::subject(&load, None));
-    if load.rate.is_some() {
-        plot.latencies("from the scheduled time", &outcome.latency);
-        plot.latencies("uncorrected, from sending", &times.uncorrected);
-    } else {
-        plot.latencies("latency", &outcome.latency);
-    }
-    if !times.unanswered.is_empty() {
-        plot.latencies("of those answered", &times.answered);
-    }
+    session.print(&(report::full(&outcome) + &session.against()))?;
+    let plot = Plot::single(&outcome);
     session.finish("single", ("", Value::Null), Some(plot))
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use super::conditions::Finding;
-use super::load::Load;
+use super::load::{Length, Load};
 use super::phase::Phase;
 use super::process::Usage;
 use super::series::Point;
@@ -98,6 +98,16 @@ impl Outcome {
     /// Messages a second.
     pub(super) fn rate(&self) -> f64 {
         per(self.tally.messages as f64, self.elapsed.as_secs_f64())
+    }
+
+    /// What was due a second, in the middle of each second, if that changed.
+    pub(super) fn offered(&self) -> Vec<(f64, &Point)> {
+        let (Some(rate), Length::Time(time)) = (self.load.rate, self.load.length) else {
+            return Vec::new();
+        };
+        let at = |point: &Point| rate.at((point.number as f64 - 0.5) / time.as_secs_f64());
+        let points = self.series.iter().filter(|_| rate.changes());
+        points.map(|point| (at(point), point)).collect()
     }
 
     /// Messages for each second of the generator's own processor time.

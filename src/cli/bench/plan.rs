@@ -9,7 +9,8 @@ use super::args::Args;
 use super::flights::DEPTH;
 use super::load::{Length, Load};
 use super::stamp;
-use super::values::{Axis, Rate};
+use super::talk::{Request, Sizes, Talk};
+use super::values::{Arrival, Arrivals, Axis, Rate};
 
 impl Args {
     /// Whether it takes more than one run.
@@ -19,7 +20,10 @@ impl Args {
 
     /// Where results go.
     pub(super) fn outputs(&self) -> impl Iterator<Item = &Path> {
-        [&self.json, &self.hdr, &self.plot].into_iter().flatten().map(PathBuf::as_path)
+        [&self.json, &self.hdr, &self.plot, &self.stream]
+            .into_iter()
+            .flatten()
+            .map(PathBuf::as_path)
     }
 
     /// What to do at each of the endpoints, or why that makes no sense.
@@ -29,6 +33,11 @@ impl Args {
         }
         if self.endpoints.len() > 1 && (self.hdr.is_some() || self.find_rate.is_some()) {
             return Err("--hdr and --find-rate take one endpoint".to_owned());
+        }
+        if self.endpoints.len() > 1 && self.baseline.is_some() {
+            return Err(
+                "--baseline takes one endpoint: several are compared with each other".to_owned()
+            );
         }
         if self.rounds == 0 {
             return Err("--rounds must be at least 1".to_owned());
@@ -52,12 +61,17 @@ impl Args {
         let load = Load {
             endpoint: endpoint.clone(),
             connections: number(self.connections),
-            size: self.size,
+            talk: self.talk()?,
             depth: number(self.depth),
             length,
             warmup: self.warmup.unwrap_or(warmup),
             ramp: self.ramp,
             rate: self.rate,
+            arrival: match self.arrival {
+                Arrivals::Even => Arrival::Even,
+                Arrivals::Poisson => Arrival::Poisson { seed: self.seed },
+            },
+            think: self.think,
             churn: self.churn,
             bind: self.bind.clone().unwrap_or_default().0,
             timeout: self.timeout.unwrap_or(Duration::from_secs(timeout)),
@@ -73,8 +87,25 @@ impl Args {
         Ok(load)
     }
 
+    fn talk(&self) -> Result<Talk, String> {
+        let Some(request) = &self.request else {
+            return Ok(Talk::Echo(self.size.clone().seeded(self.seed)));
+        };
+        if self.sweep.as_ref().is_some_and(|sweep| sweep.axis == Axis::Size) {
+            return Err(
+                "--sweep size is for echoes: a --request has the size that it has".to_owned()
+            );
+        }
+        Request::new(request, self.expect.as_ref(), self.frame).map(Talk::Request)
+    }
+
     fn check(&self, load: &Load) -> Result<(), String> {
         check(load)?;
+        let sweeps_rate = self.sweep.as_ref().is_some_and(|sweep| sweep.axis == Axis::Rate);
+        let open = load.rate.is_some() || sweeps_rate || self.find_rate.is_some();
+        if self.arrival == Arrivals::Poisson && !open {
+            return Err("--arrival is for an open loop: give a --rate".to_owned());
+        }
         if let Some(goal) = self.find_rate
             && goal.limit >= load.timeout
         {
@@ -94,7 +125,7 @@ impl Args {
         let mut load = load.clone();
         match self.sweep.as_ref().map(|sweep| sweep.axis) {
             Some(Axis::Connections) => load.connections = value as usize,
-            Some(Axis::Size) => load.size = value as usize,
+            Some(Axis::Size) => load.talk = Talk::Echo(Sizes::one(value as usize)),
             Some(Axis::Depth) => load.depth = value as usize,
             Some(Axis::Rate) => load.rate = Some(Rate::of(value)),
             None => {}
@@ -109,12 +140,16 @@ pub(super) fn is_dash(path: &Path) -> bool {
 }
 
 fn check(load: &Load) -> Result<(), String> {
+    let (smallest, largest) = match &load.talk {
+        Talk::Echo(sizes) => (sizes.smallest(), sizes.largest()),
+        Talk::Request(request) => (request.bytes.len(), request.bytes.len()),
+    };
     let positive = [
         ("--connections", load.connections > 0),
-        ("--size", load.size > 0),
+        ("--size", smallest > 0),
         ("--depth", load.depth > 0),
         ("--workers", load.workers > 0),
-        ("--rate", load.rate.is_none_or(|rate| rate.from > 0.0)),
+        ("--rate", load.rate.is_none_or(|rate| rate.from > 0.0 && rate.to > 0.0)),
         ("--ramp", load.ramp.is_none_or(|ramp| ramp > 0.0)),
         ("--count", load.goal() != Some(0)),
         ("--duration", load.length != Length::Time(Duration::ZERO)),
@@ -133,14 +168,25 @@ fn check(load: &Load) -> Result<(), String> {
     if !load.bind.is_empty() && !ip {
         return Err("--bind is for tcp and udp".to_owned());
     }
+    if load.rate.is_some_and(|rate| rate.changes()) && load.goal().is_some() {
+        return Err("a --rate that changes does so within a --duration, and needs one".to_owned());
+    }
     if load.endpoint.is_datagram() {
+        if matches!(load.talk, Talk::Request(_)) {
+            return Err(
+                "--request is for streams: datagrams are found by a number in front".to_owned()
+            );
+        }
+        if !load.think.is_zero() {
+            return Err("--think is for streams".to_owned());
+        }
         if load.churn {
             return Err("--churn is for connections: tcp and unix".to_owned());
         }
         if load.depth > DEPTH {
             return Err(format!("--depth can be at most {DEPTH} for datagrams"));
         }
-        if !(stamp::LENGTH..=65_507).contains(&load.size) {
+        if smallest < stamp::LENGTH || largest > 65_507 {
             return Err(format!(
                 "--size must be {} to 65507 for datagrams, which are found by a number in front",
                 stamp::LENGTH

@@ -6,7 +6,8 @@ use super::conditions;
 use super::load::{Length, Load};
 use super::outcome::Outcome;
 use super::table::{Table, bars};
-use super::values::Axis;
+use super::talk::Talk;
+use super::values::{Arrival, Axis};
 use super::verdict;
 use super::words::{self, bytes, count, duration, number_of, time};
 
@@ -41,10 +42,10 @@ pub(super) fn subject(load: &Load, swept: Option<Axis>) -> String {
         (false, false) => "connections",
     };
     let mut text = format!(
-        "{} {things} to {}, {} bytes",
+        "{} {things} to {}, {}",
         number(Axis::Connections, load.connections),
         load.endpoint,
-        number(Axis::Size, load.size)
+        if swept == Some(Axis::Size) { "N bytes".to_owned() } else { load.talk.to_string() }
     );
     if load.depth > 1 || swept == Some(Axis::Depth) {
         let _ = write!(text, ", {} deep", number(Axis::Depth, load.depth));
@@ -56,9 +57,17 @@ pub(super) fn subject(load: &Load, swept: Option<Axis>) -> String {
     let _ = match load.rate {
         None if swept != Some(Axis::Rate) => write!(text, ", closed loop"),
         Some(rate) if swept != Some(Axis::Rate) => {
-            write!(text, ", open loop at {rate} a second")
+            let at = if rate.changes() { "from" } else { "at" };
+            write!(text, ", open loop {at} {rate} a second")
         }
         _ => write!(text, ", open loop at N a second"),
+    };
+    if !load.think.is_zero() {
+        let _ = write!(text, " with {} of thought", duration(load.think));
+    }
+    let _ = match load.arrival {
+        Arrival::Even => Ok(()),
+        Arrival::Poisson { seed } => write!(text, " by chance (Poisson, seed {seed})"),
     };
     if load.workers > 1 {
         let _ = write!(text, ", {} workers", load.workers);
@@ -79,6 +88,7 @@ pub(super) fn full(outcome: &Outcome) -> String {
         latencies(outcome, &mut out);
         out.push('\n');
         bars(&outcome.latency, &mut out);
+        by_rate(outcome, &mut out);
         resources(outcome, &mut out);
     }
     errors(outcome, &mut out);
@@ -96,8 +106,9 @@ fn throughput(outcome: &Outcome, out: &mut String) {
     let load = &outcome.load;
     let messages = outcome.tally.messages;
     let _ = write!(out, "  {} a second", words::rate(outcome.rate()));
-    let volume = outcome.rate() * load.size as f64;
-    let _ = write!(out, ", {}/s each way", bytes(volume));
+    let volume = outcome.rate() * load.talk.mean();
+    let way = if matches!(load.talk, Talk::Echo(_)) { "each way" } else { "sent" };
+    let _ = write!(out, ", {}/s {way}", bytes(volume));
     let things = number_of(messages, if load.churn { "connection" } else { "message" });
     let _ = writeln!(out, ": {things} in {}", duration(outcome.elapsed));
 }
@@ -137,6 +148,23 @@ fn latencies(outcome: &Outcome, out: &mut String) {
     }
     out.push('\n');
     table.print(out);
+}
+
+/// How latency went with a rate that changed: a row for each of twenty seconds at most.
+fn by_rate(outcome: &Outcome, out: &mut String) {
+    let offered = outcome.offered();
+    let step = offered.len().div_ceil(20).max(1);
+    let mut table = Table::default();
+    table.row(["at a rate of", "replies/s", "p50", "p99", "max"]);
+    for (rate, point) in offered.iter().step_by(step) {
+        let latencies = [point.p50, point.p99, point.max].map(time);
+        let rates = [words::rate(*rate), words::rate(point.rate)];
+        table.row(rates.into_iter().chain(latencies));
+    }
+    if !offered.is_empty() {
+        out.push('\n');
+        table.print(out);
+    }
 }
 
 fn resources(outcome: &Outcome, out: &mut String) {

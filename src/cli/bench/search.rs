@@ -9,7 +9,7 @@ use super::plot::Plot;
 use super::report;
 use super::session::{Failure, Session};
 use super::table::Table;
-use super::values::{Goal, Rate};
+use super::values::{Axis, Goal, Rate};
 use super::words::{self, count, duration, time};
 
 /// The search ends when the highest rate that held and the lowest that didn't are so close.
@@ -72,7 +72,7 @@ pub(super) fn run(mut session: Session, goal: Goal) -> Result<ExitCode, Failure>
     }
     let text = text(&session, capacity, &trials, held, goal);
     session.print(&text)?;
-    let mut plot = Plot::sweep("rate", false);
+    let mut plot = Plot::sweep(Axis::Rate);
     trials.sort_by(|a, b| a.rate.total_cmp(&b.rate));
     let answered = trials.iter().map(|trial| (trial.rate, trial.answered));
     let latency = trials.iter().map(|trial| (trial.rate, trial.latency as f64));

@@ -9,12 +9,14 @@ use serde_json::Value;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::args::Args;
+use super::baseline::Baseline;
 use super::hdr::Log;
-use super::live::Live;
+use super::live::{Live, Outputs};
 use super::load::Load;
 use super::outcome::Outcome;
 use super::plan::is_dash;
 use super::plot::Plot;
+use super::stream::Stream;
 use super::{files, json, limits, process, worker};
 
 pub(super) type Failure = Box<dyn std::error::Error>;
@@ -31,6 +33,8 @@ pub(super) struct Session {
     pub(super) loads: Vec<Load>,
     stop: Arc<AtomicBool>,
     log: Option<Log>,
+    stream: Option<Stream>,
+    baseline: Option<Baseline>,
     runs: Vec<Value>,
     status: u8,
 }
@@ -54,13 +58,21 @@ impl Session {
             files::check(path)?;
         }
         let log = args.hdr.as_deref().map(Log::new);
+        let stream = args.stream.as_deref().map(Stream::new);
+        let baseline = args.baseline.as_deref().map(Baseline::read).transpose()?;
+        if let Some(baseline) = &baseline {
+            let values = args.sweep.iter().flat_map(|sweep| &sweep.values);
+            let swept: Vec<Load> = values.map(|value| args.at(&loads[0], *value)).collect();
+            let all = if swept.is_empty() { &loads } else { &swept };
+            all.iter().try_for_each(|load| baseline.check(&json::settings(load)))?;
+        }
         let stop = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
             // The second signal ends the process; so the order matters.
             signal_hook::flag::register_conditional_shutdown(signal, 130, stop.clone())?;
             signal_hook::flag::register(signal, stop.clone())?;
         }
-        Ok(Session { args, loads, stop, log, runs: Vec::new(), status: 0 })
+        Ok(Session { args, loads, stop, log, stream, baseline, runs: Vec::new(), status: 0 })
     }
 
     /// Whether somebody wants it to end.
@@ -77,7 +89,9 @@ impl Session {
         round: usize,
     ) -> Result<Outcome, Failure> {
         let server = self.args.server_pid.get(endpoint).copied();
-        let mut live = Live::new(load, label, self.log.as_mut());
+        let outputs =
+            Outputs { log: self.log.as_mut(), stream: self.stream.as_mut(), run: self.runs.len() };
+        let mut live = Live::new(load, label, outputs);
         let outcome = worker::run(load, server, &self.stop, |sign| live.watch(sign));
         let failure = live.failure.take();
         drop(live);
@@ -86,8 +100,18 @@ impl Session {
         }
         let mut outcome = outcome.map_err(|error| error as Failure)?;
         outcome.findings = self.args.fail_if.iter().map(|it| it.find(&outcome)).collect();
-        self.runs.push(json::run(&outcome, round));
+        let mut run = json::run(&outcome, round);
+        if let Some(baseline) = &self.baseline {
+            run["baseline"] = baseline.json(&run);
+        }
+        self.runs.push(run);
         Ok(outcome)
+    }
+
+    /// The runs beside the saved ones.
+    pub(super) fn against(&self) -> String {
+        let texts = self.baseline.iter().flat_map(|it| self.runs.iter().map(|run| it.text(run)));
+        texts.collect()
     }
 
     /// Lets the exit status say what this run was worth.

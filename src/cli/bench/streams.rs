@@ -3,10 +3,11 @@
 use echoloop::{Cause, Context, Service, TimerId};
 
 use super::lane::{Finder, Lane, State};
-use super::meter::{CONTROL, Meter};
+use super::meter::{CONTROL, Meter, nanos};
 use super::pacer::Pacer;
 use super::phase::{Phase, Standing};
-use super::wheel::Wheel;
+use super::script::{Fault, Script};
+use super::thinking::Thinking;
 use super::worker::Generator;
 
 /// Connections that are being made at a time: less than a usual backlog has room for, since whoever
@@ -18,32 +19,38 @@ pub(super) const DIALS: usize = 128;
 /// as there is a place.
 pub(super) struct Streams {
     meter: Meter,
-    wheel: Wheel,
+    script: Script,
     lanes: Vec<Lane>,
     finder: Finder,
     pacer: Option<Pacer>,
+    thinking: Thinking,
     /// Lanes that have begun to connect, those of them that are at it, those that are there.
     dialled: usize,
     dialling: usize,
     open: usize,
     /// The timer that looks at the phase; others are the pacer's.
     control: Option<TimerId>,
+    /// The one after which somebody has thought enough.
+    wake: Option<TimerId>,
     pending: u64,
 }
 
 impl Streams {
     pub(super) fn new(meter: Meter, first: u64) -> Streams {
-        let lanes = (0..meter.load.connections).map(|lane| Lane::new(first + lane as u64));
+        let script = Script::new(&meter.load.talk);
+        let lane = |number: u64| Lane::new(number, script.start(number));
         Streams {
-            lanes: lanes.collect(),
+            lanes: (0..meter.load.connections).map(|index| lane(first + index as u64)).collect(),
             meter,
-            wheel: Wheel::new(),
+            script,
+            thinking: Thinking::default(),
             finder: Finder::default(),
             pacer: None,
             dialled: 0,
             dialling: 0,
             open: 0,
             control: None,
+            wake: None,
             pending: 0,
         }
     }
@@ -155,12 +162,12 @@ impl Streams {
     /// Begins as many messages on a lane as may be begun, and sends.
     #[inline]
     fn pump(&mut self, cx: &mut Context<'_>, index: usize, now: u64) {
-        let Streams { meter, lanes, .. } = self;
+        let Streams { meter, lanes, script, .. } = self;
         let lane = &mut lanes[index];
         if lane.state != State::Open {
             return;
         }
-        let free = (meter.load.depth as u64).saturating_sub(lane.flying);
+        let free = (meter.load.depth as u64).saturating_sub(lane.flying + lane.thinking);
         let messages = if self.pacer.is_some() {
             free.min(lane.waiting())
         } else if meter.is_on() {
@@ -174,9 +181,28 @@ impl Streams {
             0
         };
         if messages > 0 {
-            lane.begin(messages, meter.load.size, now);
+            script.begin(lane, messages, now);
             self.push(cx, index);
         }
+    }
+
+    /// As many messages as replies have come are begun after a while only.
+    fn think(&mut self, cx: &mut Context<'_>, index: usize, replies: u64, now: u64) {
+        self.lanes[index].thinking += replies;
+        let at = now + nanos(self.meter.load.think);
+        if self.thinking.put(at, index, replies) {
+            self.wake = Some(cx.after(Thinking::sleep(at, now)));
+        }
+    }
+
+    /// Those who have thought enough go on.
+    fn wake(&mut self, cx: &mut Context<'_>) {
+        let now = self.meter.now();
+        while let Some((index, replies)) = self.thinking.take(now) {
+            self.lanes[index].thinking -= replies;
+            self.pump(cx, index, now);
+        }
+        self.wake = self.thinking.next().map(|at| cx.after(Thinking::sleep(at, now)));
     }
 
     /// Sends what has been begun, as far as it goes.
@@ -185,8 +211,8 @@ impl Streams {
         let lane = &mut self.lanes[index];
         let Some(id) = lane.id else { return };
         let mut cx = cx.on(id);
-        while lane.unsent > 0 {
-            let piece = self.wheel.at(lane.out, usize::try_from(lane.unsent).unwrap_or(usize::MAX));
+        while lane.unsent() > 0 {
+            let piece = self.script.piece(lane);
             let taken = cx.send(piece);
             lane.sent(taken);
             if taken < piece.len() {
@@ -214,17 +240,17 @@ impl Streams {
     }
 
     #[cold]
-    fn condemn(&mut self, cx: &mut Context<'_>, index: usize, wrong: Option<usize>) {
+    fn condemn(&mut self, cx: &mut Context<'_>, index: usize, fault: Fault) {
         let lane = &mut self.lanes[index];
         lane.state = State::Condemned;
-        match wrong {
-            Some(at) => self.meter.tally.wrong(|| {
+        match fault {
+            Fault::Wrong(at) => self.meter.tally.wrong(|| {
                 let number = lane.answered;
                 format!(
                     "connection {index}: a wrong byte, {at} bytes behind the end of reply {number}"
                 )
             }),
-            None => self.meter.tally.errors.surplus += 1,
+            Fault::Surplus => self.meter.tally.errors.surplus += 1,
         }
         cx.abort();
     }
@@ -255,16 +281,16 @@ impl Service for Streams {
     fn received(&mut self, cx: &mut Context<'_>, input: &[u8]) -> usize {
         let Some(index) = self.finder.find(cx.id()) else { return input.len() };
         let now = self.meter.now();
-        let lane = &mut self.lanes[index];
-        if input.len() as u64 > lane.owed {
-            self.condemn(cx, index, None);
-        } else if let Err(at) = self.wheel.compare(lane.back, input) {
-            self.condemn(cx, index, Some(at));
-        } else {
-            let replies = lane.arrived(input.len(), self.meter.load.size);
-            if replies > 0 {
+        match self.script.check(&mut self.lanes[index], input) {
+            Err(fault) => self.condemn(cx, index, fault),
+            Ok(0) => {}
+            Ok(replies) => {
                 self.answered(index, replies, now);
-                self.pump(cx, index, now);
+                if self.meter.load.think.is_zero() {
+                    self.pump(cx, index, now);
+                } else {
+                    self.think(cx, index, replies, now);
+                }
                 if self.pacer.is_some() {
                     self.pace(cx, now);
                 }
@@ -303,6 +329,8 @@ impl Service for Streams {
     fn timer(&mut self, cx: &mut Context<'_>, timer: TimerId) {
         if self.control.is_none_or(|control| control == timer) {
             self.control(cx);
+        } else if self.wake == Some(timer) {
+            self.wake(cx);
         } else {
             let now = self.meter.now();
             self.pace(cx, now);

@@ -49,25 +49,36 @@ impl FromStr for Addresses {
     }
 }
 
-/// Messages a second: always so many.
+/// Messages a second: always so many, or at first so many and at the end so many.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Rate {
     pub(super) from: f64,
+    pub(super) to: f64,
 }
 
 impl Rate {
     pub(super) fn of(rate: f64) -> Rate {
-        Rate { from: rate }
+        Rate { from: rate, to: rate }
+    }
+
+    /// Whether it changes.
+    pub(super) fn changes(&self) -> bool {
+        self.from != self.to
+    }
+
+    /// After this part of the measured time.
+    pub(super) fn at(&self, part: f64) -> f64 {
+        self.from + (self.to - self.from) * part
     }
 
     /// Over the whole of the measured time.
     pub(super) fn mean(&self) -> f64 {
-        self.from
+        (self.from + self.to) / 2.0
     }
 
     /// A worker's part of it.
     pub(super) fn part(&self, fraction: f64) -> Rate {
-        Rate { from: self.from * fraction }
+        Rate { from: self.from * fraction, to: self.to * fraction }
     }
 }
 
@@ -75,14 +86,38 @@ impl FromStr for Rate {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Rate, String> {
-        Ok(Rate::of(units::rate(text)?))
+        let (from, to) = text.split_once("..").unwrap_or((text, text));
+        Ok(Rate { from: units::rate(from)?, to: units::rate(to)? })
     }
 }
 
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&words::rate(self.from))
+        match self.changes() {
+            true => write!(f, "{} to {}", words::rate(self.from), words::rate(self.to)),
+            false => f.write_str(&words::rate(self.from)),
+        }
     }
+}
+
+/// How the messages of an open loop follow each other.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Arrival {
+    Even,
+    /// By chance, as those of many users who know nothing of each other.
+    Poisson {
+        seed: u64,
+    },
+}
+
+/// The same as it is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, clap::ValueEnum)]
+pub(super) enum Arrivals {
+    /// Evenly spread.
+    #[default]
+    Even,
+    /// By chance, as those of many users who know nothing of each other.
+    Poisson,
 }
 
 /// What a sweep varies.

@@ -239,8 +239,9 @@ fn open_loop(outcome: &Outcome, rate: Rate) -> Vec<String> {
     if outcome.rate() < rate.mean() * 0.99 {
         let never = outcome.tally.times.unanswered.len();
         sentences.push(format!(
-            "Of {rate} messages a second, {} were answered within the measured time; {} of all were \
+            "Of {} messages a second, {} were answered within the measured time; {} of all were \
              answered after its end, {} never.",
+            words::rate(rate.mean()),
             words::rate(outcome.rate()),
             count(outcome.drained as f64),
             count(never as f64),
@@ -301,12 +302,14 @@ mod tests {
         let load = Load {
             endpoint: "tcp://127.0.0.1:8888".parse().unwrap(),
             connections: 10,
-            size: 64,
+            talk: crate::cli::bench::talk::Talk::Echo("64".parse().unwrap()),
             depth: 1,
             length: Length::Time(Duration::from_secs(4)),
             warmup: Duration::ZERO,
             ramp: None,
             rate: rate.map(Rate::of),
+            arrival: crate::cli::bench::values::Arrival::Even,
+            think: Duration::ZERO,
             churn: false,
             bind: Vec::new(),
             timeout: Duration::from_secs(1),
