@@ -53,7 +53,7 @@ fn loss_can_be_forbidden_and_faults_come_first() {
 fn the_log_has_one_histogram_a_second() {
     let server = Server::start("tcp://127.0.0.1:0");
     for workers in [1, 2, 3] {
-        for (load, seconds) in [("-z 1200ms", 2), ("-z 2s", 2), ("-n 600 --rate 2k", 1)] {
+        for (load, seconds) in [("-z 1500ms", 2), ("-z 2s", 2), ("-n 600 --rate 2k", 1)] {
             let file = tempfile::NamedTempFile::new().unwrap();
             let path = file.path().display();
             let command = format!("{} -c 6 -w {workers} {load} --warmup 10ms", server.endpoint);
@@ -72,7 +72,7 @@ fn the_log_has_one_histogram_a_second() {
 #[test]
 fn rates_need_not_be_whole() {
     let server = Server::start("tcp://127.0.0.1:0");
-    let run = bench(&format!("{} -c 1 -z 1s --rate 1.9 --warmup 0 --json -", server.endpoint));
+    let run = bench(&format!("{} -c 1 -z 700ms --rate 1.9 --warmup 0 --json -", server.endpoint));
     let result = run.only();
     assert_eq!((&result["settings"]["rate"], &result["messages"]), (&1.9.into(), &2.into()));
     let run = bench(&format!("{} -c 1 -z 1500ms --rate 0.5 --warmup 0", server.endpoint));

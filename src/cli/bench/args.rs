@@ -1,12 +1,13 @@
 //! The command line of `bench`.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use echoloop::Endpoint;
 
 use super::conditions::Condition;
 use super::foreign::Foreign;
+use super::merge;
 use super::talk::{Frame, Sizes, Text};
 use super::values::{self, Addresses, Arrivals, Goal, Rate, Sweep};
 use crate::cli::units;
@@ -20,7 +21,8 @@ use crate::cli::units;
 ///
 /// Numbers may have suffixes: 10k, 1m; sizes 64KiB; times 250ms, 30s, 5m.
 #[derive(clap::Args, Debug)]
-#[command(after_help = AFTER)]
+#[command(after_help = AFTER, args_conflicts_with_subcommands = true)]
+#[command(subcommand_negates_reqs = true, disable_help_subcommand = true)]
 pub(crate) struct Args {
     /// What to load: tcp://HOST:PORT, udp://HOST:PORT, unix:///PATH, unixgram:///PATH.
     #[arg(required = true, value_name = "ENDPOINT", value_parser = values::endpoint)]
@@ -56,6 +58,11 @@ pub(crate) struct Args {
     /// front, big-endian. Without --expect, any answer in such a frame is right.
     #[arg(long, value_name = "HOW", help_heading = "Load", requires = "request")]
     pub(super) frame: Option<Frame>,
+    /// Begin the load at this time, in seconds since 1970 as date +%s prints them; so generators on several
+    /// machines begin together. Connections are made before.
+    #[arg(long, value_name = "SECONDS", value_parser = values::moment, help_heading = "Load")]
+    #[arg(conflicts_with_all = ["ramp", "sweep", "find_rate"])]
+    pub(super) start_at: Option<SystemTime>,
     /// Load that is left out of the result, before it begins. [default: 1s; 0 with --count]
     #[arg(long, value_name = "TIME", value_parser = units::duration, help_heading = "Load")]
     pub(super) warmup: Option<Duration>,
@@ -147,6 +154,14 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     foreign: Foreign,
+    #[command(subcommand)]
+    pub(super) action: Option<Action>,
+}
+
+/// What else can be done.
+#[derive(clap::Subcommand, Debug)]
+pub(super) enum Action {
+    Merge(merge::Args),
 }
 
 const AFTER: &str = "\

@@ -8,9 +8,10 @@ use echoloop::{Context, Id, Peer, Service, TimerId};
 
 use super::flights::{Flight, Flights, Unexpected};
 use super::lane::Finder;
-use super::meter::{CONTROL, Meter, nanos};
+use super::meter::{CONTROL, Meter};
 use super::pacer::Pacer;
 use super::phase::{Phase, Standing};
+use super::seconds::nanos;
 use super::stamp::{LENGTH, Stamp};
 use super::talk::{Sizes, Talk};
 use super::wheel::Wheel;

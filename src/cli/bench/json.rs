@@ -1,7 +1,7 @@
 //! Settings and results for machines. `docs/bench.schema.json` describes it, and a test holds us to it.
 
 use std::thread;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hdrhistogram::Histogram;
 use serde_json::{Map, Value, json};
@@ -11,6 +11,7 @@ use super::load::{Length, Load};
 use super::outcome::Outcome;
 use super::process;
 use super::report::PERCENTILES;
+use super::restore;
 use super::series::Point;
 use super::talk::{Answer, Request, Sizes, Talk};
 use super::values::Arrival;
@@ -21,7 +22,6 @@ pub(super) const VERSION: u32 = 2;
 
 /// Everything around the runs.
 pub(super) fn document(kind: &str, runs: Vec<Value>, more: (&str, Value)) -> Value {
-    let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let arguments: Vec<String> =
         std::env::args_os().skip(1).map(|it| it.to_string_lossy().into_owned()).collect();
     let mut document = json!({
@@ -30,7 +30,7 @@ pub(super) fn document(kind: &str, runs: Vec<Value>, more: (&str, Value)) -> Val
         "kind": kind,
         "echoloop": env!("CARGO_PKG_VERSION"),
         "arguments": arguments,
-        "written_at": started.as_secs(),
+        "written_at": unix(SystemTime::now()).unwrap_or_default().as_secs(),
         "system": {
             "kernel": process::kernel(),
             "processor": process::processor(),
@@ -43,6 +43,10 @@ pub(super) fn document(kind: &str, runs: Vec<Value>, more: (&str, Value)) -> Val
         document[name] = value;
     }
     document
+}
+
+fn unix(time: SystemTime) -> Option<Duration> {
+    time.duration_since(UNIX_EPOCH).ok()
 }
 
 /// One run. Times are nanoseconds, unless they say seconds.
@@ -67,6 +71,8 @@ pub(super) fn run(outcome: &Outcome, round: usize) -> Value {
         "fail_if": outcome.findings.iter().map(Finding::json).collect::<Vec<_>>(),
         "stopped": outcome.stopped,
         "notes": verdict::sentences(outcome),
+        "reached": restore::phase(outcome.reached),
+        "began_at": outcome.began.and_then(unix).map(|time| time.as_secs_f64()),
         "seconds": outcome.elapsed.as_secs_f64(),
         "messages": outcome.tally.messages,
         "messages_after_the_end": outcome.drained,
@@ -77,6 +83,11 @@ pub(super) fn run(outcome: &Outcome, round: usize) -> Value {
         "connections_lost": trouble.gone,
         "connections_silent": trouble.silent,
         "loss": outcome.loss(),
+        "connections_lost_before": trouble.gone_before,
+        "first_lost_after": trouble.first_gone,
+        "messages_owed": trouble.owed,
+        "first_fault": outcome.tally.first_fault,
+        "first_error": outcome.tally.first_error,
         "latency": optional(&outcome.latency),
         "latency_answered": optional(&times.answered),
         "latency_uncorrected": optional(&times.uncorrected),
@@ -92,6 +103,7 @@ pub(super) fn run(outcome: &Outcome, round: usize) -> Value {
         },
         "server": server(outcome),
         "pending_by_quarter": outcome.backlog,
+        "histograms": restore::histograms(times),
         "series": outcome.series.iter().map(point).collect::<Vec<_>>(),
     })
 }

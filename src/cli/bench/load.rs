@@ -1,7 +1,7 @@
 //! What is to be done in one run.
 
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use echoloop::Endpoint;
 
@@ -44,6 +44,8 @@ pub(super) struct Load {
     pub(super) timeout: Duration,
     /// Whether the run may be a success without some of the connections and replies.
     pub(super) allow_losses: bool,
+    /// When the load begins, if not at once.
+    pub(super) start: Option<SystemTime>,
     pub(super) workers: usize,
     /// The processors of the workers, in turn.
     pub(super) pin: Vec<usize>,

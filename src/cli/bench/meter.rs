@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use echoloop::{Cause, Context, Stop};
 
@@ -10,7 +10,7 @@ use super::load::{Length, Load};
 use super::pacer::Pacer;
 use super::phase::{Phase, Report, Stage, Standing};
 use super::process::{Probe, Usage, thread_cpu, thread_waited};
-use super::seconds::{Count, SECOND, Second};
+use super::seconds::{Count, SECOND, Second, nanos};
 use super::tally::{Tally, Times};
 use super::values::Rate;
 
@@ -40,6 +40,8 @@ pub(super) struct Meter {
     /// The measured time.
     pub(super) from: u64,
     ended: u64,
+    /// The same by the clock on the wall.
+    pub(super) began: Option<SystemTime>,
     /// The phase that was the last before it was over.
     pub(super) reached: Phase,
     /// Messages that were pending after each quarter of the measured time.
@@ -86,6 +88,7 @@ impl Meter {
             until: u64::MAX,
             from: 0,
             ended: 0,
+            began: None,
             reached: Phase::Connecting,
             backlog: Vec::new(),
             cpu_before: Duration::ZERO,
@@ -234,10 +237,12 @@ impl Meter {
         match self.phase {
             _ if self.settled && standing.alive == 0 => Some(Phase::Over),
             Phase::Connecting if stop => Some(Phase::Over),
-            Phase::Connecting if all_settled => Some(match self.load.warmup {
-                Duration::ZERO => Phase::Measuring,
-                _ => Phase::Warming,
-            }),
+            Phase::Connecting if all_settled && self.stage.has_begun() => {
+                Some(match self.load.warmup {
+                    Duration::ZERO => Phase::Measuring,
+                    _ => Phase::Warming,
+                })
+            }
             Phase::Warming if stop => Some(Phase::Over),
             Phase::Warming => (now >= self.until).then_some(Phase::Measuring),
             Phase::Measuring
@@ -292,6 +297,7 @@ impl Meter {
         }
         self.forget();
         (self.from, self.moved) = (now, (0, now));
+        self.began = Some(SystemTime::now());
         match self.load.length {
             Length::Time(duration) => self.until = now + nanos(duration),
             Length::Count(count) => (self.until, self.goal) = (u64::MAX, count),
@@ -357,7 +363,9 @@ impl Meter {
         let measured = now.saturating_sub(self.from) / SECOND;
         let number = match self.phase {
             Phase::Measuring if measured > self.seconds && measured < last => measured,
-            Phase::Over if self.ended > 0 => (self.seconds + 1).min(last),
+            Phase::Over if self.ended > 0 => {
+                (self.ended - self.from).div_ceil(SECOND).max(self.seconds + 1).min(last)
+            }
             _ => return None,
         };
         let count = self.count_now(if self.ended > 0 { self.ended } else { now });
@@ -389,8 +397,4 @@ impl Meter {
         self.tally.times.add(&self.recent);
         self.recent.clear();
     }
-}
-
-pub(super) fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX / 4).min(u64::MAX / 4)
 }

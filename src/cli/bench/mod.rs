@@ -25,6 +25,7 @@ mod lane;
 mod limits;
 mod live;
 mod load;
+mod merge;
 mod meter;
 mod outcome;
 mod pacer;
@@ -35,6 +36,7 @@ mod plot;
 mod process;
 mod ratio;
 mod report;
+mod restore;
 mod scale;
 mod script;
 mod search;
@@ -61,7 +63,10 @@ use serde_json::Value;
 use session::Session;
 
 /// Measures, and shows it.
-pub(crate) fn run(args: Args) -> Done {
+pub(crate) fn run(mut args: Args) -> Done {
+    if let Some(args::Action::Merge(args)) = args.action.take() {
+        return merge::run(args);
+    }
     let loads = args.loads().unwrap_or_else(|error| usage(&error));
     let goal = args.find_rate;
     let several = args.sweep.is_some() || args.endpoints.len() > 1;

@@ -1,6 +1,6 @@
 //! What has become of a run.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use hdrhistogram::Histogram;
 
@@ -33,11 +33,15 @@ pub(super) struct Outcome {
     pub(super) stopped: bool,
     /// The last phase that any worker came to.
     pub(super) reached: Phase,
+    /// When the measured time began, by the clock on the wall.
+    pub(super) began: Option<SystemTime>,
     /// Messages pending after each quarter of the measured time, if it had four.
     pub(super) backlog: Vec<u64>,
     pub(super) series: Vec<Point>,
     /// What the conditions of --fail-if come to.
     pub(super) findings: Vec<Finding>,
+    /// What else has to be known about it.
+    pub(super) notes: Vec<String>,
 }
 
 /// What one worker brings back.
@@ -50,6 +54,7 @@ pub(super) struct Part {
     pub(super) server: Option<Usage>,
     pub(super) no_room: u64,
     pub(super) reached: Phase,
+    pub(super) began: Option<SystemTime>,
     pub(super) backlog: Vec<u64>,
 }
 
@@ -68,9 +73,11 @@ impl Outcome {
             no_room: 0,
             stopped,
             reached: Phase::Connecting,
+            began: None,
             backlog: Vec::new(),
             series,
             findings: Vec::new(),
+            notes: Vec::new(),
         }
     }
 
@@ -89,10 +96,17 @@ impl Outcome {
         self.server = self.server.or(part.server);
         self.no_room += part.no_room;
         self.reached = self.reached.max(part.reached);
+        self.began = self.began.into_iter().chain(part.began).min();
         self.backlog.resize(self.backlog.len().max(part.backlog.len()), 0);
         for (ours, theirs) in self.backlog.iter_mut().zip(part.backlog) {
             *ours += theirs;
         }
+    }
+
+    /// How much later than asked for the load began.
+    pub(super) fn late(&self) -> Option<Duration> {
+        let load_began = self.began? - self.load.warmup;
+        load_began.duration_since(self.load.start?).ok()
     }
 
     /// Messages a second.
@@ -106,7 +120,7 @@ impl Outcome {
             return Vec::new();
         };
         let at = |point: &Point| rate.at((point.number as f64 - 0.5) / time.as_secs_f64());
-        let points = self.series.iter().filter(|_| rate.changes());
+        let points = self.series.iter().filter(|point| rate.changes() && point.latencies > 0);
         points.map(|point| (at(point), point)).collect()
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::time::SystemTime;
 
 use super::load::Load;
 use super::seconds::Second;
@@ -31,6 +32,8 @@ pub(super) struct Stage {
     pub(super) stop: Arc<AtomicBool>,
     /// Connections of all workers.
     pub(super) connections: usize,
+    /// When the load is to begin.
+    pub(super) start: Option<SystemTime>,
     /// What the datagrams of this run are known by.
     pub(super) seal: Seal,
 }
@@ -42,8 +45,16 @@ impl Stage {
             settled: AtomicUsize::new(0),
             stop,
             connections: load.connections,
+            start: load.start,
             seal: Seal::new(),
         }
+    }
+}
+
+impl Stage {
+    /// Whether it is time to begin.
+    pub(super) fn has_begun(&self) -> bool {
+        self.start.is_none_or(|start| SystemTime::now() >= start)
     }
 }
 

@@ -39,6 +39,9 @@ impl Args {
                 "--baseline takes one endpoint: several are compared with each other".to_owned()
             );
         }
+        if self.endpoints.len() > 1 && self.start_at.is_some() {
+            return Err("--start-at is for one run".to_owned());
+        }
         if self.rounds == 0 {
             return Err("--rounds must be at least 1".to_owned());
         }
@@ -76,6 +79,7 @@ impl Args {
             bind: self.bind.clone().unwrap_or_default().0,
             timeout: self.timeout.unwrap_or(Duration::from_secs(timeout)),
             allow_losses: self.allow_losses,
+            start: self.start_at,
             workers: self.workers,
             pin: self.pin.clone(),
             offload: !self.no_offload,

@@ -78,8 +78,7 @@ impl Plot {
         }
         let mut panel = Panel::new("Latency by rate, each second", Unit::Count, Unit::Time);
         for (name, pick) in LATENCIES {
-            let points = offered.iter().filter(|(_, point)| point.latencies > 0);
-            let points = points.map(|(rate, point)| (*rate, pick(point) as f64));
+            let points = offered.iter().map(|(rate, point)| (*rate, pick(point) as f64));
             panel.add(Line::through(name, points.collect()));
         }
         self.panels.push(panel);
@@ -89,13 +88,17 @@ impl Plot {
         let mut rate = Panel::new("Messages a second", Unit::Second, Unit::Count);
         let points = outcome.series.iter().map(|point| (point.number as f64, point.rate));
         rate.add(Line::through("replies", points.collect()));
+        self.panels.push(rate);
+        if outcome.series.iter().all(|point| point.latencies == 0) {
+            return; // A merged result: nobody has kept them.
+        }
         let mut latency = Panel::new("Latency of each second", Unit::Second, Unit::Time);
         for (name, pick) in LATENCIES {
             let points = outcome.series.iter().filter(|point| point.latencies > 0);
             let points = points.map(|point| (point.number as f64, pick(point) as f64));
             latency.add(Line::through(name, points.collect()));
         }
-        self.panels.extend([rate, latency]);
+        self.panels.push(latency);
     }
 
     pub(super) fn svg(&self) -> String {

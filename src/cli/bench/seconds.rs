@@ -9,6 +9,11 @@ use super::tally::histogram;
 /// Nanoseconds of a second.
 pub(super) const SECOND: u64 = 1_000_000_000;
 
+/// A time in nanoseconds, so long that nobody waits for its end, at most.
+pub(super) fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX / 4).min(u64::MAX / 4)
+}
+
 /// A second of the measured time, of one worker or of all. The last one may be shorter; the latencies of
 /// replies that came after the end are in it too.
 #[derive(Clone)]

@@ -39,6 +39,15 @@ pub(super) struct Session {
     status: u8,
 }
 
+/// The exit status that says what this run was worth.
+pub(super) fn status(outcome: &Outcome) -> u8 {
+    match outcome.has_failed() {
+        true => FAILED,
+        false if outcome.findings.iter().any(|finding| finding.holds()) => FORBIDDEN,
+        false => 0,
+    }
+}
+
 impl Session {
     /// Looks whether everything is there that will be needed.
     pub(super) fn new(args: Args, mut loads: Vec<Load>) -> Result<Session, Failure> {
@@ -116,11 +125,10 @@ impl Session {
 
     /// Lets the exit status say what this run was worth.
     pub(super) fn judge(&mut self, outcome: &Outcome) {
-        if outcome.has_failed() {
-            self.fail();
-        } else if self.status == 0 && outcome.findings.iter().any(|finding| finding.holds()) {
-            self.status = FORBIDDEN;
-        }
+        self.status = match (self.status, status(outcome)) {
+            (FAILED, _) | (_, FAILED) => FAILED,
+            (ours, theirs) => ours.max(theirs),
+        };
     }
 
     /// Lets the exit status say that something was wrong.

@@ -3,10 +3,11 @@
 use echoloop::{Cause, Context, Service, TimerId};
 
 use super::lane::{Finder, Lane, State};
-use super::meter::{CONTROL, Meter, nanos};
+use super::meter::{CONTROL, Meter};
 use super::pacer::Pacer;
 use super::phase::{Phase, Standing};
 use super::script::{Fault, Script};
+use super::seconds::nanos;
 use super::thinking::Thinking;
 use super::worker::Generator;
 

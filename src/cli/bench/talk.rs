@@ -187,6 +187,21 @@ impl Sizes {
         Sizes { parts: vec![(size, 1)], all: 1, seed: 0 }
     }
 
+    /// Sizes and their weights.
+    pub(super) fn of_parts(parts: Vec<(usize, u64)>) -> Result<Sizes, String> {
+        if let Some((size, _)) =
+            parts.iter().find(|(_, weight)| !(1..=1_000_000_000).contains(weight))
+        {
+            return Err(format!("the weight of {size} must be 1 to 1,000,000,000"));
+        }
+        let all = parts.iter().map(|(_, weight)| weight).sum();
+        if all == 0 {
+            Err("there are no sizes".to_owned())
+        } else {
+            Ok(Sizes { parts, all, seed: 0 })
+        }
+    }
+
     pub(super) fn seeded(self, seed: u64) -> Sizes {
         Sizes { seed, ..self }
     }
@@ -247,17 +262,21 @@ impl FromStr for Sizes {
             let (size, weight) = part.split_once(':').unwrap_or((part, "1"));
             let weight =
                 units::count(weight).map_err(|error| format!("the weight of {size}: {error}"))?;
-            if weight == 0 || weight > 1_000_000_000 {
-                return Err(format!("the weight of {size} must be 1 to 1,000,000,000"));
-            }
             parts.push((units::size(size)?, weight));
         }
-        let all = parts.iter().map(|(_, weight)| weight).sum();
-        Ok(Sizes { parts, all, seed: 0 })
+        Sizes::of_parts(parts)
     }
 }
 
 impl Talk {
+    /// Whether the same is said, but for the seed.
+    pub(super) fn is_like(&self, other: &Talk) -> bool {
+        match (self, other) {
+            (Talk::Echo(ours), Talk::Echo(theirs)) => ours.parts == theirs.parts,
+            (ours, theirs) => ours == theirs,
+        }
+    }
+
     /// Bytes of a message that is sent; their mean, if they differ.
     pub(super) fn mean(&self) -> f64 {
         match self {

@@ -42,7 +42,7 @@ impl Times {
     }
 
     pub(super) fn clear(&mut self) {
-        for histogram in self.all() {
+        for (_, histogram) in self.named_mut() {
             if !histogram.is_empty() {
                 histogram.reset();
             }
@@ -54,9 +54,26 @@ impl Times {
         [&mut self.answered, &mut self.unanswered, &mut self.uncorrected, &mut self.late]
     }
 
-    fn all(&mut self) -> [&mut Histogram<u64>; 5] {
+    /// Each of them with its name for machines.
+    pub(super) fn named(&self) -> [(&'static str, &Histogram<u64>); 5] {
+        [
+            ("answered", &self.answered),
+            ("unanswered", &self.unanswered),
+            ("uncorrected", &self.uncorrected),
+            ("connect", &self.connect),
+            ("late", &self.late),
+        ]
+    }
+
+    pub(super) fn named_mut(&mut self) -> [(&'static str, &mut Histogram<u64>); 5] {
         let Times { answered, unanswered, uncorrected, connect, late } = self;
-        [answered, unanswered, uncorrected, connect, late]
+        [
+            ("answered", answered),
+            ("unanswered", unanswered),
+            ("uncorrected", uncorrected),
+            ("connect", connect),
+            ("late", late),
+        ]
     }
 
     /// What whoever sent a message has met, with a reply or without.
@@ -67,9 +84,7 @@ impl Times {
     }
 
     pub(super) fn add(&mut self, other: &Times) {
-        let Times { answered, unanswered, uncorrected, connect, late } = other;
-        let others = [answered, unanswered, uncorrected, connect, late];
-        for (ours, theirs) in self.all().into_iter().zip(others) {
+        for ((_, ours), (_, theirs)) in self.named_mut().into_iter().zip(other.named()) {
             if !theirs.is_empty() {
                 ours.add(theirs).expect("all histograms have the same bounds");
             }
@@ -89,6 +104,11 @@ macro_rules! counts {
             /// The name for machines, the words for people, the count.
             pub(super) fn rows(&self) -> Vec<(&'static str, &'static str, u64)> {
                 vec![$((stringify!($field), $words, self.$field),)*]
+            }
+
+            /// The same to be written to.
+            pub(super) fn by_name(&mut self) -> Vec<(&'static str, &mut u64)> {
+                vec![$((stringify!($field), &mut self.$field),)*]
             }
         }
 

@@ -22,7 +22,11 @@ impl Thinking {
 
     /// The next who has thought enough.
     pub(super) fn take(&mut self, now: u64) -> Option<(usize, u64)> {
-        let (_, lane, messages) = self.queue.pop_front_if(|(until, ..)| *until <= now)?;
+        let &(until, lane, messages) = self.queue.front()?;
+        if until > now {
+            return None;
+        }
+        self.queue.pop_front();
         Some((lane, messages))
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use echoloop::Endpoint;
 
@@ -20,6 +20,21 @@ pub(super) fn endpoint(text: &str) -> Result<Endpoint, String> {
         );
     }
     text.parse().map_err(|error: <Endpoint as FromStr>::Err| error.to_string())
+}
+
+/// A time that has not come yet, in seconds since 1970.
+pub(super) fn moment(text: &str) -> Result<SystemTime, String> {
+    let expected = "expected seconds since 1970, such as date -d '1 minute' +%s prints";
+    let seconds = text.parse::<f64>().map_err(|_| expected)?;
+    let since = Duration::try_from_secs_f64(seconds).map_err(|_| expected)?;
+    let moment = UNIX_EPOCH.checked_add(since).ok_or(expected)?;
+    match moment.duration_since(SystemTime::now()) {
+        Err(past) => Err(format!("it is {} ago", words::duration(past.duration()))),
+        Ok(wait) if wait > Duration::from_secs(86_400) => {
+            Err("it is more than a day ahead".to_owned())
+        }
+        Ok(_) => Ok(moment),
+    }
 }
 
 /// Addresses to connect from.

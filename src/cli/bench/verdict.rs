@@ -66,6 +66,7 @@ pub(super) fn sentences(outcome: &Outcome) -> Vec<String> {
     if !outcome.has_replies() {
         return sentences;
     }
+    sentences.extend(outcome.notes.iter().cloned());
     sentences.extend(end(outcome));
     if outcome.load.endpoint.is_datagram() {
         // Of datagrams some are lost, wherever they are sent to.
@@ -314,6 +315,7 @@ mod tests {
             bind: Vec::new(),
             timeout: Duration::from_secs(1),
             allow_losses: false,
+            start: None,
             workers: 1,
             pin: Vec::new(),
             offload: true,

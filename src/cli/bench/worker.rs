@@ -18,6 +18,10 @@ use super::seconds::Second;
 use super::series::Series;
 use super::streams::Streams;
 use super::tally::Tally;
+use super::words::duration;
+
+/// What begins so much later has begun in time.
+const PUNCTUAL: Duration = Duration::from_millis(50);
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -67,6 +71,12 @@ pub(super) fn run(
         let part = worker.join().map_err(|_| "a worker has panicked")??;
         outcome.add(part);
     }
+    if let Some(late) = outcome.late().filter(|late| *late > PUNCTUAL) {
+        outcome.notes.push(format!(
+            "The load began {} later than --start-at: connecting took until then.",
+            duration(late)
+        ));
+    }
     Ok(outcome)
 }
 
@@ -102,6 +112,7 @@ fn drive<G: Generator>(mut generator: G) -> Result<Part, Failure> {
         server: meter.server,
         no_room,
         reached: meter.reached,
+        began: meter.began,
         backlog: std::mem::take(&mut meter.backlog),
         tally: std::mem::replace(&mut meter.tally, Tally::new()),
     })
