@@ -81,6 +81,22 @@ fn the_server_is_watched() {
     assert!(run.out.contains("a connection"), "{}", run.out);
 }
 
+/// What the kernel knows of the connections, at the end and for each second.
+#[cfg(target_os = "linux")]
+#[test]
+fn connections_are_watched() {
+    let server = Server::start("tcp://127.0.0.1:0");
+    let command = format!("{} -c 3 -z 1500ms --warmup 0 --rate 500", server.endpoint);
+    let result = bench(&format!("{command} --json -")).only();
+    for tcp in [&result["tcp"], &result["series"][0]["tcp"], &result["series"][1]["tcp"]] {
+        assert!(tcp["rtt_max"].as_u64().unwrap() > 0, "{result:#}");
+        assert!(tcp["retransmitted"].is_u64(), "{result:#}");
+    }
+    assert!(
+        bench(&format!("{} -n 100", server.endpoint)).out.contains("sent again  round trip p50")
+    );
+}
+
 /// The log is read back by the reader that everybody uses, and has every reply in it.
 #[test]
 fn the_hdr_log_has_every_latency() {

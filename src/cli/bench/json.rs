@@ -14,6 +14,7 @@ use super::report::PERCENTILES;
 use super::restore;
 use super::series::Point;
 use super::talk::{Answer, Request, Sizes, Talk};
+use super::tcp::Tcp;
 use super::values::Arrival;
 use super::verdict;
 
@@ -102,6 +103,7 @@ pub(super) fn run(outcome: &Outcome, round: usize) -> Value {
             "datagrams_without_room": outcome.no_room,
         },
         "server": server(outcome),
+        "tcp": outcome.tcp.map(tcp),
         "pending_by_quarter": outcome.backlog,
         "histograms": restore::histograms(times),
         "series": outcome.series.iter().map(point).collect::<Vec<_>>(),
@@ -128,6 +130,7 @@ pub(super) fn point(point: &Point) -> Value {
         "latency": if point.latencies > 0 { latency } else { Value::Null },
         "generator_cpu_share": point.cpu,
         "server_cpu_share": point.server_cpu,
+        "tcp": point.tcp.map(tcp),
     })
 }
 
@@ -179,6 +182,14 @@ pub(super) fn settings(load: &Load) -> Value {
         "workers": load.workers,
         "pin": load.pin,
         "offload": load.offload,
+    })
+}
+
+fn tcp(tcp: Tcp) -> Value {
+    json!({
+        "retransmitted": tcp.retransmitted,
+        "rtt_p50": tcp.rtt_p50,
+        "rtt_max": tcp.rtt_max,
     })
 }
 

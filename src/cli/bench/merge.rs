@@ -12,6 +12,7 @@ use super::outcome::Outcome;
 use super::plan::is_dash;
 use super::plot::Plot;
 use super::series::Point;
+use super::tcp::Tcp;
 use super::words::duration;
 use super::{baseline, files, json, report, restore, session};
 use crate::cli::Done;
@@ -110,6 +111,7 @@ impl Outcome {
         self.waited = self.waited.max(other.waited);
         self.server = self.server.or(other.server);
         self.no_room += other.no_room;
+        self.tcp = self.tcp.zip(other.tcp).map(|(ours, theirs)| ours.and(&theirs));
         self.stopped |= other.stopped;
         self.reached = self.reached.max(other.reached);
         let quarters = self.backlog.len().min(other.backlog.len());
@@ -139,6 +141,18 @@ impl Point {
         self.pending += other.pending;
         self.cpu += other.cpu;
         self.server_cpu = self.server_cpu.or(other.server_cpu);
+        self.tcp = self.tcp.zip(other.tcp).map(|(ours, theirs)| ours.and(&theirs));
+    }
+}
+
+impl Tcp {
+    /// Of both. What half of all connections have isn't known.
+    fn and(&self, other: &Tcp) -> Tcp {
+        Tcp {
+            retransmitted: self.retransmitted + other.retransmitted,
+            rtt_p50: None,
+            rtt_max: self.rtt_max.max(other.rtt_max),
+        }
     }
 }
 

@@ -49,6 +49,7 @@ mod streams;
 mod table;
 mod talk;
 mod tally;
+mod tcp;
 mod thinking;
 mod values;
 mod verdict;

@@ -10,6 +10,7 @@ use super::phase::Phase;
 use super::process::Usage;
 use super::series::Point;
 use super::tally::{Tally, histogram};
+use super::tcp::Tcp;
 
 /// What has become of a run.
 pub(super) struct Outcome {
@@ -38,6 +39,8 @@ pub(super) struct Outcome {
     /// Messages pending after each quarter of the measured time, if it had four.
     pub(super) backlog: Vec<u64>,
     pub(super) series: Vec<Point>,
+    /// What the kernel knows of the connections.
+    pub(super) tcp: Option<Tcp>,
     /// What the conditions of --fail-if come to.
     pub(super) findings: Vec<Finding>,
     /// What else has to be known about it.
@@ -76,6 +79,7 @@ impl Outcome {
             began: None,
             backlog: Vec::new(),
             series,
+            tcp: None,
             findings: Vec::new(),
             notes: Vec::new(),
         }

@@ -176,6 +176,15 @@ fn resources(outcome: &Outcome, out: &mut String) {
     };
     let per = |rate: f64| format!("{} messages per CPU-second", count(rate));
     table.row(["generator".to_owned(), share, per(outcome.per_own_cpu())]);
+    if let Some(tcp) = outcome.tcp {
+        let again = format!("{} sent again", number_of(tcp.retransmitted, "segment"));
+        let most = time(tcp.rtt_max);
+        let trip = match tcp.rtt_p50 {
+            Some(half) => format!("round trip p50 {}, max {most}", time(half)),
+            None => format!("round trip max {most}"),
+        };
+        table.row(["tcp".to_owned(), again, trip]);
+    }
     if let Some(usage) = outcome.server {
         let share = outcome.server_share();
         let share = share.map(|share| format!("{:.0} % of a processor", share * 100.0));

@@ -15,6 +15,7 @@ use super::process::Usage;
 use super::series::Point;
 use super::talk::{Answer, Request, Sizes, Talk, Text};
 use super::tally::{Times, Trouble, histogram};
+use super::tcp::Tcp;
 use super::values::{Arrival, Rate};
 
 /// The names of the phases that a run can have come to.
@@ -83,6 +84,7 @@ pub(super) fn outcome(run: &Value) -> Result<Outcome, String> {
         memory: server.whole("memory_bytes").ok(),
         idle: server.whole("memory_bytes_before").ok(),
     });
+    outcome.tcp = tcp(&run);
     let reached = run.0["reached"].as_str();
     let reached = PHASES.iter().find(|(name, _)| Some(*name) == reached);
     outcome.reached = reached.ok_or("it has no \"reached\"")?.1;
@@ -151,6 +153,15 @@ fn talk(settings: &Object<'_>, seed: u64) -> Result<Talk, String> {
     Ok(Talk::Request(Request { bytes: bytes(request)?, answer }))
 }
 
+fn tcp(from: &Object<'_>) -> Option<Tcp> {
+    let tcp = from.object("tcp").ok()?;
+    Some(Tcp {
+        retransmitted: tcp.whole("retransmitted").ok()?,
+        rtt_p50: tcp.whole("rtt_p50").ok(),
+        rtt_max: tcp.whole("rtt_max").ok()?,
+    })
+}
+
 /// The seconds, without their histograms, which nobody has kept.
 fn series(run: &Object<'_>) -> Result<Vec<Point>, String> {
     let point = |point: &Value| {
@@ -170,6 +181,7 @@ fn series(run: &Object<'_>) -> Result<Vec<Point>, String> {
             max: 0,
             cpu: point.number("generator_cpu_share")?,
             server_cpu: point.number("server_cpu_share").ok(),
+            tcp: tcp(&point),
         })
     };
     run.list("series")?.iter().map(point).collect()

@@ -5,6 +5,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use super::tally::histogram;
+use super::tcp::Tcp;
 
 /// Nanoseconds of a second.
 pub(super) const SECOND: u64 = 1_000_000_000;
@@ -31,6 +32,8 @@ pub(super) struct Second {
     /// Processor time of the generator, and of the server if it is watched.
     pub(super) cpu: Duration,
     pub(super) server_cpu: Option<Duration>,
+    /// What the kernel knows of the connections, of all workers.
+    pub(super) tcp: Option<Tcp>,
 }
 
 impl Second {
@@ -45,6 +48,7 @@ impl Second {
             pending: 0,
             cpu: Duration::ZERO,
             server_cpu: None,
+            tcp: None,
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::phase::{Phase, Report};
 use super::seconds::{SECOND, Second};
+use super::tcp::Tcp;
 
 /// What is kept of a second when its histogram has been looked at.
 #[derive(Clone, Debug)]
@@ -24,6 +25,7 @@ pub(super) struct Point {
     /// Parts of one processor.
     pub(super) cpu: f64,
     pub(super) server_cpu: Option<f64>,
+    pub(super) tcp: Option<Tcp>,
 }
 
 impl From<&Second> for Point {
@@ -45,6 +47,7 @@ impl From<&Second> for Point {
             max: second.latency.max(),
             cpu: share(second.cpu),
             server_cpu: second.server_cpu.map(share),
+            tcp: second.tcp,
         }
     }
 }
@@ -54,12 +57,11 @@ pub(super) struct Series {
     /// The last second of each worker.
     reported: Vec<u64>,
     open: BTreeMap<u64, Second>,
-    pub(super) points: Vec<Point>,
 }
 
 impl Series {
     pub(super) fn new(workers: usize) -> Series {
-        Series { reported: vec![0; workers], open: BTreeMap::new(), points: Vec::new() }
+        Series { reported: vec![0; workers], open: BTreeMap::new() }
     }
 
     /// Takes what a worker reports, and gives out the seconds that are whole now.
@@ -77,7 +79,6 @@ impl Series {
         let whole = self.reported.iter().copied().min().unwrap_or(u64::MAX);
         let later = self.open.split_off(&whole.saturating_add(1));
         let seconds: Vec<Second> = std::mem::replace(&mut self.open, later).into_values().collect();
-        self.points.extend(seconds.iter().map(Point::from));
         seconds
     }
 }
@@ -112,6 +113,5 @@ mod tests {
         assert_eq!(out(0, Phase::Over, 3, 1), []);
         assert_eq!(out(1, Phase::Draining, 0, 0), []);
         assert_eq!(out(1, Phase::Over, 3, 2), [(3, 3)]);
-        assert_eq!(series.points.len(), 3);
     }
 }

@@ -15,9 +15,10 @@ use super::outcome::{Outcome, Part};
 use super::phase::{Report, Stage};
 use super::process::{self, Probe};
 use super::seconds::Second;
-use super::series::Series;
+use super::series::{Point, Series};
 use super::streams::Streams;
 use super::tally::Tally;
+use super::tcp::Watch;
 use super::words::duration;
 
 /// What begins so much later has begun in time.
@@ -59,14 +60,21 @@ pub(super) fn run(
         first += connections;
     }
     drop(reports);
-    let mut series = Series::new(load.workers);
+    let (mut series, mut points) = (Series::new(load.workers), Vec::new());
+    let mut tcp = Watch::new(load);
     for mut report in incoming {
-        let seconds = series.take(&mut report);
+        tcp.report(&report);
+        let mut seconds = series.take(&mut report);
         watch(Sign::Report(&report));
-        seconds.iter().for_each(|second| watch(Sign::Second(second)));
+        for second in &mut seconds {
+            second.tcp = tcp.second();
+            watch(Sign::Second(second));
+            points.push(Point::from(&*second));
+        }
     }
 
-    let mut outcome = Outcome::new(load, stop.load(Ordering::Relaxed), series.points);
+    let mut outcome = Outcome::new(load, stop.load(Ordering::Relaxed), points);
+    outcome.tcp = tcp.whole();
     for worker in workers {
         let part = worker.join().map_err(|_| "a worker has panicked")??;
         outcome.add(part);
