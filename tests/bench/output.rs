@@ -53,6 +53,8 @@ fn json_is_what_its_schema_says() {
         ("single", format!("{tcp} -n 100 --request a --frame line")),
         ("sweep", format!("{udp} -n 10 --sweep rate=500.5,600")),
         ("sweep", format!("{tcp} -n 100 --sweep depth=1,2")),
+        ("compare", "tcp://127.0.0.1:1 tcp://127.0.0.1:2 -n 10 --rounds 1".to_owned()),
+        ("find-rate", "tcp://127.0.0.1:1 --find-rate p99=1ms".to_owned()),
         ("compare", format!("{tcp} {tcp} -n 100 --rounds 2 --server-pid {pid} --server-pid {pid}")),
         ("compare", format!("{tcp} {udp} -n 100 --rounds 2 --sweep size=8,64")),
         ("find-rate", format!("{udp} -z 50ms --warmup 10ms --find-rate p50=900ms")),

@@ -47,7 +47,7 @@ pub(crate) struct Args {
     #[arg(short = 'n', long, value_name = "N", value_parser = units::count)]
     #[arg(help_heading = "Load")]
     pub(super) count: Option<u64>,
-    /// Send these bytes instead of random ones to be echoed: text with escapes (PING\\r\\n), hex:2a0d0a, or
+    /// Send these bytes instead of random ones to be echoed: text with escapes (PING\r\n), hex:2a0d0a, or
     /// @FILE. Streams only.
     #[arg(long, value_name = "BYTES", help_heading = "Load", conflicts_with = "size")]
     pub(super) request: Option<Text>,
@@ -153,7 +153,7 @@ pub(crate) struct Args {
     pub(super) plot: Option<PathBuf>,
 
     #[command(flatten)]
-    foreign: Foreign,
+    pub(super) foreign: Foreign,
     #[command(subcommand)]
     pub(super) action: Option<Action>,
 }

@@ -182,7 +182,11 @@ fn row(case: &Case, loads: &[Load], axis: Option<Axis>, pids: bool) -> Vec<Strin
     }
     let number = |number: Option<f64>| number.map_or("-".to_owned(), words::rate);
     cells.push(number(case.median(|figures| Some(figures.rate))));
-    cells.extend([0.5, 0.99, 0.999, 1.0].map(|at| time(case.latency.value_at_quantile(at))));
+    let at = |quantile| match case.latency.is_empty() {
+        true => "-".to_owned(),
+        false => time(case.latency.value_at_quantile(quantile)),
+    };
+    cells.extend([0.5, 0.99, 0.999, 1.0].map(at));
     cells.push(count(case.errors as f64));
     if pids {
         cells.push(number(case.median(|figures| figures.per_cpu)));
@@ -213,6 +217,9 @@ fn ratios(loads: &[Load], cases: &[Case], axis: Option<Axis>, out: &mut String) 
             table.row([name].into_iter().chain(ratio.words()));
         }
     }
+    if table.is_empty() {
+        return; // Nothing was measured, as will be said.
+    }
     out.push_str(&format!("\n  ratios to {}\n", loads[0].endpoint));
     table.print(out);
     let rounds = cases.iter().map(|case| case.rounds.len()).min().unwrap_or(0);
@@ -235,7 +242,7 @@ fn failures(loads: &[Load], cases: &[Case], axis: Option<Axis>, out: &mut String
         let place: Vec<String> = at.into_iter().chain(name).collect();
         let more = match more.len() {
             0 => String::new(),
-            more => format!(" And {} more such sentences, which are in the JSON.", more),
+            more => format!(" And {more} more; all of them are in the JSON."),
         };
         out.push_str(&format!("\n{}: {first}{more}\n", place.join(", ")));
     }
@@ -259,7 +266,7 @@ fn comparison(loads: &[Load], cases: &[Case]) -> Value {
             "rounds": case.rounds.len(),
             "messages_per_second": case.median(|figures| Some(figures.rate)),
             "messages_per_server_cpu_second": case.median(|figures| figures.per_cpu),
-            "p99": case.latency.value_at_quantile(0.99),
+            "p99": (!case.latency.is_empty()).then(|| case.latency.value_at_quantile(0.99)),
             "errors": case.errors,
             "ratios_to_first": ratios,
         })

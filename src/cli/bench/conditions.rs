@@ -139,9 +139,9 @@ impl Condition {
         let Condition { text, limit, .. } = self;
         let more_is_better = matches!(self.figure, Figure::Rate | Figure::PerCpu);
         if self.above == more_is_better {
-            let (other, way) = if self.above { ('<', "too much") } else { ('>', "too little") };
+            let other = if self.above { '<' } else { '>' };
             let turned = text.replace(['<', '>'], &other.to_string());
-            return Err(format!("would fail a run for {way} of a good thing; is {turned} meant?"));
+            return Err(format!("would fail a run that is good; is {turned} meant?"));
         }
         if self.figure == Figure::Loss && (*limit > 1.0 || *limit == 1.0 && !self.inclusive) {
             return Err("can never hold: no more than 100 % can be lost".to_owned());

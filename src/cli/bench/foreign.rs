@@ -1,7 +1,7 @@
 //! Options of other load generators, which mean something else here or nothing: each is answered with the
 //! name of ours.
 
-use clap::error::{Error, ErrorKind};
+use clap::error::Error;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 /// The option, and what to say.
@@ -48,20 +48,21 @@ const OPTIONS: [(&str, &str); 21] = [
     ("--output", "--output is --json, --hdr or --plot here"),
 ];
 
-/// Takes them, for `FromArgMatches` to refuse.
+/// What is said of the first one that was given.
 #[derive(Debug)]
-pub(super) struct Foreign;
+pub(super) struct Foreign {
+    pub(super) answer: Option<&'static str>,
+}
 
 impl clap::FromArgMatches for Foreign {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Foreign, Error> {
-        match OPTIONS.iter().find(|(name, _)| matches.value_source(name).is_some()) {
-            Some((_, words)) => Err(Error::raw(ErrorKind::UnknownArgument, format!("{words}\n"))),
-            None => Ok(Foreign),
-        }
+        let given = OPTIONS.iter().find(|(name, _)| matches.value_source(name).is_some());
+        Ok(Foreign { answer: given.map(|(_, words)| *words) })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
-        Foreign::from_arg_matches(matches).map(drop)
+        *self = Foreign::from_arg_matches(matches)?;
+        Ok(())
     }
 }
 

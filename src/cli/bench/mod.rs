@@ -90,6 +90,7 @@ fn single(mut session: Session) -> Done {
 
 /// Says what is wrong with the command line, and ends with status 2.
 fn usage(error: &str) -> ! {
-    let mut command = clap::Command::new("echoloop bench");
+    let mut command = clap::Command::new("echoloop bench")
+        .override_usage("echoloop bench [OPTIONS] <ENDPOINT>...");
     command.error(clap::error::ErrorKind::ValueValidation, error).exit()
 }
