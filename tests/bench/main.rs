@@ -4,6 +4,7 @@
 
 #[path = "../again/mod.rs"]
 mod again;
+mod datagrams;
 mod load;
 mod log;
 mod options;

@@ -87,6 +87,8 @@ pub(super) fn run(outcome: &Outcome, round: usize) -> Value {
         "connections_lost_before": trouble.gone_before,
         "first_lost_after": trouble.first_gone,
         "messages_owed": trouble.owed,
+        "why_not_made": trouble.why_not_made,
+        "why_lost": trouble.why_gone,
         "first_fault": outcome.tally.first_fault,
         "first_error": outcome.tally.first_error,
         "latency": optional(&outcome.latency),

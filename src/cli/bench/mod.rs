@@ -2,13 +2,19 @@
 //!
 //! | module | does |
 //! |---|---|
-//! | `args`, `load` | what is asked for, and what that comes to for a run |
-//! | `streams`, `churn`, `datagrams` | the services that make load; `lane`, `pacer`, `wheel` help them |
-//! | `meter`, `tally` | phases, counts, times |
-//! | `worker`, `process`, `limits` | threads and reactors; what the system says and allows |
-//! | `session`, `compare`, `search` | one run, or several and what they say together |
-//! | `live`, `report`, `verdict`, `table`, `words` | for people |
-//! | `json`, `hdr`, `plot` | for machines, and for eyes |
+//! | `args`, `values`, `foreign`, `plan`, `load` | what is asked for, what others call it, and what it comes to |
+//! | `talk`, `script`, `wheel`, `stamp` | what is sent, what must come back, and whether it is that |
+//! | `streams`, `churn`, `datagrams` | the services that make load |
+//! | `lane`, `flights`, `pacer`, `thinking` | what is on its way, and when more is due: they help them |
+//! | `meter`, `phase`, `seconds`, `series`, `tally` | how far a run is, counts, times |
+//! | `worker`, `outcome` | threads with a reactor each, and what they bring back |
+//! | `process`, `tcp`, `limits` | what the system says and allows |
+//! | `session`, `compare`, `ratio`, `search` | one run, or several and what they say together |
+//! | `baseline`, `restore`, `merge` | results that were saved |
+//! | `verdict`, `conditions` | what a run is worth |
+//! | `live`, `report`, `table`, `words` | for people |
+//! | `json`, `stream`, `hdr`, `files` | for machines |
+//! | `plot`, `picture`, `scale` | for eyes |
 
 mod args;
 mod baseline;

@@ -54,7 +54,9 @@ pub(super) fn outcome(run: &Value) -> Result<Outcome, String> {
     tally.connects = run.whole("connects")?;
     tally.trouble = Trouble {
         not_made: run.whole("connections_not_made")?,
+        why_not_made: run.text("why_not_made"),
         gone: run.whole("connections_lost")?,
+        why_gone: run.text("why_lost"),
         gone_before: run.whole("connections_lost_before")?,
         first_gone: run.0["first_lost_after"].as_u64(),
         silent: run.whole("connections_silent")?,

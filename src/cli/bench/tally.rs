@@ -182,10 +182,13 @@ impl Errors {
 /// What became of connections, beyond the kinds of errors.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Trouble {
-    /// Those that never were there.
+    /// Those that never were there, and why the first wasn't.
     pub(super) not_made: u64,
-    /// Those that were, and went without our doing; of these, before the measured time.
+    pub(super) why_not_made: Option<String>,
+    /// Those that were, and went without our doing; why the first did, and how many before the measured
+    /// time.
     pub(super) gone: u64,
+    pub(super) why_gone: Option<String>,
     pub(super) gone_before: u64,
     /// When the first of the others went, in nanoseconds of the measured time.
     pub(super) first_gone: Option<u64>,
@@ -196,8 +199,13 @@ pub(super) struct Trouble {
 
 impl Trouble {
     fn add(&mut self, other: &Trouble) {
+        let first = |ours: &mut Option<String>, theirs: &Option<String>| {
+            *ours = ours.take().or(theirs.clone());
+        };
         self.not_made += other.not_made;
+        first(&mut self.why_not_made, &other.why_not_made);
         self.gone += other.gone;
+        first(&mut self.why_gone, &other.why_gone);
         self.gone_before += other.gone_before;
         self.first_gone = self.first_gone.into_iter().chain(other.first_gone).min();
         self.silent += other.silent;
@@ -247,6 +255,7 @@ impl Tally {
     /// A connection that could not be made.
     pub(super) fn not_made(&mut self, cause: &Cause) {
         self.trouble.not_made += 1;
+        self.trouble.why_not_made.get_or_insert_with(|| cause.to_string());
         self.errors.gone(cause);
         self.first_error.get_or_insert_with(|| cause.to_string());
     }
@@ -254,6 +263,7 @@ impl Tally {
     /// A connection that is not there any more, lost so long after the measured time began, if it had.
     pub(super) fn gone(&mut self, cause: &Cause, after: Option<u64>) {
         self.trouble.gone += 1;
+        self.trouble.why_gone.get_or_insert_with(|| cause.to_string());
         match (after, &mut self.trouble.first_gone) {
             (None, _) => self.trouble.gone_before += 1,
             (Some(after), first) => drop(first.get_or_insert(after)),

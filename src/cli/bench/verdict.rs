@@ -146,10 +146,11 @@ fn nothing(outcome: &Outcome) -> String {
 
 /// `3 of 10 connections`, or those of churn, of which nobody knows how many there should have been.
 fn of_all(outcome: &Outcome, number: u64) -> String {
+    let thing = if outcome.load.endpoint.is_datagram() { "socket" } else { "connection" };
     match outcome.load.churn {
-        true => number_of(number, "connection"),
+        true => number_of(number, thing),
         false => {
-            let all = number_of(outcome.load.connections as u64, "connection");
+            let all = number_of(outcome.load.connections as u64, thing);
             format!("{} of {all}", count(number as f64))
         }
     }
@@ -159,17 +160,18 @@ fn was(number: u64) -> &'static str {
     if number == 1 { "was" } else { "were" }
 }
 
-fn because(outcome: &Outcome) -> String {
-    outcome.tally.first_error.as_ref().map_or(String::new(), |error| format!(" ({error})"))
+fn because(why: Option<&String>) -> String {
+    why.map_or(String::new(), |why| format!(" ({why})"))
 }
 
 fn not_made(outcome: &Outcome) -> Option<String> {
     let number = outcome.tally.trouble.not_made;
+    let why = outcome.tally.trouble.why_not_made.as_ref();
     let subject = of_all(outcome, number);
     let all = outcome.load.connections as u64;
     // Where that is all there is to tell, it has been told.
     let told = !outcome.has_replies() && number >= all && !outcome.load.churn;
-    (number > 0 && !told).then(|| format!("{subject} could not be made{}.", because(outcome)))
+    (number > 0 && !told).then(|| format!("{subject} could not be made{}.", because(why)))
 }
 
 fn lost(outcome: &Outcome) -> Option<String> {
@@ -181,7 +183,8 @@ fn lost(outcome: &Outcome) -> Option<String> {
         None => String::new(),
     };
     let subject = of_all(outcome, number);
-    (number > 0).then(|| format!("{subject} {} lost{when}{}.", was(number), because(outcome)))
+    let why = because(trouble.why_gone.as_ref());
+    (number > 0).then(|| format!("{subject} {} lost{when}{why}.", was(number)))
 }
 
 fn unanswered(outcome: &Outcome) -> Option<String> {
