@@ -77,7 +77,7 @@ fn a_wrong_byte_is_a_failed_run() {
     let run = bench(&format!("{endpoint} -c 1 -z 10s --warmup 0"));
     assert_eq!(run.code(), 1);
     assert!(run.out.contains("FAILED: the server's answers are wrong"), "{}", run.out);
-    assert!(run.out.contains("33 bytes behind the end of reply 100"), "{}", run.out);
+    assert!(run.out.contains("First: connection 0: byte 34 of reply 101."), "{}", run.out);
 }
 
 /// Messages of one connection that change places are found, though every byte of them is there.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::table::Table;
+use super::values::Axis;
 use super::words;
 
 /// A document that was written before.
@@ -78,10 +79,26 @@ impl Baseline {
         self.run(settings).map(drop)
     }
 
-    /// The figures of a run beside those of the baseline.
-    pub(super) fn text(&self, run: &Value) -> String {
+    /// The figures of runs beside those of the baseline; of a sweep, each with its value.
+    pub(super) fn text(&self, runs: &[Value], axis: Option<Axis>) -> String {
+        let mut out = String::new();
+        for run in runs {
+            let value = axis.map(|axis| (axis, run["settings"][axis.to_string()].as_f64()));
+            let value =
+                value.and_then(|(axis, value)| Some(format!("{axis} {}", axis.words(value?))));
+            out.push_str(&self.table(run, value));
+        }
+        out.push_str(
+            "\nOne run then and one now: chance is not told from difference. Both servers as endpoints of \
+             one command are compared in rounds.\n",
+        );
+        out
+    }
+
+    fn table(&self, run: &Value, value: Option<String>) -> String {
         let Ok(old) = self.run(&run["settings"]) else { return String::new() };
-        let mut out = format!("\n  against {}\n", self.path.display());
+        let value = value.map_or(String::new(), |value| format!("{value}, "));
+        let mut out = format!("\n  {value}against {}\n", self.path.display());
         let mut table = Table::default();
         table.row(["", "now", "then", "ratio"]);
         for (name, place, shown) in FIGURES {
@@ -94,10 +111,6 @@ impl Baseline {
             table.row([name.to_owned(), show(now), show(then), format!("{:.3}", now / then)]);
         }
         table.print(&mut out);
-        out.push_str(
-            "\nOne run then and one now: chance is not told from difference. Both servers as endpoints of \
-             one command are compared in rounds.\n",
-        );
         out
     }
 

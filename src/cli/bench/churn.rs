@@ -222,10 +222,10 @@ impl Service for Churn {
                 lane.state = State::Condemned;
                 match fault {
                     Fault::Surplus => self.meter.tally.errors.surplus += 1,
-                    Fault::Wrong(at) => self
-                        .meter
-                        .tally
-                        .wrong(|| format!("a wrong byte at place {at} of what has come")),
+                    Fault::Wrong(right) => {
+                        let (_, byte) = self.script.place_of(lane, right);
+                        self.meter.tally.wrong(|| format!("byte {byte} of the reply"));
+                    }
                 }
                 cx.abort();
             }

@@ -118,6 +118,23 @@ impl Script {
         Ok(whole)
     }
 
+    /// Which reply it is, counted from 1, and which byte of it, that comes behind so many right ones.
+    pub(super) fn place_of(&self, lane: &Lane, right: usize) -> (u64, u64) {
+        let (mut reply, mut byte) = (lane.answered, lane.arrived + right as u64);
+        loop {
+            let size = match &self.kind {
+                Kind::Echo(sizes) => sizes.of(lane.number, reply),
+                Kind::Fixed { answer, .. } => *answer,
+                Kind::Framed { .. } => return (reply + 1, byte + 1),
+            } as u64;
+            reply += 1;
+            if byte < size {
+                return (reply, byte + 1);
+            }
+            byte -= size;
+        }
+    }
+
     /// Where the bytes of a message of this lane begin on what goes out.
     pub(super) fn start(&self, number: u64) -> u64 {
         match &self.kind {
@@ -258,5 +275,7 @@ mod tests {
         send(&redis, &mut lane);
         assert_eq!(redis.check(&mut lane, b"+PO"), Ok(0));
         assert_eq!(redis.check(&mut lane, b"NK"), Err(Fault::Wrong(1)));
+        assert_eq!(redis.place_of(&lane, 1), (1, 5));
+        assert_eq!(redis.place_of(&lane, 4), (2, 1), "+PONG CR LF has seven");
     }
 }

@@ -119,8 +119,9 @@ impl Session {
 
     /// The runs beside the saved ones.
     pub(super) fn against(&self) -> String {
-        let texts = self.baseline.iter().flat_map(|it| self.runs.iter().map(|run| it.text(run)));
-        texts.collect()
+        let axis = self.args.sweep.as_ref().map(|sweep| sweep.axis);
+        let text = |baseline: &Baseline| baseline.text(&self.runs, axis);
+        self.baseline.as_ref().map_or(String::new(), text)
     }
 
     /// Lets the exit status say what this run was worth.

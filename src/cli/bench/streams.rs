@@ -245,12 +245,11 @@ impl Streams {
         let lane = &mut self.lanes[index];
         lane.state = State::Condemned;
         match fault {
-            Fault::Wrong(at) => self.meter.tally.wrong(|| {
-                let number = lane.answered;
-                format!(
-                    "connection {index}: a wrong byte, {at} bytes behind the end of reply {number}"
-                )
-            }),
+            Fault::Wrong(right) => {
+                let (reply, byte) = self.script.place_of(lane, right);
+                let tally = &mut self.meter.tally;
+                tally.wrong(|| format!("connection {index}: byte {byte} of reply {reply}"));
+            }
             Fault::Surplus => self.meter.tally.errors.surplus += 1,
         }
         cx.abort();
