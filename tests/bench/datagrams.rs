@@ -90,3 +90,25 @@ fn a_reply_to_an_earlier_run_is_no_fault() {
     assert_eq!(document["runs"][1]["errors"]["stale"], 20);
     assert_eq!(document["runs"][1]["messages"], 20);
 }
+
+/// A server for datagrams that dies in mid-run is told by the kernel, and isn't mere loss.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_dead_server_for_datagrams_fails_the_run() {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let mut buffer = [0; 100];
+        for _ in 0..50 {
+            let (length, from) = crate::again::again(|| socket.recv_from(&mut buffer)).unwrap();
+            socket.send_to(&buffer[..length], from).unwrap();
+        }
+    });
+    let command = format!("udp://{address} -c 1 -z 300ms --warmup 0 --timeout 50ms");
+    let run = bench(&command);
+    assert_eq!(run.code(), 1, "{}", run.out);
+    let words = "could not be delivered (connection refused).";
+    let line = run.out.lines().find(|line| line.starts_with("FAILED: ")).unwrap();
+    assert!(line.ends_with(words), "{}", run.out);
+    assert!(run.out.contains("50 messages in"), "{}", run.out);
+}

@@ -109,6 +109,7 @@ fn troubles(outcome: &Outcome) -> Vec<Failing> {
     for (kind, words) in [
         ("connections_not_made", not_made(outcome)),
         ("connections_lost", lost(outcome).filter(|_| !told)),
+        ("undeliverable", undeliverable(outcome).filter(|_| outcome.has_replies())),
         ("unanswered", unanswered(outcome)),
         ("unsent", unsent(outcome).filter(|_| !datagrams && !told)),
     ] {
@@ -185,6 +186,13 @@ fn lost(outcome: &Outcome) -> Option<String> {
     let subject = of_all(outcome, number);
     let why = because(trouble.why_gone.as_ref());
     (number > 0).then(|| format!("{subject} {} lost{when}{why}.", was(number)))
+}
+
+/// Losing datagrams is one thing; a server that isn't there another, and the kernel says so.
+fn undeliverable(outcome: &Outcome) -> Option<String> {
+    let number = outcome.tally.errors.unreachable;
+    let (datagrams, why) = (number_of(number, "datagram"), outcome.tally.first_error.as_ref());
+    (number > 0).then(|| format!("{datagrams} could not be delivered{}.", because(why)))
 }
 
 fn unanswered(outcome: &Outcome) -> Option<String> {
