@@ -28,7 +28,7 @@ fn the_smallest_datagrams_are_told_apart() {
         11 => vec![std::mem::take(&mut held), datagram.to_vec()],
         _ => vec![datagram.to_vec()],
     });
-    let (code, result) = run(&late, "-n 50 --timeout 50ms");
+    let (code, result) = run(&late, "-n 50 --timeout 500ms");
     let errors = &result["errors"];
     assert_eq!((code, &errors["late"], &errors["lost"]), (0, &1.into(), &1.into()), "{result:#}");
 
@@ -84,7 +84,7 @@ fn a_reply_to_an_earlier_run_is_no_fault() {
         // What came first in the first round, again and again.
         vec![held[0].clone(), datagram.to_vec()]
     });
-    let run = bench(&format!("{mixing} -c 1 -s 8 -n 20 --sweep depth=1,1 --timeout 50ms --json -"));
+    let run = bench(&format!("{mixing} -c 1 -s 8 -n 20 --sweep depth=1,1 --timeout 5s --json -"));
     let document = run.json();
     assert_eq!(run.code(), 0, "{document:#}");
     assert_eq!(document["runs"][1]["errors"]["stale"], 20);
@@ -104,7 +104,7 @@ fn a_dead_server_for_datagrams_fails_the_run() {
             socket.send_to(&buffer[..length], from).unwrap();
         }
     });
-    let command = format!("udp://{address} -c 1 -z 300ms --warmup 0 --timeout 50ms");
+    let command = format!("udp://{address} -c 1 -z 300ms --warmup 0 --timeout 500ms");
     let run = bench(&command);
     assert_eq!(run.code(), 1, "{}", run.out);
     let words = "could not be delivered (connection refused).";

@@ -123,9 +123,12 @@ fn interrupted(outcome: &Outcome) -> String {
         Phase::Connecting => {
             let all = count(outcome.load.connections as f64);
             let made = count(outcome.tally.connects as f64);
-            return format!(
-                "Interrupted while connecting, {made} of {all} made: nothing was measured."
-            );
+            if made != all {
+                return format!(
+                    "Interrupted while connecting, {made} of {all} made: nothing was measured."
+                );
+            }
+            "before the load began"
         }
         Phase::Warming => "in the warm-up",
         _ => "before the first reply",
