@@ -11,7 +11,7 @@
 //! | `process`, `tcp`, `limits` | what the system says and allows |
 //! | `session`, `compare`, `ratio`, `search` | one run, or several and what they say together |
 //! | `baseline`, `restore`, `merge` | results that were saved |
-//! | `verdict`, `conditions` | what a run is worth |
+//! | `failing`, `verdict`, `conditions` | what a run is worth |
 //! | `live`, `report`, `table`, `words` | for people |
 //! | `json`, `stream`, `hdr`, `files` | for machines |
 //! | `plot`, `picture`, `scale` | for eyes |
@@ -22,6 +22,7 @@ mod churn;
 mod compare;
 mod conditions;
 mod datagrams;
+mod failing;
 mod files;
 mod flights;
 mod foreign;

@@ -6,6 +6,7 @@ use super::outcome::Outcome;
 use super::picture::{Line, Panel, Points, svg};
 use super::report;
 use super::scale::Unit;
+use super::series::Point;
 use super::values::Axis;
 
 /// One picture: panels one below the other.
@@ -85,10 +86,24 @@ impl Plot {
     }
 
     fn by_second(&mut self, outcome: &Outcome) {
-        let mut rate = Panel::new("Messages a second", Unit::Second, Unit::Count);
-        let points = outcome.series.iter().map(|point| (point.number as f64, point.rate));
-        rate.add(Line::through("replies", points.collect()));
+        let series = |value: fn(&Point) -> Option<f64>| -> Points {
+            let points = outcome.series.iter();
+            points.filter_map(|point| Some((point.number as f64, value(point)?))).collect()
+        };
+        let mut rate = Panel::new("Replies and errors, each second", Unit::Second, Unit::Count);
+        rate.add(Line::through("replies", series(|point| Some(point.rate))));
+        if outcome.series.iter().any(|point| point.errors > 0) {
+            rate.add(Line::through("errors", series(|point| Some(point.errors as f64))));
+        }
         self.panels.push(rate);
+        let mut cpu =
+            Panel::new("Processor time, per cent of one processor", Unit::Second, Unit::Count);
+        cpu.add(Line::through("generator", series(|point| Some(point.cpu * 100.0))));
+        let server = series(|point| Some(point.server_cpu? * 100.0));
+        if !server.is_empty() {
+            cpu.add(Line::through("server", server));
+        }
+        self.panels.push(cpu);
         if outcome.series.iter().all(|point| point.latencies == 0) {
             return; // A merged result: nobody has kept them.
         }
@@ -106,7 +121,7 @@ impl Plot {
     }
 }
 
-type Pick = fn(&super::series::Point) -> u64;
+type Pick = fn(&Point) -> u64;
 
 const LATENCIES: [(&str, Pick); 3] =
     [("p50", |point| point.p50), ("p99", |point| point.p99), ("max", |point| point.max)];

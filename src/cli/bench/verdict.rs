@@ -1,6 +1,7 @@
-//! What a result is worth, in plain words: what makes it a failure, and what is known about its limits. Only
-//! what was measured is said, with the numbers that it was seen by.
+//! What a result is worth, in plain words. Only what was measured is said, with the numbers that it was
+//! seen by.
 
+use super::failing::{troubles, unsent};
 use super::outcome::Outcome;
 use super::phase::Phase;
 use super::values::Rate;
@@ -8,6 +9,9 @@ use super::words::{self, count, duration, number_of, time};
 
 /// From this part of a processor on, a thread has no time left to speak of.
 const BUSY: f64 = 0.93;
+
+/// Up to this part it has some left, without doubt.
+const SPARE: f64 = 0.75;
 
 /// From this part of the time on, waiting for a processor is worth a word.
 const WAITED: f64 = 0.03;
@@ -17,28 +21,6 @@ const LATE: u64 = 500_000;
 
 /// What a sentence begins with that says why a run is a failure.
 pub(super) const MARK: &str = "FAILED: ";
-
-/// A reason why a run is a failure.
-pub(super) struct Failing {
-    /// For machines.
-    pub(super) kind: &'static str,
-    words: String,
-    /// Whether it is one even if losses are allowed.
-    always: bool,
-}
-
-impl Outcome {
-    /// Why it is a failure, if it is one.
-    pub(super) fn failings(&self) -> Vec<Failing> {
-        let allowed = self.load.allow_losses;
-        troubles(self).into_iter().filter(|failing| failing.always || !allowed).collect()
-    }
-
-    /// Whether it is a failure: wrong answers, lost connections, no reply on a stream, or none at all.
-    pub(super) fn has_failed(&self) -> bool {
-        !self.failings().is_empty()
-    }
-}
 
 /// What has to be known about a result.
 pub(super) fn sentences(outcome: &Outcome) -> Vec<String> {
@@ -84,140 +66,6 @@ pub(super) fn sentences(outcome: &Outcome) -> Vec<String> {
         ));
     }
     sentences
-}
-
-/// Everything that makes a run a failure, unless it is allowed.
-fn troubles(outcome: &Outcome) -> Vec<Failing> {
-    let mut troubles = Vec::new();
-    let tally = &outcome.tally;
-    if outcome.has_faults() {
-        let first = tally.first_fault.as_deref().unwrap_or("bytes that nobody had asked for");
-        let words = format!("the server's answers are wrong. First: {first}.");
-        troubles.push(Failing { kind: "wrong_replies", words, always: true });
-    }
-    if !outcome.has_replies() && outcome.stopped {
-        let words = interrupted(outcome);
-        troubles.push(Failing { kind: "interrupted", words, always: true });
-        return troubles;
-    }
-    if !outcome.has_replies() {
-        let words = nothing(outcome);
-        troubles.push(Failing { kind: "nothing_measured", words, always: true });
-    }
-    let datagrams = outcome.load.endpoint.is_datagram();
-    let told = !outcome.has_replies() && outcome.reached <= Phase::Warming;
-    for (kind, words) in [
-        ("connections_not_made", not_made(outcome)),
-        ("connections_lost", lost(outcome).filter(|_| !told)),
-        ("undeliverable", undeliverable(outcome).filter(|_| outcome.has_replies())),
-        ("unanswered", unanswered(outcome)),
-        ("unsent", unsent(outcome).filter(|_| !datagrams && !told)),
-    ] {
-        troubles.extend(words.map(|words| Failing { kind, words, always: false }));
-    }
-    troubles
-}
-
-fn interrupted(outcome: &Outcome) -> String {
-    let when = match outcome.reached {
-        Phase::Connecting => {
-            let all = count(outcome.load.connections as f64);
-            let made = count(outcome.tally.connects as f64);
-            if made != all {
-                return format!(
-                    "Interrupted while connecting, {made} of {all} made: nothing was measured."
-                );
-            }
-            "before the load began"
-        }
-        Phase::Warming => "in the warm-up",
-        _ => "before the first reply",
-    };
-    format!("Interrupted {when}: nothing was measured.")
-}
-
-fn nothing(outcome: &Outcome) -> String {
-    let first = outcome.tally.first_error.as_deref();
-    let reason = match outcome.reached {
-        Phase::Warming => {
-            let first = first.map_or(String::new(), |error| format!(" ({error})"));
-            format!("no connection was left in the warm-up{first}")
-        }
-        _ => first.unwrap_or("no reply came in time").to_owned(),
-    };
-    format!("nothing was measured: {reason}.")
-}
-
-/// `3 of 10 connections`, or those of churn, of which nobody knows how many there should have been.
-fn of_all(outcome: &Outcome, number: u64) -> String {
-    let thing = if outcome.load.endpoint.is_datagram() { "socket" } else { "connection" };
-    match outcome.load.churn {
-        true => number_of(number, thing),
-        false => {
-            let all = number_of(outcome.load.connections as u64, thing);
-            format!("{} of {all}", count(number as f64))
-        }
-    }
-}
-
-fn was(number: u64) -> &'static str {
-    if number == 1 { "was" } else { "were" }
-}
-
-fn because(why: Option<&String>) -> String {
-    why.map_or(String::new(), |why| format!(" ({why})"))
-}
-
-fn not_made(outcome: &Outcome) -> Option<String> {
-    let number = outcome.tally.trouble.not_made;
-    let why = outcome.tally.trouble.why_not_made.as_ref();
-    let subject = of_all(outcome, number);
-    let all = outcome.load.connections as u64;
-    // Where that is all there is to tell, it has been told.
-    let told = !outcome.has_replies() && number >= all && !outcome.load.churn;
-    (number > 0 && !told).then(|| format!("{subject} could not be made{}.", because(why)))
-}
-
-fn lost(outcome: &Outcome) -> Option<String> {
-    let trouble = &outcome.tally.trouble;
-    let number = trouble.gone;
-    let when = match trouble.first_gone {
-        _ if trouble.gone_before > 0 => ", the first before the measured time".to_owned(),
-        Some(after) => format!(", the first {} into the measured time", time(after)),
-        None => String::new(),
-    };
-    let subject = of_all(outcome, number);
-    let why = because(trouble.why_gone.as_ref());
-    (number > 0).then(|| format!("{subject} {} lost{when}{why}.", was(number)))
-}
-
-/// Losing datagrams is one thing; a server that isn't there another, and the kernel says so.
-fn undeliverable(outcome: &Outcome) -> Option<String> {
-    let number = outcome.tally.errors.unreachable;
-    let (datagrams, why) = (number_of(number, "datagram"), outcome.tally.first_error.as_ref());
-    (number > 0).then(|| format!("{datagrams} could not be delivered{}.", because(why)))
-}
-
-fn unanswered(outcome: &Outcome) -> Option<String> {
-    let trouble = &outcome.tally.trouble;
-    let messages = number_of(trouble.owed, "message");
-    let timeout = duration(outcome.load.timeout);
-    let all = number_of(outcome.load.connections as u64, "connection");
-    let silent = count(trouble.silent as f64);
-    (trouble.owed > 0)
-        .then(|| format!("{messages} had no reply within {timeout}, on {silent} of {all}."))
-}
-
-fn unsent(outcome: &Outcome) -> Option<String> {
-    let number = outcome.tally.errors.unsent;
-    let messages = number_of(number, "message");
-    (number > 0).then(|| {
-        format!(
-            "{messages} {} due and could not be sent: the connection was gone, or still owed as many \
-             replies as --depth allows.",
-            was(number)
-        )
-    })
 }
 
 /// Why a run was shorter than it should have been.
@@ -293,7 +141,7 @@ fn closed_loop(outcome: &Outcome) -> Option<String> {
         _ => "The busiest worker of the generator",
     };
     Some(match outcome.server_share().map(|server| (server, format!("{:.0} %", server * 100.0))) {
-        Some((share, server)) if share < BUSY => format!(
+        Some((share, server)) if share < SPARE => format!(
             "The generator was the limit: it used {own} of a processor, the server {server}. Use more \
              --workers."
         ),
@@ -391,7 +239,9 @@ mod tests {
         };
         assert_eq!(of(0.5, Some(1.0)), "");
         assert!(of(0.99, Some(0.5)).contains("The generator was the limit"));
-        assert!(of(0.99, Some(0.99)).contains("can't be told"));
+        for server in [0.8, 0.92, 0.99] {
+            assert!(of(0.93, Some(server)).contains("can't be told"), "{server}");
+        }
         assert!(of(0.99, Some(1.98)).contains("can't be told"), "a server with several threads");
         assert!(of(0.99, None).contains("--server-pid would tell"));
     }
