@@ -35,6 +35,17 @@ pub(crate) struct Args {
     /// Bytes of a message; or several sizes and how often each comes, as 64:9,64KiB:1.
     #[arg(short, long, value_name = "BYTES", default_value = "64", help_heading = "Load")]
     pub(super) size: Sizes,
+    /// Send these bytes instead of random ones to be echoed: text with escapes (PING\r\n), hex:2a0d0a, or
+    /// @FILE. Streams only.
+    #[arg(long, value_name = "BYTES", help_heading = "Load", conflicts_with = "size")]
+    pub(super) request: Option<Text>,
+    /// The answer to each --request, written in the same way. Every byte of it is compared.
+    #[arg(long, value_name = "BYTES", help_heading = "Load", requires = "request")]
+    pub(super) expect: Option<Text>,
+    /// How --request and --expect are framed: line appends a line feed; u8, u16 and u32 put the length in
+    /// front, big-endian. Without --expect, any answer in such a frame is right.
+    #[arg(long, value_name = "HOW", help_heading = "Load", requires = "request")]
+    pub(super) frame: Option<Frame>,
     /// Most messages on their way at a time, each connection.
     #[arg(short = 'P', long, value_name = "N", default_value = "1", value_parser = units::count)]
     #[arg(help_heading = "Load")]
@@ -47,25 +58,14 @@ pub(crate) struct Args {
     #[arg(short = 'n', long, value_name = "N", value_parser = units::count)]
     #[arg(help_heading = "Load")]
     pub(super) count: Option<u64>,
-    /// Send these bytes instead of random ones to be echoed: text with escapes (PING\r\n), hex:2a0d0a, or
-    /// @FILE. Streams only.
-    #[arg(long, value_name = "BYTES", help_heading = "Load", conflicts_with = "size")]
-    pub(super) request: Option<Text>,
-    /// The answer to each --request, written in the same way. Every byte of it is compared.
-    #[arg(long, value_name = "BYTES", help_heading = "Load", requires = "request")]
-    pub(super) expect: Option<Text>,
-    /// How --request and --expect are framed: line appends a line feed; u8, u16 and u32 put the length in
-    /// front, big-endian. Without --expect, any answer in such a frame is right.
-    #[arg(long, value_name = "HOW", help_heading = "Load", requires = "request")]
-    pub(super) frame: Option<Frame>,
+    /// Load that is left out of the result, before it begins. [default: 1s; 0 with --count]
+    #[arg(long, value_name = "TIME", value_parser = units::duration, help_heading = "Load")]
+    pub(super) warmup: Option<Duration>,
     /// Begin the load at this time, in seconds since 1970 as date +%s prints them; so generators on several
     /// machines begin together. Connections are made before.
     #[arg(long, value_name = "SECONDS", value_parser = values::moment, help_heading = "Load")]
     #[arg(conflicts_with_all = ["ramp", "sweep", "find_rate"])]
     pub(super) start_at: Option<SystemTime>,
-    /// Load that is left out of the result, before it begins. [default: 1s; 0 with --count]
-    #[arg(long, value_name = "TIME", value_parser = units::duration, help_heading = "Load")]
-    pub(super) warmup: Option<Duration>,
     /// Open so many connections a second, and load those that are there. [default: as fast as it goes,
     /// and the load begins when all are there]
     #[arg(long, value_name = "PER-SECOND", value_parser = units::rate, help_heading = "Load")]
