@@ -171,6 +171,9 @@ fn what_can_not_be_merged_is_said() {
         assert_eq!(run.code(), 1, "{options}: {}", run.out);
         assert!(run.err.contains(words), "{options}: {}", run.err);
     }
+    let run = bench(&format!("merge {plain} {again} {}/./plain", directory.path().display()));
+    assert_eq!(run.code(), 1, "{}", run.out);
+    assert!(run.err.contains("is given twice"), "{}", run.err);
     let run = bench("merge");
     assert_eq!(run.code(), 2, "{}", run.out);
     let run = bench("tcp://127.0.0.1:1 --start-at 1000");

@@ -32,6 +32,8 @@ struct Case {
     rounds: Vec<Figures>,
     latency: Histogram<u64>,
     errors: u64,
+    /// Runs in which the generator had to wait for its processor.
+    disturbed: usize,
     /// What made a run of it a failure, in words.
     failures: Vec<String>,
 }
@@ -83,6 +85,7 @@ impl Case {
             rounds: Vec::new(),
             latency: histogram(),
             errors: 0,
+            disturbed: 0,
             failures: Vec::new(),
         }
     }
@@ -97,6 +100,7 @@ impl Case {
             memory: grown.map(|grown| grown as f64 / outcome.load.connections as f64),
         });
         self.errors += outcome.tally.errors.total();
+        self.disturbed += usize::from(verdict::is_disturbed(outcome));
         let sentences = verdict::sentences(outcome);
         self.failures.extend(sentences.into_iter().filter(|it| it.starts_with(verdict::MARK)));
         self.latency.add(&outcome.latency).expect("all histograms have the same bounds");
@@ -166,6 +170,14 @@ fn text(session: &Session, loads: &[Load], cases: &[Case]) -> String {
     table.print(&mut out);
     if several {
         ratios(loads, cases, axis, &mut out);
+    }
+    let disturbed: usize = cases.iter().map(|case| case.disturbed).sum();
+    if disturbed > 0 {
+        out.push_str(&format!(
+            "\nIn {disturbed} of {} the generator waited for its processor, by the scheduler's count: \
+             something else was running on it.\n",
+            words::number_of(cases.iter().map(|case| case.rounds.len() as u64).sum(), "run"),
+        ));
     }
     failures(loads, cases, axis, &mut out);
     if session.is_stopped() {

@@ -83,6 +83,7 @@ fn nothing(outcome: &Outcome) -> String {
             let first = first.map_or(String::new(), |error| format!(" ({error})"));
             format!("no connection was left in the warm-up{first}")
         }
+        _ if outcome.tally.trouble.owed > 0 => "no reply came in time".to_owned(),
         _ => first.unwrap_or("no reply came in time").to_owned(),
     };
     format!("nothing was measured: {reason}.")

@@ -48,6 +48,9 @@ pub(super) fn run(args: Args) -> Done {
     for path in outputs() {
         files::check(path)?;
     }
+    if let Some(path) = twice(&args.files) {
+        return Err(format!("{} is given twice, and would count twice", path.display()).into());
+    }
     let mut sum: Option<Outcome> = None;
     let mut parts: Vec<Outcome> = Vec::new();
     for path in &args.files {
@@ -81,6 +84,13 @@ pub(super) fn run(args: Args) -> Done {
         files::write(path, &Plot::single(&sum).svg())?;
     }
     Ok(ExitCode::from(session::status(&sum)))
+}
+
+/// A file that is there more than once, by whatever names.
+fn twice(files: &[PathBuf]) -> Option<&PathBuf> {
+    let real: Vec<_> = files.iter().map(|path| path.canonicalize().ok()).collect();
+    let seen = |index: usize| real[index].is_some() && real[..index].contains(&real[index]);
+    (0..files.len()).find(|index| seen(*index)).map(|index| &files[index])
 }
 
 /// The only run of a file.

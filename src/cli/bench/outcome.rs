@@ -176,3 +176,48 @@ impl Outcome {
 fn per(number: f64, part: f64) -> f64 {
     if part > 0.0 { number / part } else { 0.0 }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::cli::bench::talk::{Sizes, Talk};
+    use crate::cli::bench::values::{Arrival, Rate};
+
+    /// A run of four seconds without a message.
+    pub(in crate::cli::bench) fn outcome(rate: Option<f64>) -> Outcome {
+        let load = Load {
+            endpoint: "tcp://127.0.0.1:8888".parse().unwrap(),
+            connections: 10,
+            talk: Talk::Echo(Sizes::one(64)),
+            depth: 1,
+            length: Length::Time(Duration::from_secs(4)),
+            warmup: Duration::ZERO,
+            ramp: None,
+            rate: rate.map(Rate::of),
+            arrival: Arrival::Even,
+            think: Duration::ZERO,
+            churn: false,
+            bind: Vec::new(),
+            timeout: Duration::from_secs(1),
+            allow_losses: false,
+            start: None,
+            workers: 1,
+            pin: Vec::new(),
+            offload: true,
+        };
+        let mut outcome = Outcome::new(&load, false, Vec::new());
+        outcome.reached = Phase::Draining;
+        outcome.elapsed = Duration::from_secs(4);
+        outcome.tally.connects = 10;
+        outcome
+    }
+
+    /// One with so many replies, after a microsecond each.
+    pub(in crate::cli::bench) fn with_replies(rate: Option<f64>, messages: u64) -> Outcome {
+        let mut outcome = outcome(rate);
+        outcome.tally.messages = messages;
+        outcome.tally.times.answered.record_n(1000, messages).unwrap();
+        outcome.latency.record_n(1000, messages).unwrap();
+        outcome
+    }
+}

@@ -26,6 +26,9 @@ struct Trial {
     answered: f64,
     latency: u64,
     held: bool,
+    /// How late the generator's own schedule ran, at the percentile of the goal, if it is that what made
+    /// it fail.
+    late: Option<u64>,
 }
 
 /// First a closed loop, which can't be outdone in throughput; then trials below that, each halving what
@@ -98,7 +101,10 @@ impl Trial {
         let within = !outcome.latency.is_empty() && u128::from(latency) <= goal.limit.as_nanos();
         let answered = outcome.rate();
         let held = within && answered >= rate * ANSWERED && !outcome.has_faults();
-        Trial { rate, answered, latency, held }
+        // It can't be the server's fault if the generator alone was later than the goal allows.
+        let late = outcome.tally.times.late.value_at_percentile(goal.percent);
+        let late = (!held && u128::from(late) > goal.limit.as_nanos()).then_some(late);
+        Trial { rate, answered, latency, held, late }
     }
 }
 
@@ -123,11 +129,21 @@ fn text(
         return out;
     }
     for trial in trials {
-        let verdict = if trial.held { "holds" } else { "fails" };
+        let verdict = match trial.late {
+            Some(late) => format!("fails: the generator ran late by {}", time(late)),
+            None if trial.held => "holds".to_owned(),
+            None => "fails".to_owned(),
+        };
         let cells = [words::rate(trial.rate), words::rate(trial.answered), time(trial.latency)];
-        table.row(cells.into_iter().chain([verdict.to_owned()]));
+        table.row(cells.into_iter().chain([verdict]));
     }
     table.print(&mut out);
+    if trials.iter().any(|trial| trial.late.is_some()) {
+        out.push_str(
+            "\nWhere the generator ran late by more than the goal allows, the failure says nothing of the \
+             server: use more --workers, or a processor of its own.\n",
+        );
+    }
     out.push_str(&match held {
         Some(rate) => {
             format!("\n{} a second hold p{} <= {limit}.\n", words::rate(rate), goal.percent)
@@ -135,4 +151,34 @@ fn text(
         None => format!("\nNo rate that was tried holds p{} <= {limit}.\n", goal.percent),
     });
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::bench::outcome::tests::with_replies;
+
+    /// A rate fails by what is measured; but if the generator alone was too late, that is said.
+    #[test]
+    fn a_failure_of_the_generator_is_told_from_one_of_the_server() {
+        let goal: Goal = "p99=1ms".parse().unwrap();
+        let mut outcome = with_replies(Some(1000.0), 4000);
+        let trial = Trial::of(&outcome, 1000.0, goal);
+        assert!(trial.held && trial.late.is_none());
+        outcome.latency.record_n(5_000_000, 400).unwrap();
+        let trial = Trial::of(&outcome, 1000.0, goal);
+        assert!(!trial.held && trial.late.is_none());
+        outcome.tally.times.late.record_n(4_000_000, 400).unwrap();
+        let trial = Trial::of(&outcome, 1000.0, goal);
+        assert!(!trial.held && trial.late.is_some());
+    }
+
+    /// What was never answered has taken longer than any goal.
+    #[test]
+    fn loss_fails_a_rate() {
+        let goal: Goal = "p99=1ms".parse().unwrap();
+        let mut outcome = with_replies(Some(1000.0), 4000);
+        outcome.latency.record_n(1_000_000_000, 60).unwrap();
+        assert!(!Trial::of(&outcome, 1000.0, goal).held);
+    }
 }

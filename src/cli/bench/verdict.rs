@@ -58,7 +58,7 @@ pub(super) fn sentences(outcome: &Outcome) -> Vec<String> {
         Some(rate) => sentences.extend(open_loop(outcome, rate)),
         None => sentences.extend(closed_loop(outcome)),
     }
-    if outcome.waited > WAITED {
+    if is_disturbed(outcome) {
         sentences.push(format!(
             "The generator waited for a processor {:.0} % of the time, by the scheduler's count: something \
              else was running on it.",
@@ -66,6 +66,11 @@ pub(super) fn sentences(outcome: &Outcome) -> Vec<String> {
         ));
     }
     sentences
+}
+
+/// Whether the generator had to wait for its processor so long that it matters.
+pub(super) fn is_disturbed(outcome: &Outcome) -> bool {
+    outcome.waited > WAITED
 }
 
 /// Why a run was shorter than it should have been.
@@ -158,44 +163,8 @@ fn closed_loop(outcome: &Outcome) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::bench::load::{Length, Load};
+    use crate::cli::bench::outcome::tests::{outcome, with_replies};
     use std::time::Duration;
-
-    fn outcome(rate: Option<f64>) -> Outcome {
-        let load = Load {
-            endpoint: "tcp://127.0.0.1:8888".parse().unwrap(),
-            connections: 10,
-            talk: crate::cli::bench::talk::Talk::Echo("64".parse().unwrap()),
-            depth: 1,
-            length: Length::Time(Duration::from_secs(4)),
-            warmup: Duration::ZERO,
-            ramp: None,
-            rate: rate.map(Rate::of),
-            arrival: crate::cli::bench::values::Arrival::Even,
-            think: Duration::ZERO,
-            churn: false,
-            bind: Vec::new(),
-            timeout: Duration::from_secs(1),
-            allow_losses: false,
-            start: None,
-            workers: 1,
-            pin: Vec::new(),
-            offload: true,
-        };
-        let mut outcome = Outcome::new(&load, false, Vec::new());
-        outcome.reached = Phase::Draining;
-        outcome.elapsed = Duration::from_secs(4);
-        outcome.tally.connects = 10;
-        outcome
-    }
-
-    fn with_replies(rate: Option<f64>, messages: u64) -> Outcome {
-        let mut outcome = outcome(rate);
-        outcome.tally.messages = messages;
-        outcome.tally.times.answered.record_n(1000, messages).unwrap();
-        outcome.latency.record_n(1000, messages).unwrap();
-        outcome
-    }
 
     fn says(outcome: &Outcome, words: &str) -> bool {
         sentences(outcome).iter().any(|sentence| sentence.contains(words))
