@@ -113,9 +113,13 @@ impl Core {
         if let Some(ready) = self.accept_bucket.as_ref().map(|bucket| bucket.ready_at(now))
             && ready > now
             && !self.stopping.is_draining()
+            && let Some(listener) = self.table.listener(id)
         {
-            self.statistics.refused.accept_rate += 1;
-            self.park(id, Some(ready));
+            listener.readable = is_readable(listener.socket.as_fd());
+            if listener.readable {
+                self.statistics.refused.accept_rate += 1; // Somebody has to wait for it.
+                self.park(id, Some(ready));
+            }
             return Outcome::Blocked;
         }
         let Some(listener) = self.table.listener(id) else { return Outcome::Blocked };
