@@ -9,6 +9,7 @@ use std::{io, mem};
 use mio::Poll;
 
 use super::clock::Clock;
+use super::deadlines::Outstanding;
 use super::outgoing::Outgoing;
 use super::packets::{Lent, Outbox};
 use super::roster::Roster;
@@ -62,6 +63,8 @@ pub(super) struct Core {
     pub(super) by_source: HashMap<SourceKey, u32>,
     /// Connections with an idle timeout of their own.
     pub(super) idle_timeouts: HashMap<Id, Option<Duration>>,
+    /// Connections that have a deadline, and of which the kernel held something.
+    pub(super) outstanding: HashMap<Id, Outstanding>,
     pub(super) accept_bucket: Option<TokenBucket>,
     pub(super) accept_log: Throttle,
     /// Whom bound datagram sockets answer.
@@ -95,6 +98,7 @@ impl Core {
             accepted: 0,
             by_source: HashMap::new(),
             idle_timeouts: HashMap::new(),
+            outstanding: HashMap::new(),
             accept_bucket: config.accept_rate.map(|rate| TokenBucket::new(rate, clock.now())),
             accept_log: Throttle::default(),
             policy: DatagramPolicy::new(&config),
@@ -169,7 +173,7 @@ impl Core {
         let in_background = self.table.get(id).is_some_and(|entry| entry.is_background);
         self.statistics.open += u64::from(!in_background);
         if let Some(limit) = self.idle_timeout(id) {
-            self.arm(id, limit);
+            self.arm(id, limit, limit);
         }
         if self.stopping.is_draining() {
             self.drain(id);
@@ -196,7 +200,7 @@ impl Core {
             self.uncount(peer);
         }
         if let Some(Some(limit)) = self.idle_timeouts.get(&id).copied() {
-            self.arm(id, limit);
+            self.arm(id, limit, limit);
         }
     }
 
@@ -231,6 +235,7 @@ impl Core {
         }
         self.stopping.forget(id);
         self.idle_timeouts.remove(&id);
+        self.outstanding.remove(&id);
         self.roster.leave(entry.service);
         // Whoever waits for a descriptor or a place may find one now.
         for listener in mem::take(&mut self.parked) {

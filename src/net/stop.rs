@@ -80,6 +80,11 @@ impl Stopping {
         }
     }
 
+    /// A peer has taken something.
+    pub(super) fn note_sent(&mut self, now: Tick) {
+        self.last_sent = now;
+    }
+
     /// When any connection sent anything last, or nearly so.
     pub(super) fn last_sent(&self) -> Tick {
         self.last_sent
