@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
-use std::{io, mem};
+use std::{fmt, io, mem};
 
 use mio::Poll;
 
@@ -244,8 +244,12 @@ impl Core {
         Some(entry)
     }
 
-    /// Takes away all sources of a service.
+    /// Takes away all sources and timers of a service.
     pub(super) fn forget_service(&mut self, service: ServiceId) {
+        let of_service = |due: &Due| matches!(due, Due::Service(other, _) if *other == service);
+        for _ in self.timers.extract_if(of_service) {
+            self.roster.leave(service);
+        }
         for id in self.table.ids() {
             if self.table.get(id).is_some_and(|entry| entry.service == service) {
                 self.forget(id);
@@ -351,13 +355,25 @@ pub(super) struct Throttle {
 }
 
 impl Throttle {
-    /// `Some(n)`: log it, and that it stands for `n` more since the last line.
-    pub(super) fn pass(&mut self, now: Instant) -> Option<u64> {
+    /// `Some`: log it, and for how many more since the last line it stands.
+    pub(super) fn pass(&mut self, now: Instant) -> Option<More> {
         if self.last.is_some_and(|last| now.duration_since(last) < LOG_INTERVAL) {
             self.held += 1;
             return None;
         }
         self.last = Some(now);
-        Some(std::mem::take(&mut self.held))
+        Some(More(mem::take(&mut self.held)))
+    }
+}
+
+/// So many more, in brackets; nothing if there are none.
+pub(super) struct More(u64);
+
+impl fmt::Display for More {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => Ok(()),
+            more => write!(f, " ({more} more like it)"),
+        }
     }
 }

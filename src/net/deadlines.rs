@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::clock::Tick;
 use super::core::{Core, Due};
-use super::packets::unacknowledged;
+use super::packets::{unacknowledged, unread};
+use super::socket::StreamSocket;
 use super::stop::Going;
 use super::table::{Origin, Phase, Source};
 use crate::values::{Id, ServiceId, TimerId};
@@ -51,7 +52,12 @@ impl Core {
     pub(super) fn quiet(&mut self, id: Id) -> Duration {
         let Some(stream) = self.table.stream(id) else { return Duration::ZERO };
         let (active, now) = (stream.active, self.clock.tick());
-        let bytes = unacknowledged(stream.connection.stream()).unwrap_or(0);
+        let socket = stream.connection.stream();
+        let bytes = match socket {
+            StreamSocket::File(_) => unread(socket), // A pipe tells at either end.
+            _ => unacknowledged(socket),
+        };
+        let bytes = bytes.unwrap_or(0);
         let before = self.outstanding.get(&id).copied();
         let moved = match before {
             Some(before) if bytes < before.bytes => now,
@@ -117,7 +123,7 @@ impl Core {
 
     /// From here on nothing comes due.
     pub(super) fn drop_timers(&mut self) {
-        for due in self.timers.drain() {
+        for due in self.timers.extract_if(|_| true) {
             if let Due::Service(service, _) = due {
                 self.roster.leave(service);
             }

@@ -160,7 +160,7 @@ impl Core {
     ) {
         *reason(&mut self.statistics.refused) += 1;
         if let Some(more) = self.accept_log.pass(self.clock.now()) {
-            log::warn!("{id} accepts nobody for now: {why} ({more} more like it)");
+            log::warn!("{id} accepts nobody for now: {why}{more}");
         }
         self.park(id, retry);
     }
@@ -178,7 +178,7 @@ impl Core {
             && let Err(why) = self.admit(peer.ip())
         {
             if let Some(more) = self.accept_log.pass(self.clock.now()) {
-                log::warn!("{listener} refuses {peer}: {why} ({more} more like it)");
+                log::warn!("{listener} refuses {peer}: {why}{more}");
             }
             return None;
         }
