@@ -25,12 +25,11 @@ fn main() -> Result<(), Failure> {
     stop_on_ctrl_c(&mut reactor)?;
     let (echo, pong) = (reactor.add(Echo), reactor.add(Pong::default()));
     for wanted in wanted {
-        let (service, endpoint) = match wanted.split_once('=') {
-            Some(("echo", endpoint)) => (echo, endpoint.parse()?),
-            Some(("pong", endpoint)) => (pong, endpoint.parse()?),
+        let (mut cx, endpoint) = match wanted.split_once('=') {
+            Some(("echo", endpoint)) => (reactor.context(echo), endpoint.parse()?),
+            Some(("pong", endpoint)) => (reactor.context(pong), endpoint.parse()?),
             _ => return Err(Failure::new(format!("{wanted}: neither echo= nor pong="))),
         };
-        let mut cx = reactor.context(service);
         let listener = cx.listen(&endpoint)?;
         listening(&mut cx, listener, &endpoint);
     }

@@ -114,7 +114,7 @@ pub(super) fn run(mut arguments: Arguments) -> Result<(), Failure> {
         Ok(Client { names, ..Client::default() })
     })?;
     reactor.run()?;
-    let client = reactor.service::<Client>(client).map(std::mem::take).unwrap_or_default();
+    let client = reactor.with(client, |client, _| std::mem::take(client)).unwrap_or_default();
     if let Some(why) = client.failure {
         return Err(Failure::new(why));
     }

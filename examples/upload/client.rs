@@ -135,11 +135,12 @@ pub(super) fn run(mut arguments: Arguments) -> Result<(), Failure> {
         Ok(Client { server, files, source: None, shows_progress, failures: 0, failure: None })
     })?;
     reactor.run()?;
-    match reactor.service::<Client>(client) {
-        Some(Client { failure: Some(why), .. }) => Err(Failure::new(why.clone())),
-        Some(Client { failures: 1.., .. }) => Err(Failure::new("not all files were stored")),
+    let ending = reactor.with(client, |client, _| match client {
+        Client { failure: Some(why), .. } => Err(Failure::new(why.clone())),
+        Client { failures: 1.., .. } => Err(Failure::new("not all files were stored")),
         _ => Ok(()),
-    }
+    });
+    ending.unwrap_or(Ok(()))
 }
 
 fn open(path: &str) -> Result<Outgoing, Failure> {

@@ -11,7 +11,7 @@ use super::socket::local_address;
 use super::stop::Going;
 use super::table::{Source, StreamSource};
 use crate::machines::on_the_wire;
-use crate::values::{Address, Cause, Config, Id, Peer, ServiceId, Statistics, TimerId};
+use crate::values::{Address, Cause, Config, Id, Peer, ServiceKey, Statistics, TimerId};
 
 /// How [`Context::stop`] stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub enum Stop {
 /// happen while a service wasn't looking.
 pub struct Context<'a> {
     pub(super) core: &'a mut Core,
-    pub(super) service: ServiceId,
+    pub(super) service: ServiceKey,
     pub(super) id: Id,
     pub(super) asked: Option<&'a Asked<'a>>,
 }

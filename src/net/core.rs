@@ -15,16 +15,17 @@ use super::roster::Roster;
 use super::socket::StreamSocket;
 use super::stop::{Going, Stopping};
 use super::table::{Entry, Origin, Phase, Polled, Source, StreamSource, Table};
+use super::tell::Tell;
 use crate::machines::{
     Connection, DatagramPolicy, Latch, SourceKey, Timers, TokenBucket, source_key,
 };
-use crate::values::{Account, Config, Id, LOG_INTERVAL, ServiceId, Statistics};
+use crate::values::{Account, Config, Id, LOG_INTERVAL, ServiceKey, Statistics};
 
 /// What a timer is for.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Due {
     /// A service set it, while it was called for this source.
-    Service(ServiceId, Id),
+    Service(ServiceKey, Id),
     /// A connection has been quiet for long, or takes long to close.
     Deadline(Id),
     /// A listener may try again.
@@ -52,6 +53,8 @@ pub(super) struct Core {
     pub(super) clock: Clock,
     pub(super) stopping: Stopping,
     pub(super) roster: Roster,
+    /// What services have to be told.
+    pub(super) tells: Vec<(ServiceKey, Tell)>,
     /// Listeners that wait for something.
     pub(super) parked: Vec<Id>,
     /// Sources that a graceful stop doesn't wait for.
@@ -90,6 +93,7 @@ impl Core {
             statistics: Statistics::default(),
             stopping: Stopping::default(),
             roster: Roster::default(),
+            tells: Vec::new(),
             parked: Vec::new(),
             background: 0,
             accepted: 0,
@@ -113,7 +117,10 @@ impl Core {
     /// is told both ask this, so neither can forget anything.
     #[inline]
     pub(super) fn has_work(&self) -> bool {
-        !self.runnable.is_empty() || self.outbox_of != Id::NONE || self.has_to_stop()
+        !self.runnable.is_empty()
+            || self.outbox_of != Id::NONE
+            || !self.tells.is_empty()
+            || self.has_to_stop()
     }
 
     /// Puts the source into the queue of those that can move.
@@ -130,7 +137,7 @@ impl Core {
     /// A stream that works: from the first moment it can be written to.
     pub(super) fn insert_stream(
         &mut self,
-        service: ServiceId,
+        service: ServiceKey,
         connection: Connection<StreamSocket>,
         peer: Option<SocketAddr>,
         origin: Origin,
@@ -240,7 +247,7 @@ impl Core {
     }
 
     /// Takes away all sources of a service.
-    pub(super) fn forget_service(&mut self, service: ServiceId) {
+    pub(super) fn forget_service(&mut self, service: ServiceKey) {
         for id in self.table.ids() {
             if self.table.get(id).is_some_and(|entry| entry.service == service) {
                 self.forget(id);
@@ -313,7 +320,7 @@ impl Core {
     }
 
     /// Whether new sources may be made.
-    pub(super) fn check_going(&self, service: ServiceId) -> io::Result<()> {
+    pub(super) fn check_going(&self, service: ServiceKey) -> io::Result<()> {
         if self.stopping.going() != Going::On {
             return Err(io::Error::other("the reactor is stopping"));
         }
@@ -322,7 +329,7 @@ impl Core {
 
     /// Whether a source that the host has may still be taken in: also while stopping, for what is yet
     /// to be answered.
-    pub(super) fn check_not_stopped(&self, service: ServiceId) -> io::Result<()> {
+    pub(super) fn check_not_stopped(&self, service: ServiceKey) -> io::Result<()> {
         if self.stopping.going() == Going::Stopped {
             return Err(io::Error::other("the reactor has stopped"));
         }
@@ -330,7 +337,7 @@ impl Core {
     }
 
     /// Whether there is still somebody to make a source for.
-    fn check_service(&self, service: ServiceId) -> io::Result<()> {
+    fn check_service(&self, service: ServiceKey) -> io::Result<()> {
         match self.roster.has(service) {
             true => Ok(()),
             false => Err(io::Error::other("the service has gone")),

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::core::{Core, Due};
 use super::table::{Origin, Phase, Source};
-use crate::values::{Id, ServiceId, TimerId};
+use crate::values::{Id, ServiceKey, TimerId};
 
 impl Core {
     /// How long a connection may stay with no byte moving. Only those that come from outside are bounded
@@ -62,7 +62,7 @@ impl Core {
         &mut self,
         first: Instant,
         period: Option<Duration>,
-        service: ServiceId,
+        service: ServiceKey,
         id: Id,
     ) -> TimerId {
         if !self.roster.has(service) {

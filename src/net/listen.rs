@@ -13,10 +13,10 @@ use super::packets::{enable_gro, enable_pktinfo, is_readable, offload_supported}
 use super::socket::{StreamSocket, local_address, set_buffers};
 use super::table::{DatagramSource, Listener, ListenerSocket, Origin, Source};
 use crate::machines::{Connection, source_key};
-use crate::values::{ACCEPT_RETRY, Address, Endpoint, Id, Outcome, Refused, ServiceId, attempt};
+use crate::values::{ACCEPT_RETRY, Address, Endpoint, Id, Outcome, Refused, ServiceKey, attempt};
 
 /// Binds and registers. Whatever fails, nothing is left behind.
-pub(super) fn listen(core: &mut Core, service: ServiceId, endpoint: &Endpoint) -> io::Result<Id> {
+pub(super) fn listen(core: &mut Core, service: ServiceKey, endpoint: &Endpoint) -> io::Result<Id> {
     core.check_going(service)?;
     let Bound { socket, file } = bind(endpoint, &core.config)?;
     let descriptor = socket.as_raw_fd();

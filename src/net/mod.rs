@@ -24,6 +24,7 @@ mod setup;
 mod socket;
 mod stop;
 mod table;
+mod tell;
 
 pub use context::{Context, Stop};
 pub use handle::{Handle, HandleError};

@@ -1,6 +1,5 @@
 //! Making services and sources: before the loop runs, and from inside it.
 
-use std::any::Any;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
@@ -16,8 +15,8 @@ use crate::values::{Address, Endpoint, Error, Id, ServiceId, Statistics};
 impl Reactor {
     /// Adds a service without any source yet; [`context`](Reactor::context) gives it some. It stays
     /// until its name is [given up](Context::release).
-    pub fn add(&mut self, service: impl Service) -> ServiceId {
-        self.halves.core.roster.add(Box::new(service))
+    pub fn add<S: Service>(&mut self, service: S) -> ServiceId<S> {
+        ServiceId::new(self.halves.core.roster.add(Box::new(service)))
     }
 
     /// Listens on an endpoint, which this service serves alone. The service is dropped when its last
@@ -72,16 +71,16 @@ impl Reactor {
     pub fn start<S: Service>(
         &mut self,
         set_up: impl FnOnce(&mut Context<'_>) -> Result<S, Error>,
-    ) -> Result<ServiceId, Error> {
+    ) -> Result<ServiceId<S>, Error> {
         let id = self.add(Unborn);
         match set_up(&mut self.context(id)) {
             Ok(service) => {
-                *self.halves.service(id).expect("it was added just now") = Box::new(service);
-                Ok(id)
+                *self.halves.service(id.key()).expect("it was added just now") = Box::new(service);
+                Ok(ServiceId::new(id.key()))
             }
             Err(error) => {
-                self.halves.core.forget_service(id);
-                self.halves.core.roster.release(id);
+                self.halves.core.forget_service(id.key());
+                self.halves.core.roster.release(id.key());
                 Err(error)
             }
         }
@@ -90,16 +89,10 @@ impl Reactor {
     /// What the service could do if it were called now: listen, connect, set timers, send. What is begun
     /// here goes on with the next [`turn`](Reactor::turn), which then doesn't wait. For a service that
     /// has gone, nothing can be made.
-    pub fn context(&mut self, service: ServiceId) -> Context<'_> {
+    pub fn context<S>(&mut self, service: ServiceId<S>) -> Context<'_> {
         self.halves.core.clock.read(); // The last turn may be long ago.
+        let service = service.key();
         Context { core: &mut self.halves.core, service, id: Id::NONE, asked: None }
-    }
-
-    /// The service itself, to give it something or to see what it has gathered. `None` if it is of
-    /// another type.
-    pub fn service<S: Service>(&mut self, service: ServiceId) -> Option<&mut S> {
-        let service: &mut dyn Any = &mut **self.halves.service(service)?;
-        service.downcast_mut()
     }
 
     /// What a listener or a datagram socket is bound to, which tells the port when 0 was asked for; our
@@ -124,8 +117,8 @@ impl Reactor {
 impl Context<'_> {
     /// Adds a service, for the sources that will name it. It stays until its name is
     /// [given up](Context::release).
-    pub fn add(&mut self, service: impl Service) -> ServiceId {
-        self.core.roster.add(Box::new(service))
+    pub fn add<S: Service>(&mut self, service: S) -> ServiceId<S> {
+        ServiceId::new(self.core.roster.add(Box::new(service)))
     }
 
     /// Gives up the name of a service that was [added](Context::add): it is dropped when its last source
@@ -140,13 +133,13 @@ impl Context<'_> {
     ///     connection
     /// }
     /// ```
-    pub fn release(&mut self, service: ServiceId) {
-        self.core.roster.release(service);
+    pub fn release<S>(&mut self, service: ServiceId<S>) {
+        self.core.roster.release(service.key());
     }
 
     /// The same context for another service: what is made through it belongs to that one.
-    pub fn of(&mut self, service: ServiceId) -> Context<'_> {
-        Context { core: self.core, service, id: self.id, asked: self.asked }
+    pub fn of<S>(&mut self, service: ServiceId<S>) -> Context<'_> {
+        Context { core: self.core, service: service.key(), id: self.id, asked: self.asked }
     }
 
     /// Listens on an endpoint of any kind; this service serves it. A host name is looked up first,

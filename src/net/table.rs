@@ -13,13 +13,13 @@ use super::bind::SocketFile;
 use super::clock::Tick;
 use super::socket::StreamSocket;
 use crate::machines::{Connection, Quota};
-use crate::values::{Account, Address, Cause, Id, ServiceId, TimerId};
+use crate::values::{Account, Address, Cause, Id, ServiceKey, TimerId};
 
 /// What an [`Id`] names.
 #[derive(Debug)]
 pub(super) struct Entry {
     generation: u32,
-    pub(super) service: ServiceId,
+    pub(super) service: ServiceKey,
     /// Whether it stands in the queue of sources that can move.
     pub(super) queued: bool,
     /// Whether a stopping reactor doesn't wait for it, and it isn't counted as a connection.
@@ -270,7 +270,7 @@ impl Table {
         self.entries.len()
     }
 
-    pub(super) fn insert(&mut self, service: ServiceId, source: Source) -> Id {
+    pub(super) fn insert(&mut self, service: ServiceKey, source: Source) -> Id {
         // The last generation is the one of `Id::NONE`.
         self.generation = (self.generation + 1) % u32::MAX;
         let generation = self.generation;

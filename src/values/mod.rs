@@ -31,6 +31,7 @@ pub(crate) use config::{
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{Error, describe};
 pub use keep_alive::KeepAlive;
+pub(crate) use key::ServiceKey;
 pub use key::{Id, ServiceId, TimerId};
 pub(crate) use outcome::{Outcome, attempt};
 pub use peer::{Address, Cast, Local, Peer, UnixName};

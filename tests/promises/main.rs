@@ -21,6 +21,7 @@ mod stopping;
 mod stopping_edges;
 mod streams;
 mod support;
+mod telling;
 mod trouble;
 mod waking;
 mod weapon;
