@@ -15,9 +15,10 @@
 //! ```
 //!
 //! A client that sends 2,000 bytes may never see the greeting. The server closes with 976 bytes unread;
-//! RFC 1122, section 4.2.2.13, has the kernel send a reset instead of an end, because data was lost. A
-//! reset makes the client's kernel throw away what it has received and the client hasn't read yet: the
-//! greeting, which had arrived.
+//! RFC 1122, section 4.2.2.13, has the kernel send a reset instead of an end, because data was lost. With
+//! it goes whatever the server's kernel had not sent yet; and the client's next call fails, its write or
+//! its read. Linux lets it read first what has arrived, other systems throw that away with the reset: the
+//! greeting, which was there.
 //!
 //! [`Context::close`](crate::Context::close) is therefore not close(2). It sends what is kept, then shuts
 //! the sending side, then reads and throws away what still comes until the peer's own end, and only

@@ -6,8 +6,8 @@
 //! # A greeting that arrives: `greeting.rs`
 //!
 //! The server accepts, reads one message, sends `Hello, client!`, closes. It works, until a client sends
-//! more than the server reads: closing a socket with unread input resets the connection, and the
-//! client's kernel throws away what it had not read yet, the greeting among it (RFC 1122, 4.2.2.13).
+//! more than the server reads: closing a socket with unread input resets the connection (RFC 1122,
+//! 4.2.2.13), and what had not been sent, or on some systems not been read, is lost, the greeting among it.
 //! [`Context::close`](crate::Context::close) flushes, says that this was all, reads on until the
 //! client's own end, and only then closes. The whole service is
 //!

@@ -98,6 +98,12 @@ impl<T> Timers<T> {
         true
     }
 
+    /// Takes all timers away; what they were for comes in no particular order.
+    pub fn drain(&mut self) -> impl Iterator<Item = T> + '_ {
+        self.queue.clear();
+        self.timers.drain().map(|timer| timer.what)
+    }
+
     /// Whether the timer will come due, once more at least.
     pub fn is_set(&self, id: TimerId) -> bool {
         self.find(id).is_some()

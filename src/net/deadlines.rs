@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::core::{Core, Due};
+use super::stop::Going;
 use super::table::{Origin, Phase, Source};
 use crate::values::{Id, ServiceKey, TimerId};
 
@@ -57,7 +58,7 @@ impl Core {
         }
     }
 
-    /// Sets a timer for a service, which stays as long as it has one. For one that has gone, none.
+    /// Sets a timer for a service, which stays as long as it has one. For one that has gone, none; nor after the stop.
     pub(super) fn set_timer(
         &mut self,
         first: Instant,
@@ -65,7 +66,7 @@ impl Core {
         service: ServiceKey,
         id: Id,
     ) -> TimerId {
-        if !self.roster.has(service) {
+        if !self.roster.has(service) || self.stopping.going() == Going::Stopped {
             return TimerId::NONE;
         }
         let due = Due::Service(service, id);
@@ -73,6 +74,15 @@ impl Core {
         match period {
             Some(period) => self.timers.every(first, period, due),
             None => self.timers.once(first, due),
+        }
+    }
+
+    /// From here on nothing comes due.
+    pub(super) fn drop_timers(&mut self) {
+        for due in self.timers.drain() {
+            if let Due::Service(service, _) = due {
+                self.roster.leave(service);
+            }
         }
     }
 

@@ -128,6 +128,7 @@ impl Reactor {
             }
         }
         self.halves.core.stopping = Stopping { going: Going::Stopped, ..Stopping::default() };
+        self.halves.core.drop_timers();
         self.halves.pass_on(); // The last that they have to tell each other.
         log::debug!("stopped");
     }
