@@ -13,6 +13,7 @@
 //!
 //! - A [`Service`] says what is done with bytes. [`Echo`] and [`Pong`] are two of them; yours is a type with
 //!   one method or more.
+//! - A [`Session`] is a service in which each connection has a value of its own.
 //! - A [`Reactor`] is the loop. It listens and connects, on whatever an [`Endpoint`] can name, within the
 //!   limits of its [`Config`].
 //! - A [`Context`] is what a service may touch while it is called: everything. It sends, closes, connects,
@@ -69,7 +70,7 @@ pub use machines::{
     Width,
 };
 pub use net::{Context, Handle, HandleError, Reactor, Service, Stop};
-pub use services::{Echo, Pong};
+pub use services::{Echo, Hub, Others, Pong, Session, Sessions};
 pub use values::{
     Address, ByteQueue, Cast, Cause, Closed, Config, ConfigError, Dropped, Endpoint, EndpointError,
     Error, Id, KeepAlive, Local, Peer, Prefix, PrefixError, Rate, Refused, ReusePort, ServiceId,

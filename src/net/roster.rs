@@ -31,11 +31,21 @@ struct Resident {
 impl Roster {
     /// Adds a service, which has a name until that is [given up](Roster::release).
     pub(super) fn add(&mut self, service: Box<dyn Service>) -> ServiceKey {
+        let key = self.reserve();
+        self.arrive(key, service);
+        key
+    }
+
+    /// The name of a service that arrives before anybody is called.
+    pub(super) fn reserve(&mut self) -> ServiceKey {
         self.generation = self.generation.wrapping_add(1);
         let generation = self.generation;
         let slot = self.residents.insert(Resident { generation, is_named: true, uses: 0 });
-        self.arrivals.push((slot, service));
         ServiceKey::new(slot, generation)
+    }
+
+    pub(super) fn arrive(&mut self, key: ServiceKey, service: Box<dyn Service>) {
+        self.arrivals.push((key.slot(), service));
     }
 
     /// Whether the service is still there.

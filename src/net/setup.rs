@@ -19,6 +19,15 @@ impl Reactor {
         ServiceId::new(self.halves.core.roster.add(Box::new(service)))
     }
 
+    /// The same for a service that knows its own name: for those whom it asks to [tell](Handle::tell) it
+    /// something.
+    pub fn add_with<S: Service>(&mut self, make: impl FnOnce(ServiceId<S>) -> S) -> ServiceId<S> {
+        let key = self.halves.core.roster.reserve();
+        let service = make(ServiceId::new(key));
+        self.halves.core.roster.arrive(key, Box::new(service));
+        ServiceId::new(key)
+    }
+
     /// Listens on an endpoint, which this service serves alone. The service is dropped when its last
     /// source and its last timer have gone.
     ///

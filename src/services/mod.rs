@@ -2,6 +2,8 @@
 
 mod echo;
 mod pong;
+mod sessions;
 
 pub use echo::Echo;
 pub use pong::Pong;
+pub use sessions::{Hub, Others, Session, Sessions};

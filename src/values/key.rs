@@ -16,8 +16,9 @@ pub struct Id {
 }
 
 impl Id {
-    /// Names no source, now or ever.
-    pub(crate) const NONE: Id = Id { slot: u32::MAX, generation: u32::MAX };
+    /// Names no source, now or ever. It is what [`Context::id`](crate::Context::id) says when a service is
+    /// called for itself.
+    pub const NONE: Id = Id { slot: u32::MAX, generation: u32::MAX };
 
     pub(crate) fn new(slot: usize, generation: u32) -> Id {
         let slot = u32::try_from(slot).expect("fewer than 2^32 sources");

@@ -17,6 +17,7 @@ mod paths;
 mod pong;
 mod pressure;
 mod services;
+mod sessions;
 mod stopping;
 mod stopping_edges;
 mod streams;
