@@ -16,6 +16,7 @@ use super::socket::StreamSocket;
 use super::stop::{Going, Stopping};
 use super::table::{Entry, Origin, Phase, Polled, Source, StreamSource, Table};
 use super::tell::Tell;
+use super::timing::Words;
 use crate::machines::{
     Connection, DatagramPolicy, Latch, SourceKey, Timers, TokenBucket, source_key,
 };
@@ -48,6 +49,7 @@ pub(super) struct Core {
     /// Sources that can move, in the order of their turns.
     pub(super) runnable: Vec<Id>,
     pub(super) timers: Timers<Due>,
+    pub(super) words: Words,
     pub(super) account: Account,
     pub(super) statistics: Statistics,
     pub(super) clock: Clock,
@@ -89,6 +91,7 @@ impl Core {
             table: Table::default(),
             runnable: Vec::new(),
             timers: Timers::new(),
+            words: Words::default(),
             account: Account::new(config.kept_total),
             statistics: Statistics::default(),
             stopping: Stopping::default(),

@@ -77,8 +77,17 @@ impl Core {
         }
     }
 
+    /// Gives a timer a word. One that was not set has none.
+    pub(super) fn give_word(&mut self, timer: TimerId, word: u64) -> TimerId {
+        if timer != TimerId::NONE {
+            self.words.set(timer, word);
+        }
+        timer
+    }
+
     /// From here on nothing comes due.
     pub(super) fn drop_timers(&mut self) {
+        self.words.clear();
         for due in self.timers.drain() {
             if let Due::Service(service, _) = due {
                 self.roster.leave(service);
@@ -90,6 +99,7 @@ impl Core {
     pub(super) fn cancel_timer(&mut self, timer: TimerId) -> bool {
         match self.timers.cancel(timer) {
             Some(Due::Service(service, _)) => {
+                self.words.forget(timer);
                 self.roster.leave(service);
                 true
             }

@@ -25,6 +25,7 @@ mod socket;
 mod stop;
 mod table;
 mod tell;
+mod timing;
 
 pub use context::{Context, Stop};
 pub use handle::{Handle, HandleError};

@@ -315,7 +315,10 @@ impl Reactor {
             match due {
                 Due::Service(service, id) => {
                     let was_last = !self.halves.core.timers.is_set(timer);
-                    self.halves.call(service, id, |service, cx| service.timer(cx, timer));
+                    self.halves.core.words.speak(timer, was_last);
+                    self.halves.visit(service, id, None, |service, cx| service.timer(cx, timer));
+                    self.halves.core.words.fall_silent();
+                    self.halves.pass_on();
                     if was_last {
                         self.halves.core.roster.leave(service);
                     }

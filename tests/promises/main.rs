@@ -23,6 +23,7 @@ mod stopping_edges;
 mod streams;
 mod support;
 mod telling;
+mod timing;
 mod trouble;
 mod waking;
 mod weapon;
