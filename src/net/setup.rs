@@ -35,12 +35,7 @@ impl Reactor {
     ///
     /// Those of [`Context::listen`]; the service is dropped then.
     pub fn listen(&mut self, endpoint: &Endpoint, service: impl Service) -> Result<Id, Error> {
-        let service = self.add(service);
-        let mut cx = self.context(service);
-        let made = cx.listen(endpoint);
-        cx.release(service);
-        self.halves.drop_departed();
-        made
+        self.serve(service, |cx| cx.listen(endpoint))
     }
 
     /// Connects to an endpoint; this service gets the connection. It is dropped when its last source and
@@ -50,10 +45,17 @@ impl Reactor {
     ///
     /// Those of [`Context::connect`]; the service is dropped then.
     pub fn connect(&mut self, endpoint: &Endpoint, service: impl Service) -> Result<Id, Error> {
-        let service = self.add(service);
-        let mut cx = self.context(service);
-        let made = cx.connect(endpoint);
-        cx.release(service);
+        self.serve(service, |cx| cx.connect(endpoint))
+    }
+
+    /// Adds a service for what is made here, and returns what is returned here. The service is dropped when
+    /// the last of its sources and timers has gone; at once, if none was made.
+    pub fn serve<R>(
+        &mut self,
+        service: impl Service,
+        make: impl FnOnce(&mut Context<'_>) -> R,
+    ) -> R {
+        let made = self.context(ServiceId::<()>::new(self.nobody)).serve(service, make);
         self.halves.drop_departed();
         made
     }
@@ -130,18 +132,28 @@ impl Context<'_> {
         ServiceId::new(self.core.roster.add(Box::new(service)))
     }
 
-    /// Gives up the name of a service that was [added](Context::add): it is dropped when its last source
-    /// and its last timer have gone, or soon if it has none.
+    /// Adds a service for what is made here, and returns what is returned here. The service is dropped when
+    /// the last of its sources and timers has gone; soon, if none was made.
     ///
     /// ```
     /// # use echoloop::{Context, Endpoint, Error, Id, Service};
-    /// fn connect_again<S: Service>(cx: &mut Context<'_>, to: &Endpoint, with: S) -> Result<Id, Error> {
-    ///     let service = cx.add(with);
-    ///     let connection = cx.of(service).connect(to);
-    ///     cx.release(service); // It stays as long as the connection.
-    ///     connection
+    /// fn connect_again(cx: &mut Context<'_>, to: &Endpoint, with: impl Service) -> Result<Id, Error> {
+    ///     cx.serve(with, |cx| cx.connect(to))
     /// }
     /// ```
+    pub fn serve<R>(
+        &mut self,
+        service: impl Service,
+        make: impl FnOnce(&mut Context<'_>) -> R,
+    ) -> R {
+        let service = self.add(service);
+        let made = make(&mut self.of(service));
+        self.release(service);
+        made
+    }
+
+    /// Gives up the name of a service that was [added](Context::add): it is dropped when its last source
+    /// and its last timer have gone, or soon if it has none.
     pub fn release<S>(&mut self, service: ServiceId<S>) {
         self.core.roster.release(service.key());
     }

@@ -7,7 +7,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use echoloop::{
-    Cause, Config, Context, Half, Hub, Id, Reactor, ServiceId, Session, Sessions, Stop, TimerId,
+    Cause, Config, Context, Half, HandleError, Hub, Id, Reactor, ServiceId, Session, Sessions,
+    Stop, TimerId,
 };
 
 use crate::support::*;
@@ -339,4 +340,58 @@ fn a_service_may_know_its_own_name() {
     let knows = reactor.add_with(|me| Knows(Some(me), 0));
     reactor.context(knows).after(Duration::from_millis(1));
     turn_until(&mut reactor, |reactor| reactor.with(knows, |it, _| it.1) == Some(1));
+}
+
+/// One session is told something, by another service and from another thread; nobody is told in the place
+/// of one that has gone.
+#[test]
+fn one_session_is_told() {
+    struct Told;
+    impl Session for Told {
+        type Shared = Vec<Id>;
+
+        fn opened(hub: &mut Hub<'_, Told>, cx: &mut Context<'_>) -> Told {
+            hub.shared.push(cx.id());
+            Told
+        }
+    }
+    let server = Server::start(Config::default(), |reactor| {
+        let room = reactor.add(Sessions::<Told>::new(Vec::new()));
+        let service = Does::new().received(move |cx, input| {
+            let text = input.to_vec();
+            cx.tell(room, move |sessions, cx| {
+                let last = *sessions.shared.last().unwrap();
+                cx.tell_one(room, last, move |_, _, cx| {
+                    assert_eq!(cx.id(), last);
+                    cx.send_all(&text);
+                });
+            });
+            input.len()
+        });
+        let id = reactor.context(room).listen(&endpoint("tcp://127.0.0.1:0")).unwrap();
+        let at = internet(reactor.local(id));
+        (room, at, listen(reactor, "tcp://127.0.0.1:0", service))
+    });
+    let (room, at, other) = server.made;
+    let mut client = tcp(at);
+    server.until(|it| it.open == 1);
+    tcp(other).write_all(b"from a service").unwrap();
+    expect(&mut client, b"from a service");
+
+    let (sender, ids) = std::sync::mpsc::channel();
+    server.handle.tell(room, move |it, _| sender.send(it.shared.clone()).unwrap()).unwrap();
+    let id = ids.recv_timeout(DEADLINE).unwrap()[0];
+    let tell = move |_: &mut Told, _: &mut Hub<'_, Told>, cx: &mut Context<'_>| {
+        cx.send_all(b"from a thread");
+        cx.close();
+    };
+    server.handle.tell_one(room, id, tell).unwrap();
+    expect_end(&mut client, b"from a thread");
+    drop(client);
+    server.until(|it| it.open == 0);
+    server.handle.tell_one(room, id, |_, _, _| panic!("it has gone")).unwrap();
+    let handle = server.handle.clone();
+    server.stop(Stop::AtOnce);
+    let late = handle.tell_one(room, id, |_, _, _| ());
+    assert!(matches!(late, Err(HandleError::Stopped)));
 }

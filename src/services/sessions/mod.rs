@@ -5,7 +5,7 @@ mod table;
 pub use table::Others;
 use table::Table;
 
-use crate::{Cause, Context, Id, Service, TimerId};
+use crate::{Cause, Context, Handle, HandleError, Id, Service, ServiceId, TimerId};
 
 /// What is remembered about one connection, and what is done with its bytes: a [`Service`] in which each
 /// connection has a value of its own, `self`, beside what [all of them share](Session::Shared).
@@ -240,6 +240,57 @@ impl<S: Session> Sessions<S> {
         let result = call(&mut Hub { shared: &mut self.shared, others });
         self.table.settle();
         result
+    }
+}
+
+/// Reaching one session.
+impl Context<'_> {
+    /// [Tells](Context::tell) one session something, as if it had happened on its connection. One that has
+    /// gone by then isn't told. `false`: the service has gone, or the reactor has stopped.
+    ///
+    /// ```
+    /// # use echoloop::{Cause, Context, Hub, Id, Service, ServiceId, Session, Sessions};
+    /// /// The other end of somebody's connection.
+    /// struct Back<S: Session> {
+    ///     front: Id,
+    ///     fronts: ServiceId<Sessions<S>>,
+    /// }
+    ///
+    /// impl<S: Session> Service for Back<S> {
+    ///     fn closed(&mut self, cx: &mut Context<'_>, _cause: &Cause) {
+    ///         cx.tell_one(self.fronts, self.front, |_front, _hub, cx| cx.close());
+    ///     }
+    /// }
+    /// ```
+    pub fn tell_one<S: Session>(
+        &mut self,
+        service: ServiceId<Sessions<S>>,
+        id: Id,
+        tell: impl FnOnce(&mut S, &mut Hub<'_, S>, &mut Context<'_>) + 'static,
+    ) -> bool {
+        self.tell(service, move |sessions, cx| {
+            sessions.with(cx, id, tell);
+        })
+    }
+}
+
+/// Reaching one session.
+impl Handle {
+    /// The same from another thread: what it has found out for one connection, say. What
+    /// [`tell`](Handle::tell) says of order, bounds and the stop holds here too.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`run`](Handle::run).
+    pub fn tell_one<S: Session>(
+        &self,
+        service: ServiceId<Sessions<S>>,
+        id: Id,
+        tell: impl FnOnce(&mut S, &mut Hub<'_, S>, &mut Context<'_>) + Send + 'static,
+    ) -> Result<(), HandleError> {
+        self.tell(service, move |sessions, cx| {
+            sessions.with(cx, id, tell);
+        })
     }
 }
 
