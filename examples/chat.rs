@@ -20,7 +20,7 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use echoloop::{Cause, Config, Context, Half, Id, Lines, Reactor, Session, Sessions, TimerId};
-use support::{Arguments, Failure, listening, stdio, stop_on_ctrl_c};
+use support::{Arguments, Failure, listening, stdio};
 
 /// Bytes kept for a member beyond what the kernel takes.
 const KEPT: usize = 256 * 1024;
@@ -200,7 +200,7 @@ fn main() -> Result<(), Failure> {
     // The kernel keeps for a member too: as much as it likes, megabytes, unless it is told.
     let config = Config { output_limit: KEPT, send_buffer: Some(KEPT), ..Config::default() };
     let mut reactor = Reactor::new(config)?;
-    stop_on_ctrl_c(&mut reactor)?;
+    reactor.stop_on_signals()?;
     let (input, output) = (stdio::input()?, stdio::output()?);
     let _restored_at_the_end = (input.restore, output.restore);
     let (input, output) = (input.descriptor, output.descriptor);

@@ -47,7 +47,7 @@ use std::path::PathBuf;
 use echoloop::{Config, Context, Hub, Lines, Reactor, Session, Sessions, describe};
 
 use store::{Partial, Store};
-use support::{Arguments, Failure, listening, say, stop_on_ctrl_c};
+use support::{Arguments, Failure, listening, say};
 
 /// The longest header, and more than the longest answer.
 const HEADER: usize = 1024;
@@ -173,7 +173,7 @@ fn main() -> Result<(), Failure> {
     let store = Store::new(&directory, limit)
         .map_err(|e| Failure::new(format!("{}: {}", directory.display(), describe(&e))))?;
     let mut reactor = Reactor::new(Config::default())?;
-    stop_on_ctrl_c(&mut reactor)?;
+    reactor.stop_on_signals()?;
     reactor.start(|cx| {
         let listener = cx.listen(&endpoint)?;
         listening(cx, listener, &endpoint);

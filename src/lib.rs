@@ -46,6 +46,9 @@
 //! `default-features = false`. It starts no threads, has no global state, and writes to nothing but
 //! [`log`]: at `debug` who comes and goes, at `trace` every step of the loop.
 //!
+//! `signals`, which `cli` switches on, is `Reactor::on_signal`: it needs signal-hook, and catches signals for the
+//! whole process.
+//!
 //! It runs on 64-bit Unix. Linux has the fast datagrams; other systems get plain ones.
 
 #[cfg(not(all(unix, target_pointer_width = "64")))]

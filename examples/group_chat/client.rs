@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use echoloop::{Config, Context, Half, Id, Lines, Peer, Reactor, Service, Stop, TimerId};
 
-use super::support::{Arguments, Failure, say, stdio, stop_on_ctrl_c};
+use super::support::{Arguments, Failure, say, stdio};
 use super::{ACKNOWLEDGEMENT, HEARTBEAT, WINDOW};
 
 const BEAT: Duration = Duration::from_secs(3);
@@ -142,7 +142,7 @@ pub(super) fn run(mut arguments: Arguments) -> Result<(), Failure> {
     arguments.end()?;
     let next = SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos() as u64;
     let mut reactor = Reactor::new(Config::default())?;
-    stop_on_ctrl_c(&mut reactor)?;
+    reactor.stop_on_signals()?;
     let input = stdio::input()?;
     let _restored_at_the_end = input.restore;
     reactor.start(|cx| {

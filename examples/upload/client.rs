@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal, Write};
 
 use echoloop::{Cause, Config, Context, Half, Id, Lines, Reactor, Service, Stop};
 
-use super::support::{Arguments, Failure, say, stop_on_ctrl_c};
+use super::support::{Arguments, Failure, say};
 
 struct Client {
     server: Id,
@@ -128,7 +128,7 @@ pub(super) fn run(mut arguments: Arguments) -> Result<(), Failure> {
     let paths = std::iter::from_fn(|| arguments.next());
     let files = paths.map(|path| open(&path)).collect::<Result<VecDeque<_>, _>>()?;
     let mut reactor = Reactor::new(Config::default())?;
-    stop_on_ctrl_c(&mut reactor)?;
+    reactor.stop_on_signals()?;
     let shows_progress = io::stderr().is_terminal();
     let client = reactor.start(|cx| {
         let server = cx.connect(&endpoint)?;

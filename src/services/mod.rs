@@ -3,6 +3,8 @@
 mod echo;
 mod pong;
 mod sessions;
+#[cfg(feature = "signals")]
+mod signals;
 
 pub use echo::Echo;
 pub use pong::Pong;

@@ -18,6 +18,8 @@ mod pong;
 mod pressure;
 mod services;
 mod sessions;
+#[cfg(feature = "signals")]
+mod signals;
 mod stopping;
 mod stopping_edges;
 mod streams;

@@ -16,7 +16,6 @@ use clap::error::ErrorKind;
 use echoloop::{Config, Endpoint, Reactor, Service, Stop};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use super::signals::on_signal;
 use super::{Done, printer, units};
 use datagrams::Datagrams;
 use screen::Screen;
@@ -115,7 +114,7 @@ fn talk<T: Talk>(
     let socket = reactor.context(service).connect(endpoint)?;
     // The first signal leaves at once; the shell gets its number, unless that is how one leaves a terminal.
     for signal in [SIGINT, SIGTERM] {
-        on_signal(reactor, signal, move |cx| {
+        reactor.on_signal(signal, move |cx| {
             cx.tell(service, move |talk, _| talk.ending().signal = Some(signal));
             cx.stop(Stop::AtOnce);
         })?;

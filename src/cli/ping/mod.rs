@@ -13,7 +13,6 @@ use clap::error::ErrorKind;
 use echoloop::{Config, Endpoint, Reactor, Stop};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use super::signals::on_signal;
 use super::{Done, units};
 use payload::Payload;
 use pinger::{Pinger, Plan};
@@ -133,7 +132,7 @@ pub(crate) fn run(args: Args) -> Done {
     let socket = reactor.context(service).connect(&args.endpoint)?;
     // The first signal ends it with the summary.
     for signal in [SIGINT, SIGTERM] {
-        on_signal(&mut reactor, signal, move |cx| {
+        reactor.on_signal(signal, move |cx| {
             cx.tell(service, |pinger, _| pinger.interrupt());
             cx.stop(Stop::AtOnce);
         })?;
