@@ -341,6 +341,13 @@ impl Context<'_> {
         self.core.table.get(self.id).is_some()
     }
 
+    /// The listener that has accepted this connection, also if it has gone by now. `None` for what was not
+    /// accepted. With several ports for one service it tells which of them somebody came to.
+    pub fn listener(&mut self) -> Option<Id> {
+        let door = self.core.table.stream(self.id)?.door?;
+        Some(self.core.doors.listener(door))
+    }
+
     /// The other end of a connection, `None` if it has no address. Most Unix sockets have none.
     pub fn peer(&mut self) -> Option<Address> {
         match &self.core.table.get(self.id)?.source {

@@ -9,6 +9,7 @@ use std::{io, mem};
 use mio::Poll;
 
 use super::clock::Clock;
+use super::doors::Doors;
 use super::outgoing::Outgoing;
 use super::packets::{Lent, Outbox};
 use super::roster::Roster;
@@ -46,6 +47,7 @@ pub(super) struct Core {
     pub(super) config: Config,
     pub(super) poll: Poll,
     pub(super) table: Table,
+    pub(super) doors: Doors,
     /// Sources that can move, in the order of their turns.
     pub(super) runnable: Vec<Id>,
     pub(super) timers: Timers<Due>,
@@ -89,6 +91,7 @@ impl Core {
         Ok(Core {
             poll: Poll::new()?,
             table: Table::default(),
+            doors: Doors::default(),
             runnable: Vec::new(),
             timers: Timers::new(),
             words: Words::default(),
@@ -169,8 +172,8 @@ impl Core {
             StreamSocket::Unix(..) if origin == Origin::Accepted => Polled::Input,
             _ => Polled::Both,
         };
-        let (gathered, timer) = (0, None);
-        StreamSource { connection, peer, active, phase, origin, gathered, polled, timer }
+        let (gathered, timer, door) = (0, None, None);
+        StreamSource { connection, peer, active, phase, origin, door, gathered, polled, timer }
     }
 
     /// Counts a stream that has just come about, and watches over its idleness; or over its end, if
@@ -226,6 +229,7 @@ impl Core {
             }
             Source::Listener(listener) => {
                 listener.retry.map(|retry| self.timers.cancel(retry));
+                listener.door.map(|door| self.doors.leave(door));
                 if listener.is_adopted {
                     self.deregister(&listener.socket);
                 }
@@ -261,6 +265,7 @@ impl Core {
     fn forget_stream(&mut self, stream: &mut StreamSource, in_background: bool) {
         stream.connection.drop_kept(&mut self.account);
         stream.timer.map(|timer| self.timers.cancel(timer));
+        stream.door.map(|door| self.doors.leave(door));
         self.statistics.open -= u64::from(!in_background);
         match stream.origin {
             Origin::Accepted if !in_background => self.uncount(stream.peer),

@@ -185,6 +185,7 @@ impl Core {
         match buffers.and_then(|()| self.insert_stream(service, connection, peer, Origin::Accepted))
         {
             Ok(id) => {
+                self.came_through(id, listener);
                 self.accepted += 1;
                 if in_background {
                     self.put_in_background(id); // As its listener is.
@@ -204,6 +205,16 @@ impl Core {
                 }
                 None
             }
+        }
+    }
+
+    /// Notes which listener has accepted a connection.
+    fn came_through(&mut self, id: Id, by: Id) {
+        let Some(listener) = self.table.listener(by) else { return };
+        let door = *listener.door.get_or_insert_with(|| self.doors.open(by));
+        self.doors.enter(door);
+        if let Some(stream) = self.table.stream(id) {
+            stream.door = Some(door);
         }
     }
 

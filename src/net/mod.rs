@@ -9,6 +9,7 @@ mod core;
 mod datagrams;
 mod deadlines;
 mod dial;
+mod doors;
 mod drive;
 mod handle;
 mod listen;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
+use std::num::NonZeroU32;
 
 /// Names a source: a listener, a stream, a datagram socket.
 ///
@@ -133,12 +134,13 @@ impl ServiceKey {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TimerId {
     pub(crate) slot: u32,
-    pub(crate) generation: u32,
+    /// Never zero, so that an `Option` of it is no larger.
+    pub(crate) generation: NonZeroU32,
 }
 
 impl TimerId {
     /// Names no timer: no slot has this number.
-    pub(crate) const NONE: TimerId = TimerId { slot: u32::MAX, generation: u32::MAX };
+    pub(crate) const NONE: TimerId = TimerId { slot: u32::MAX, generation: NonZeroU32::MAX };
 }
 
 #[cfg(test)]

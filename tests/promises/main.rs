@@ -13,6 +13,7 @@ mod does;
 mod embedding;
 mod fairness;
 mod limits;
+mod listeners;
 mod paths;
 mod pong;
 mod pressure;
