@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 use std::net::{Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::str::FromStr;
 
 use super::peer::{UnixName, write_name};
@@ -52,6 +54,36 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
+    /// TCP at this address. What only the address has, the flow label of an IPv6 one, is lost.
+    pub fn tcp(address: SocketAddr) -> Endpoint {
+        let (host, port) = host_and_port(address);
+        Endpoint::Tcp { host, port }
+    }
+
+    /// UDP at this address. What only the address has, the flow label of an IPv6 one, is lost.
+    pub fn udp(address: SocketAddr) -> Endpoint {
+        let (host, port) = host_and_port(address);
+        Endpoint::Udp { host, port }
+    }
+
+    /// A Unix stream socket at this path.
+    ///
+    /// # Errors
+    ///
+    /// The path is empty, has a NUL, or has more than the 107 bytes that unix(7) has room for.
+    pub fn unix(path: impl AsRef<Path>) -> Result<Endpoint, EndpointError> {
+        name_of(path.as_ref()).map(Endpoint::Unix)
+    }
+
+    /// A Unix datagram socket at this path.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`unix`](Endpoint::unix).
+    pub fn unix_datagram(path: impl AsRef<Path>) -> Result<Endpoint, EndpointError> {
+        name_of(path.as_ref()).map(Endpoint::UnixDatagram)
+    }
+
     /// Whether messages keep their borders here, and may get lost.
     pub fn is_datagram(&self) -> bool {
         matches!(self, Endpoint::Udp { .. } | Endpoint::UnixDatagram(_))
@@ -77,6 +109,29 @@ impl Endpoint {
         }
         Ok(addresses)
     }
+}
+
+/// TCP, as nearly everybody means; [`Endpoint::udp`] is the other one.
+impl From<SocketAddr> for Endpoint {
+    fn from(address: SocketAddr) -> Endpoint {
+        Endpoint::tcp(address)
+    }
+}
+
+/// With the number of its interface, if it has one: an address of the local link means nothing without.
+fn host_and_port(address: SocketAddr) -> (String, u16) {
+    let host = match address {
+        SocketAddr::V6(address) if address.scope_id() != 0 => {
+            format!("{}%{}", address.ip(), address.scope_id())
+        }
+        address => address.ip().to_string(),
+    };
+    (host, address.port())
+}
+
+fn name_of(path: &Path) -> Result<UnixName, EndpointError> {
+    let text = || path.display().to_string();
+    unix_name(b"", path.as_os_str().as_bytes()).map_err(|why| EndpointError { text: text(), why })
 }
 
 impl fmt::Display for Endpoint {
@@ -210,12 +265,11 @@ fn parse_port(port: &str) -> Result<u16, String> {
     port.parse().map_err(|_| format!("port {port} is out of range, expected 0 to 65535"))
 }
 
-fn parse_unix(path: &str) -> Result<UnixName, String> {
-    // One byte less than the kernel's 108: of a path, the last one is its final zero.
-    const MAX: usize = UnixName::MAX - 1;
+const EMPTY_PATH: &str = "empty path, expected something like unix:///run/x.sock";
 
-    if path.is_empty() || path == "@" {
-        return Err("empty path, expected something like unix:///run/x.sock".to_owned());
+fn parse_unix(path: &str) -> Result<UnixName, String> {
+    if path == "@" {
+        return Err(EMPTY_PATH.to_owned());
     }
     let (zero, name): (&[u8], &str) = match path.strip_prefix('@') {
         Some(_) if !cfg!(any(target_os = "linux", target_os = "android")) => {
@@ -224,11 +278,21 @@ fn parse_unix(path: &str) -> Result<UnixName, String> {
         Some(name) => (b"\0", name),
         None => (b"", path),
     };
-    let name = unescape(name.as_bytes());
+    unix_name(zero, &unescape(name.as_bytes()))
+}
+
+/// A path, or behind a zero an abstract name.
+fn unix_name(zero: &[u8], name: &[u8]) -> Result<UnixName, String> {
+    // One byte less than the kernel's 108: of a path, the last one is its final zero.
+    const MAX: usize = UnixName::MAX - 1;
+
+    if name.is_empty() {
+        return Err(EMPTY_PATH.to_owned());
+    }
     if zero.is_empty() && name.contains(&0) {
         return Err("a socket's path can't contain NUL".to_owned());
     }
-    let bytes = [zero, &name].concat();
+    let bytes = [zero, name].concat();
     if bytes.len() > MAX {
         return Err(format!("path of {} bytes, a socket's has at most {MAX}", bytes.len()));
     }
@@ -342,6 +406,25 @@ mod tests {
             // The zero that makes a name abstract is one of them.
             refused(&format!("unix://@{path}"), "path of 108 bytes, a socket's has at most 107");
         }
+    }
+
+    /// What is made of a value is what is parsed from its text, and means the same.
+    #[test]
+    fn endpoints_come_from_addresses_and_paths() {
+        for text in ["127.0.0.1:80", "[::1]:0", "[fe80::1%3]:65535", "[::ffff:1.2.3.4]:1"] {
+            let address: SocketAddr = text.parse().unwrap();
+            assert_eq!(Endpoint::tcp(address), parsed(&format!("tcp://{text}")));
+            assert_eq!(Endpoint::from(address), Endpoint::tcp(address));
+            assert_eq!(Endpoint::udp(address), parsed(&format!("udp://{text}")));
+            assert_eq!(Endpoint::tcp(address).resolve().unwrap(), [address]);
+        }
+        assert_eq!(Endpoint::unix("/run/100%").unwrap(), parsed("unix:///run/100%25"));
+        assert_eq!(Endpoint::unix("@x").unwrap(), parsed("unix://%40x")); // A path, and no abstract name.
+        assert_eq!(Endpoint::unix_datagram("x").unwrap(), parsed("unixgram:x"));
+        let why = |path: &str| Endpoint::unix(path).unwrap_err().to_string();
+        assert_eq!(why(""), "\"\": empty path, expected something like unix:///run/x.sock");
+        assert!(why("a\0").ends_with("a socket's path can't contain NUL"));
+        assert!(why(&"/".repeat(108)).ends_with("path of 108 bytes, a socket's has at most 107"));
     }
 
     #[test]

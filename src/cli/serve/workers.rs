@@ -191,12 +191,8 @@ fn listen(
             (ServiceName::Pong, true) => reactor.listen(endpoint, logged("pong", Pong::new(reply))),
         }?;
         let endpoint = match (endpoint, reactor.local(id)) {
-            (Endpoint::Tcp { .. }, Some(Address::Ip(bound))) => {
-                Endpoint::Tcp { host: bound.ip().to_string(), port: bound.port() }
-            }
-            (Endpoint::Udp { .. }, Some(Address::Ip(bound))) => {
-                Endpoint::Udp { host: bound.ip().to_string(), port: bound.port() }
-            }
+            (Endpoint::Tcp { .. }, Some(Address::Ip(bound))) => Endpoint::tcp(bound),
+            (Endpoint::Udp { .. }, Some(Address::Ip(bound))) => Endpoint::udp(bound),
             (endpoint, _) => endpoint.clone(),
         };
         Ok(Offer { service: name, endpoint })
