@@ -306,7 +306,7 @@ fn start(hub: &mut Hub<'_>, cx: &mut Context<'_>, name: &str) -> Result<Running,
     if running + remote.dying.len() >= remote.limits.commands {
         return Err("too many commands at once, try again later".to_owned());
     }
-    let cannot = |error: &dyn std::error::Error| format!("cannot start {name}: {error}");
+    let cannot = |error: &dyn std::error::Error| format!("cannot start {name}: {error:#}");
     let (process, pipe, spool) = command.start().map_err(|error| cannot(&error))?;
     let left = remote.limits.output;
     let spooling = Pipe { client: cx.id(), clients: remote.me, spool: Some(spool), left };

@@ -29,6 +29,7 @@ pub(crate) use config::{
     LOCK_TRIES, LOG_INTERVAL, RESERVE, STOP_CHECK,
 };
 pub use endpoint::{Endpoint, EndpointError};
+pub(crate) use error::write_cause;
 pub use error::{Error, describe};
 pub use keep_alive::KeepAlive;
 pub(crate) use key::ServiceKey;
