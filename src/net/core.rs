@@ -229,7 +229,7 @@ impl Core {
             }
             Source::Listener(listener) => {
                 listener.retry.map(|retry| self.timers.cancel(retry));
-                listener.door.map(|door| self.doors.leave(door));
+                self.doors.leave(listener.door);
                 if listener.is_adopted {
                     self.deregister(&listener.socket);
                 }
@@ -265,7 +265,7 @@ impl Core {
     fn forget_stream(&mut self, stream: &mut StreamSource, in_background: bool) {
         stream.connection.drop_kept(&mut self.account);
         stream.timer.map(|timer| self.timers.cancel(timer));
-        stream.door.map(|door| self.doors.leave(door));
+        self.doors.leave(stream.door);
         self.statistics.open -= u64::from(!in_background);
         match stream.origin {
             Origin::Accepted if !in_background => self.uncount(stream.peer),
