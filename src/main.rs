@@ -38,6 +38,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    cli::unblock_signals();
     if let Err(error) = cli::start_log(cli.verbose, cli.quiet) {
         eprintln!("echoloop: cannot start the log: {}", echoloop::describe(&error));
         return ExitCode::from(1);

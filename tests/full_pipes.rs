@@ -149,7 +149,7 @@ fn a_full_log_stops_no_client() {
     for arguments in [
         &["-vv", "ping", "-c", "200", "-i", "0", &endpoint][..],
         &["-vv", "connect", &endpoint],
-        &["-vv", "bench", "-c", "2", "-t", "100ms", "--warmup", "0", &endpoint],
+        &["-vv", "bench", "-c", "2", "-z", "100ms", "--warmup", "0", &endpoint],
     ] {
         let (_unread, full) = full_pipe(false);
         let input = tempfile::tempfile().unwrap();

@@ -59,8 +59,8 @@ fn few_descriptors_are_for_clients() {
     }
 }
 
-/// With ever fewer descriptors it says what it can't do any more, or it serves and ends in order, though it
-/// may have none left to accept anybody with.
+/// With ever fewer descriptors it says what it can't do any more, or it serves, one client at least, and ends
+/// in order.
 #[test]
 fn too_few_descriptors_are_no_reason_to_hang() {
     let (_directory, path) = scratch("few.sock");
@@ -76,6 +76,11 @@ fn too_few_descriptors_are_no_reason_to_hang() {
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut said).unwrap();
         if said.starts_with("listening") {
             started += 1;
+            if let Some((_, at)) = said.trim_end().split_once("tcp://") {
+                let mut client = TcpStream::connect(at).unwrap();
+                client.set_read_timeout(Some(DEADLINE)).unwrap();
+                exchange(&mut client, b"one at least");
+            }
             end(child, false);
         } else {
             let mut why = String::new();

@@ -12,6 +12,7 @@ use std::{env, io};
 use anstream::{AutoStream, ColorChoice};
 use env_logger::{Target, WriteStyle};
 use log::LevelFilter;
+use nix::sys::signal::{SigSet, Signal};
 
 /// What every command returns: an exit status, or what went wrong.
 pub(crate) type Done = Result<std::process::ExitCode, Box<dyn std::error::Error>>;
@@ -38,4 +39,13 @@ pub(crate) fn start_log(verbose: u8, quiet: bool) -> io::Result<()> {
     }
     log.init();
     Ok(())
+}
+
+/// A mask of blocked signals is inherited, and some of those who start others leave one behind: with it
+/// we would be deaf to what we say we listen to. To be called before there are threads.
+pub(crate) fn unblock_signals() {
+    let ours = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGUSR1]);
+    if let Err(error) = ours.thread_unblock() {
+        eprintln!("echoloop: cannot unblock signals: {error}");
+    }
 }

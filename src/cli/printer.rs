@@ -1,26 +1,33 @@
 //! Standard output and standard error, without ever waiting for whoever reads them.
 //!
 //! A pipe that nobody reads is full after 64 KiB, and then write(2) waits, for ever if it has to: a loop that
-//! logs would stand still because of its log. So each stream has a thread that does nothing but write, and a
-//! bounded queue before it:
+//! logs would stand still because of its log. So a line is written as long as that needs no waiting; from the
+//! first time that it would, the stream has a thread that does nothing but write, and a bounded queue before
+//! it:
 //!
 //! ```text
 //!   any thread ── push ──▶ │ line │ line │ 1,234 lost │ line │ ──▶ a thread ── write(2) ──▶ the stream
 //!              never waits └──────── at most 1 MiB ────────┘    waits as long as it likes
 //! ```
+//!
+//! Not from the beginning, since each system call of a process with several threads costs a little more.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::collections::VecDeque;
+use std::fs::File;
+use std::io::ErrorKind::{Interrupted, WouldBlock};
 use std::io::{self, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use std::{panic, thread};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
+use socket2::SockRef;
 
 use super::bench::words::count;
+use super::connect::stdio;
 
 /// Bytes that wait to be written, at most: some ten thousand lines of a trace.
 const MOST_WAITING: usize = 1024 * 1024;
@@ -37,14 +44,14 @@ static ERRORS: OnceLock<Printer> = OnceLock::new();
 
 /// Standard output from here on is for [`say`].
 pub(crate) fn start_output() -> io::Result<()> {
-    let printer = Printer::start("standard output", "lines", io::stdout())?;
+    let printer = Printer::new("standard output", "lines", io::stdout().as_fd())?;
     OUTPUT.get_or_init(|| printer);
     Ok(())
 }
 
 /// Standard error from here on is for [`complain`] and [`Log`]. Panics are told there too.
 pub(crate) fn start_errors() -> io::Result<()> {
-    let printer = Printer::start("standard error", "log lines", io::stderr())?;
+    let printer = Printer::new("standard error", "log lines", io::stderr().as_fd())?;
     ERRORS.get_or_init(|| printer);
     panic::set_hook(Box::new(|panic| {
         let thread = thread::current();
@@ -103,8 +110,12 @@ struct Printer {
 }
 
 struct Shared {
+    name: &'static str,
     /// What is lost when too much waits.
     what: &'static str,
+    stream: OwnedFd,
+    /// The same, for as long as nothing had to wait.
+    direct: Direct,
     waiting: Mutex<Waiting>,
     /// There is something to write, or nothing any more.
     changed: Condvar,
@@ -114,7 +125,9 @@ struct Waiting {
     queue: VecDeque<Entry>,
     /// The bytes of the queue.
     bytes: usize,
-    /// Whether the thread waits for more.
+    /// Whether there is a thread that writes.
+    runs: bool,
+    /// Whether it waits for more.
     idle: bool,
     /// When the stream took something last.
     moved: Instant,
@@ -126,28 +139,58 @@ enum Entry {
     Lost(u64),
 }
 
+/// How a stream is written to without waiting.
+enum Direct {
+    /// A file never waits; a pipe or a terminal with flags of our own says that it would have to.
+    File(File),
+    /// A socket is asked by flags of the call.
+    Socket,
+    /// Not at all.
+    None,
+}
+
 impl Printer {
-    fn start(
-        name: &str,
-        what: &'static str,
-        stream: impl AsFd + Send + 'static,
-    ) -> io::Result<Printer> {
-        let waiting =
-            Waiting { queue: VecDeque::new(), bytes: 0, idle: false, moved: Instant::now() };
-        let shared = Arc::new(Shared { what, waiting: waiting.into(), changed: Condvar::new() });
-        let theirs = Arc::clone(&shared);
-        thread::Builder::new().name(name.to_string()).spawn(move || {
+    fn new(name: &'static str, what: &'static str, stream: BorrowedFd<'_>) -> io::Result<Printer> {
+        let direct = match stdio::unwaiting(stream) {
+            Some(file) => Direct::File(file),
+            None if SockRef::from(&stream).r#type().is_ok() => Direct::Socket,
+            None => Direct::None,
+        };
+        let (queue, moved) = (VecDeque::new(), Instant::now());
+        let waiting = Waiting { queue, bytes: 0, runs: false, idle: false, moved };
+        let (stream, waiting) = (stream.try_clone_to_owned()?, waiting.into());
+        let changed = Condvar::new();
+        let shared = Shared { name, what, stream, direct, waiting, changed };
+        Ok(Printer { shared: Arc::new(shared) })
+    }
+
+    /// From now on the stream has a thread. Without one, what waits is lost in the end.
+    fn start(&self, waiting: &mut Waiting) {
+        let theirs = Arc::clone(&self.shared);
+        let write = move || {
             loop {
-                theirs.write(&stream, &theirs.next());
+                theirs.write(&theirs.next());
             }
-        })?;
-        Ok(Printer { shared })
+        };
+        let started = thread::Builder::new().name(self.shared.name.to_string()).spawn(write);
+        waiting.runs = started.is_ok();
     }
 
     /// Puts it into the queue; counts it as lost if that many bytes would wait. Once something was lost, half
     /// of them must have gone: a few long gaps are easier to read than one behind each line.
     fn push(&self, text: &[u8], most: usize) {
-        let mut waiting = self.shared.lock();
+        let (mut waiting, mut text) = (self.shared.lock(), text);
+        if !waiting.runs {
+            match self.shared.direct.write(&self.shared.stream, text) {
+                Ok(written) => text = &text[written..],
+                Err(error) if matches!(error.kind(), WouldBlock | Interrupted) => {}
+                Err(_) => return, // Of a stream that is broken nobody is told.
+            }
+            if text.is_empty() {
+                return;
+            }
+            self.start(&mut waiting);
+        }
         let bytes = waiting.bytes.saturating_add(text.len());
         match waiting.queue.back_mut() {
             Some(Entry::Lost(lost)) if bytes > most / 2 => *lost += 1,
@@ -164,13 +207,24 @@ impl Printer {
 
     fn finish(&self, begun: Instant) {
         let mut waiting = self.shared.lock();
-        while !(waiting.idle && waiting.queue.is_empty()) {
+        while waiting.runs && !(waiting.idle && waiting.queue.is_empty()) {
             let left = PATIENCE.saturating_sub(waiting.moved.max(begun).elapsed());
             if left.is_zero() {
                 return;
             }
             let waited = self.shared.changed.wait_timeout(waiting, left);
             (waiting, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl Direct {
+    /// As much as can be written now.
+    fn write(&self, stream: &OwnedFd, text: &[u8]) -> io::Result<usize> {
+        match self {
+            Direct::File(file) => (&*file).write(text),
+            Direct::Socket => SockRef::from(stream).send_with_flags(text, libc::MSG_DONTWAIT),
+            Direct::None => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
 }
@@ -206,7 +260,8 @@ impl Shared {
     }
 
     /// Writes it all, or as much as can be: of a stream that is broken nobody is told.
-    fn write(&self, stream: &impl AsFd, mut text: &[u8]) {
+    fn write(&self, mut text: &[u8]) {
+        let stream = &self.stream;
         while !text.is_empty() {
             match rustix::io::write(stream, &text[..text.len().min(CHUNK)]) {
                 Ok(written) => {

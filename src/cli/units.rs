@@ -2,10 +2,20 @@
 
 use std::time::Duration;
 
-/// A count: `200`, `10k`, `1.5m`. The suffixes are thousands and millions.
+/// Thousands and millions.
+const COUNTS: [(&str, f64); 4] = [("", 1.0), ("k", 1e3), ("m", 1e6), ("g", 1e9)];
+
+/// A count: `200`, `10k`, `1.5m`. There are no parts of a thing.
 pub(crate) fn count(text: &str) -> Result<u64, String> {
-    let units = [("", 1.0), ("k", 1e3), ("m", 1e6), ("g", 1e9)];
-    number(text, &units, "a count such as 200, 10k or 1m").map(|count| count as u64)
+    match number(text, &COUNTS, "a count such as 200, 10k or 1m")? {
+        count if count.fract() == 0.0 => Ok(count as u64),
+        _ => Err("expected a whole number".to_string()),
+    }
+}
+
+/// So many a second: `0.5`, `200`, `50k`.
+pub(crate) fn rate(text: &str) -> Result<f64, String> {
+    number(text, &COUNTS, "a number such as 0.5, 200 or 50k")
 }
 
 /// Bytes: `512`, `64KiB`, `1MiB`, `10kB`. `k`, `m` and `g` alone are the binary ones, as in dd(1).
@@ -68,6 +78,8 @@ mod tests {
     fn numbers_are_read_as_people_write_them() {
         assert_eq!(count("10k"), Ok(10_000));
         assert_eq!(count("1.5m"), Ok(1_500_000));
+        assert_eq!(rate("0.5"), Ok(0.5));
+        assert_eq!(rate("1.9k"), Ok(1900.0));
         assert_eq!(size("64KiB"), Ok(65_536));
         assert_eq!(size("64k"), Ok(65_536));
         assert_eq!(size("10kB"), Ok(10_000));
@@ -78,6 +90,7 @@ mod tests {
 
     #[test]
     fn anything_else_is_answered_with_what_would_be_right() {
+        assert!(count("1.9").unwrap_err().contains("whole"));
         for text in ["", "x", "-1", "1x", "k", "1.2.3", "99999999999999999999g"] {
             assert!(count(text).is_err(), "{text}");
         }

@@ -104,10 +104,18 @@ impl<T> Timers<T> {
         true
     }
 
-    /// Takes all timers away; what they were for comes in no particular order.
-    pub fn drain(&mut self) -> impl Iterator<Item = T> + '_ {
-        self.queue.clear();
-        self.timers.drain().map(|timer| timer.what)
+    /// Takes those timers away of which this says so; what they were for comes in no particular order.
+    /// Looks at all of them.
+    pub fn extract_if(&mut self, mut is_one: impl FnMut(&T) -> bool) -> Vec<T> {
+        let slots = self.timers.iter().filter(|(_, timer)| is_one(&timer.what));
+        let slots: Vec<usize> = slots.map(|(slot, _)| slot).collect();
+        slots
+            .into_iter()
+            .map(|slot| {
+                self.dequeue(slot);
+                self.remove(slot)
+            })
+            .collect()
     }
 
     /// Whether the timer will come due, once more at least.

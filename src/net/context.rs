@@ -65,7 +65,8 @@ impl Context<'_> {
     ///
     /// What is sent to a connection that is still being made is kept, and leaves once it is there.
     ///
-    /// On a connected datagram socket it sends one datagram, or nothing.
+    /// On a connected datagram socket it sends one datagram: at the end of this turn, or of the next one
+    /// if it is called between turns. What the kernel says of it then is counted.
     #[inline]
     pub fn send(&mut self, bytes: &[u8]) -> usize {
         match self.core.send(self.id, bytes, false) {
@@ -92,8 +93,9 @@ impl Context<'_> {
         sent.is_some() || self.gather(None, bytes)
     }
 
-    /// How many bytes [`send`](Context::send) takes in any case, whatever the kernel says. 0 for a
-    /// connection that has gone or is closing.
+    /// How many bytes [`send`](Context::send) takes in any case, whatever the kernel says, as long as
+    /// nothing else is sent: all connections together have [`Config::kept_total`]. 0 for a connection
+    /// that has gone or is closing.
     pub fn room(&mut self) -> usize {
         let core = &mut *self.core;
         let Some(entry) = core.table.get(self.id) else { return 0 };
@@ -213,7 +215,7 @@ impl Context<'_> {
     }
 
     /// The same, for a reason that [`Service::closed`](crate::Service::closed), the log and the
-    /// statistics will give.
+    /// statistics will give. The first reason counts.
     pub fn close_because(&mut self, reason: &'static str) {
         self.close_with(Some(Cause::Because(reason)));
     }

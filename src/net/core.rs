@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
-use std::{io, mem};
+use std::{fmt, io, mem};
 
 use mio::Poll;
 
 use super::clock::Clock;
+use super::deadlines::Outstanding;
 use super::doors::Doors;
 use super::outgoing::Outgoing;
 use super::packets::{Lent, Outbox};
@@ -69,6 +70,8 @@ pub(super) struct Core {
     pub(super) by_source: HashMap<SourceKey, u32>,
     /// Connections with an idle timeout of their own.
     pub(super) idle_timeouts: HashMap<Id, Option<Duration>>,
+    /// Connections that have a deadline, and of which the kernel held something.
+    pub(super) outstanding: HashMap<Id, Outstanding>,
     pub(super) accept_bucket: Option<TokenBucket>,
     pub(super) accept_log: Throttle,
     /// Whom bound datagram sockets answer.
@@ -105,6 +108,7 @@ impl Core {
             accepted: 0,
             by_source: HashMap::new(),
             idle_timeouts: HashMap::new(),
+            outstanding: HashMap::new(),
             accept_bucket: config.accept_rate.map(|rate| TokenBucket::new(rate, clock.now())),
             accept_log: Throttle::default(),
             policy: DatagramPolicy::new(&config),
@@ -182,7 +186,7 @@ impl Core {
         let in_background = self.table.get(id).is_some_and(|entry| entry.is_background);
         self.statistics.open += u64::from(!in_background);
         if let Some(limit) = self.idle_timeout(id) {
-            self.arm(id, limit);
+            self.arm(id, limit, limit);
         }
         if self.stopping.is_draining() {
             self.drain(id);
@@ -209,7 +213,7 @@ impl Core {
             self.uncount(peer);
         }
         if let Some(Some(limit)) = self.idle_timeouts.get(&id).copied() {
-            self.arm(id, limit);
+            self.arm(id, limit, limit);
         }
     }
 
@@ -245,6 +249,7 @@ impl Core {
         }
         self.stopping.forget(id);
         self.idle_timeouts.remove(&id);
+        self.outstanding.remove(&id);
         self.roster.leave(entry.service);
         // Whoever waits for a descriptor or a place may find one now.
         for listener in mem::take(&mut self.parked) {
@@ -253,8 +258,13 @@ impl Core {
         Some(entry)
     }
 
-    /// Takes away all sources of a service.
+    /// Takes away all sources and timers of a service.
     pub(super) fn forget_service(&mut self, service: ServiceKey) {
+        let of_service = |due: &Due| matches!(due, Due::Service(other, _) if *other == service);
+        for _ in self.timers.extract_if(of_service) {
+            self.roster.leave(service);
+        }
+        self.words.keep(|timer| self.timers.is_set(timer));
         for id in self.table.ids() {
             if self.table.get(id).is_some_and(|entry| entry.service == service) {
                 self.forget(id);
@@ -361,13 +371,25 @@ pub(super) struct Throttle {
 }
 
 impl Throttle {
-    /// `Some(n)`: log it, and that it stands for `n` more since the last line.
-    pub(super) fn pass(&mut self, now: Instant) -> Option<u64> {
+    /// `Some`: log it, and for how many more since the last line it stands.
+    pub(super) fn pass(&mut self, now: Instant) -> Option<More> {
         if self.last.is_some_and(|last| now.duration_since(last) < LOG_INTERVAL) {
             self.held += 1;
             return None;
         }
         self.last = Some(now);
-        Some(std::mem::take(&mut self.held))
+        Some(More(mem::take(&mut self.held)))
+    }
+}
+
+/// So many more, in brackets; nothing if there are none.
+pub(super) struct More(u64);
+
+impl fmt::Display for More {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => Ok(()),
+            more => write!(f, " ({more} more like it)"),
+        }
     }
 }

@@ -192,7 +192,7 @@ impl Core {
             Unwanted::Forbidden(_) => &mut dropped.forbidden,
         } += 1;
         if let Some(more) = self.datagram_log.pass(self.clock.now()) {
-            log::warn!("{id} dropped a datagram from {from}: {refusal} ({more} more like it)");
+            log::warn!("{id} dropped a datagram from {from}: {refusal}{more}");
         }
         false
     }
@@ -249,7 +249,7 @@ impl Core {
         if let Some(error) = sent.last_error
             && let Some(more) = self.datagram_log.pass(self.clock.now())
         {
-            log::warn!("{id} could not send a datagram: {error} ({more} more like it)");
+            log::warn!("{id} could not send a datagram: {error}{more}");
         }
     }
 

@@ -2,10 +2,20 @@
 
 use std::time::{Duration, Instant};
 
+use super::clock::Tick;
 use super::core::{Core, Due};
+use super::packets::{unacknowledged, unread};
+use super::socket::StreamSocket;
 use super::stop::Going;
 use super::table::{Origin, Phase, Source};
 use crate::values::{Id, ServiceKey, TimerId};
+
+/// What the kernel held of a stream when it was looked at, and when that had become less last.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Outstanding {
+    bytes: usize,
+    moved: Tick,
+}
 
 impl Core {
     /// How long a connection may stay with no byte moving. Only those that come from outside are bounded
@@ -32,13 +42,46 @@ impl Core {
             && let Some(limit) = limit
         {
             let quiet = self.clock.since(stream.active);
-            self.arm(id, limit.saturating_sub(quiet));
+            self.arm(id, limit.saturating_sub(quiet), limit);
         }
     }
 
-    /// Sets the one deadline of a stream.
-    pub(super) fn arm(&mut self, id: Id, after: Duration) {
-        let at = self.clock.later(after);
+    /// For how long no byte has moved on a stream: none that we have read or written, nor any that the
+    /// kernel had taken from us, and that its peer takes at its own pace. A send buffer may hold
+    /// megabytes, and is not writable again before a good part of them has gone.
+    pub(super) fn quiet(&mut self, id: Id) -> Duration {
+        let Some(stream) = self.table.stream(id) else { return Duration::ZERO };
+        let (active, now) = (stream.active, self.clock.tick());
+        let socket = stream.connection.stream();
+        let bytes = match socket {
+            StreamSocket::File(_) => unread(socket), // A pipe tells at either end.
+            _ => unacknowledged(socket),
+        };
+        let bytes = bytes.unwrap_or(0);
+        let before = self.outstanding.get(&id).copied();
+        let moved = match before {
+            Some(before) if bytes < before.bytes => now,
+            Some(before) => before.moved,
+            None => active,
+        };
+        if bytes > 0 {
+            self.outstanding.insert(id, Outstanding { bytes, moved });
+        } else {
+            self.outstanding.remove(&id);
+        }
+        if before.is_some_and(|before| bytes < before.bytes) {
+            self.stopping.note_sent(now);
+        }
+        self.clock.since(active).min(self.clock.since(moved))
+    }
+
+    /// Sets the one deadline of a stream, of which so much is left. At the beginning, and as long as the
+    /// kernel holds something, that is looked at four times in a whole one.
+    pub(super) fn arm(&mut self, id: Id, left: Duration, whole: Duration) {
+        const LOOKS: u32 = 4;
+
+        let looks = left == whole || self.outstanding.contains_key(&id);
+        let at = self.clock.later(if looks { left.min(whole / LOOKS) } else { left });
         let Some(stream) = self.table.stream(id) else { return };
         match stream.timer {
             Some(timer) if self.timers.reset(timer, at) => {}
@@ -54,11 +97,12 @@ impl Core {
         {
             stream.phase = phase;
             stream.active = tick;
-            self.arm(id, self.config.linger);
+            self.arm(id, self.config.linger, self.config.linger);
         }
     }
 
-    /// Sets a timer for a service, which stays as long as it has one. For one that has gone, none; nor after the stop.
+    /// Sets a timer for a service, which stays as long as it has one. For one that has gone,
+    /// none; nor after the stop.
     pub(super) fn set_timer(
         &mut self,
         first: Instant,
@@ -87,8 +131,8 @@ impl Core {
 
     /// From here on nothing comes due.
     pub(super) fn drop_timers(&mut self) {
-        self.words.clear();
-        for due in self.timers.drain() {
+        self.words.keep(|_| false);
+        for due in self.timers.extract_if(|_| true) {
             if let Due::Service(service, _) = due {
                 self.roster.leave(service);
             }

@@ -115,7 +115,7 @@ impl Reactor {
         }
     }
 
-    /// A connection has been quiet since its deadline was set, or it hasn't, and gets another one.
+    /// A connection has been quiet for as long as it may, or it hasn't, and gets another deadline.
     pub(super) fn check_deadline(&mut self, id: Id) {
         let core = &mut self.halves.core;
         let idle_timeout = core.idle_timeout(id);
@@ -126,12 +126,15 @@ impl Reactor {
             _ => (core.config.linger, Cause::Lingered),
         };
         let in_pause = stream.phase == Phase::Draining && stream.connection.is_paused();
+        let is_served = stream.phase == Phase::Served;
         // In a pause it waits for others: as long as any bytes move, they may be what it waits for.
-        let active = if in_pause { core.stopping.last_sent() } else { stream.active };
-        let quiet = core.clock.since(active);
+        let quiet = match in_pause {
+            true => core.clock.since(core.stopping.last_sent()),
+            false => core.quiet(id),
+        };
         match limit.checked_sub(quiet) {
-            Some(left) if !left.is_zero() => core.arm(id, left),
-            _ if in_pause || stream.phase == Phase::Served => self.tell(id),
+            Some(left) if !left.is_zero() => core.arm(id, left, limit),
+            _ if in_pause || is_served => self.tell(id),
             _ => self.gone(id, cause),
         }
     }

@@ -102,9 +102,11 @@ impl Core {
         let in_background = self.table.get(id).is_some_and(|entry| entry.is_background);
         let is_full = self.config.connections.is_some_and(|limit| self.accepted >= limit);
         if is_full && !in_background {
-            let limit = "the connection limit is reached";
-            // Only a connection that goes makes a place, and then nobody needs a timer.
-            self.accept_later(id, |refused| &mut refused.connections, &limit, None);
+            if self.somebody_waits(id) {
+                let limit = "the connection limit is reached";
+                // Only a connection that goes makes a place, and then nobody needs a timer.
+                self.accept_later(id, |refused| &mut refused.connections, &limit, None);
+            }
             return Outcome::Blocked;
         }
         // A token is only taken for a connection that is there, and wanted. At a stop, the backlog is all
@@ -114,23 +116,21 @@ impl Core {
             && ready > now
             && !self.stopping.is_draining()
         {
-            self.statistics.refused.accept_rate += 1;
-            self.park(id, Some(ready));
+            if self.somebody_waits(id) {
+                self.statistics.refused.accept_rate += 1;
+                self.park(id, Some(ready));
+            }
             return Outcome::Blocked;
         }
         let Some(listener) = self.table.listener(id) else { return Outcome::Blocked };
         match attempt(|| listener.socket.accept()) {
             Outcome::Blocked => listener.readable = false,
-            // accept(2) wants a descriptor before it looks whether anybody is there. If nobody is, nothing is
-            // to be done, and a listener that is stopping has seen its last client.
-            Outcome::Failed(error)
-                if is_exhaustion(&error) && !is_readable(listener.socket.as_fd()) =>
-            {
-                listener.readable = false;
-            }
+            // accept(2) wants a descriptor before it looks whether anybody is there.
             Outcome::Failed(error) if is_exhaustion(&error) => {
-                let retry = Some(now + ACCEPT_RETRY);
-                self.accept_later(id, |refused| &mut refused.descriptors, &error, retry);
+                if self.somebody_waits(id) {
+                    let retry = Some(now + ACCEPT_RETRY);
+                    self.accept_later(id, |refused| &mut refused.descriptors, &error, retry);
+                }
                 return Outcome::Blocked;
             }
             Outcome::Failed(error) => return Outcome::Failed(error),
@@ -140,6 +140,14 @@ impl Core {
             }
         }
         Outcome::Blocked
+    }
+
+    /// Whether there is anybody in the backlog who can't be let in now. If not, an edge will tell of the
+    /// next one; and a listener that is stopping has seen its last client.
+    fn somebody_waits(&mut self, id: Id) -> bool {
+        let Some(listener) = self.table.listener(id) else { return false };
+        listener.readable = is_readable(listener.socket.as_fd());
+        listener.readable
     }
 
     /// Parks a listener that got no new edge for those who wait in its backlog: its latch stays.
@@ -152,7 +160,7 @@ impl Core {
     ) {
         *reason(&mut self.statistics.refused) += 1;
         if let Some(more) = self.accept_log.pass(self.clock.now()) {
-            log::warn!("{id} accepts nobody for now: {why} ({more} more like it)");
+            log::warn!("{id} accepts nobody for now: {why}{more}");
         }
         self.park(id, retry);
     }
@@ -170,7 +178,7 @@ impl Core {
             && let Err(why) = self.admit(peer.ip())
         {
             if let Some(more) = self.accept_log.pass(self.clock.now()) {
-                log::warn!("{listener} refuses {peer}: {why} ({more} more like it)");
+                log::warn!("{listener} refuses {peer}: {why}{more}");
             }
             return None;
         }

@@ -190,28 +190,31 @@ fn take_over(path: &Path, address: &SockAddr, socket: &Socket) -> io::Result<()>
     if !fs::symlink_metadata(path)?.file_type().is_socket() {
         return Err(in_use("the path exists and is not a socket"));
     }
-    if somebody_answers(address) {
-        return Err(in_use("another server answers there"));
+    match answer(address) {
+        // Only a refusal says that nobody is there. A full backlog is somebody, and so is a socket of the
+        // other kind.
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            return Err(in_use("a socket is there, and whether a server answers may not be asked"));
+        }
+        _ => return Err(in_use("another server answers there")),
     }
     log::info!("{path:?}: nobody answers there, taking it over");
     fs::remove_file(path)?;
     socket.bind(address)
 }
 
-/// Only a refusal says that nobody is there. A full backlog is somebody, and so is a socket of the other
-/// kind.
-fn somebody_answers(address: &SockAddr) -> bool {
-    let refused = |kind| {
+/// What is said to somebody who connects there.
+fn answer(address: &SockAddr) -> io::Result<()> {
+    let ask = |kind| {
         let socket = Socket::new(socket2::Domain::UNIX, kind, None)?;
         socket.set_nonblocking(true)?;
         socket.connect(address)
     };
-    let stream: io::Result<()> = refused(Type::STREAM);
-    let answer = match stream {
-        Err(error) if error.raw_os_error() == Some(libc::EPROTOTYPE) => refused(Type::DGRAM),
+    match ask(Type::STREAM) {
+        Err(error) if error.raw_os_error() == Some(libc::EPROTOTYPE) => ask(Type::DGRAM),
         other => other,
-    };
-    !answer.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+    }
 }
 
 /// Of a socket that isn't bound yet: Linux gives its file these permissions, less those of the umask.

@@ -163,7 +163,7 @@ impl Reactor {
     pub fn new(config: Config) -> Result<Reactor, Error> {
         let failed = |error| Error::new("make a reactor", "", error);
         config.check().map_err(|error| failed(error.into()))?;
-        let buffer = Buffer::new(config.input_limit + config.read_buffer);
+        let buffer = Buffer::try_new(config.input_limit + config.read_buffer).map_err(failed)?;
         let events = Events::with_capacity(config.events);
         let most_commands = config.commands;
         let mut core = Core::new(config).map_err(failed)?;
@@ -215,7 +215,7 @@ impl Reactor {
     }
 
     /// How long a host with a loop of its own may wait for the reactor's descriptor to become readable
-    /// before it must call [`turn`](Reactor::turn) all the same. `None`: for ever.
+    /// before it must call [`turn`](Reactor::turn) all the same. `None`: for ever, as after a stop.
     pub fn patience(&self) -> Option<Duration> {
         let core = &self.halves.core;
         if self.has_more_events || self.commands.is_pending() || core.has_work() {

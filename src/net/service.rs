@@ -58,8 +58,8 @@ pub trait Service: Any {
     fn refilled(&mut self, _cx: &mut Context<'_>) {}
 
     /// The connection has gone, for this reason. Sending to it does nothing any more; timers that were
-    /// set for it are not cancelled. Called once for each connection that was opened, and for each
-    /// outgoing one that could not be made; not when the reactor is dropped.
+    /// set for it are not cancelled. Called once for each connection that was opened or adopted, and for
+    /// each outgoing one that could not be made; not when the reactor is dropped.
     fn closed(&mut self, _cx: &mut Context<'_>, _cause: &Cause) {}
 
     /// One datagram has arrived, of 0 to 65,535 bytes. [`Context::reply`] answers it.

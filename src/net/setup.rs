@@ -185,8 +185,8 @@ impl Context<'_> {
     ///
     /// # Errors
     ///
-    /// The name can't be resolved; no descriptor is left; the reactor is stopping. For datagram sockets
-    /// also what connect(2) says.
+    /// The name can't be resolved; the reactor is stopping. For datagram sockets also that no descriptor
+    /// is left, and what connect(2) says.
     pub fn connect(&mut self, endpoint: &Endpoint) -> Result<Id, Error> {
         self.connect_from(endpoint, None)
     }
@@ -210,7 +210,8 @@ impl Context<'_> {
     /// socket is served like one of our own, half-close and polite closing included. Unless it is a
     /// file, it is made non-blocking, which everybody who holds the same open file sees, open(2).
     ///
-    /// It has no idle timeout until it is [given one](Context::set_idle_timeout). While the reactor is
+    /// It is there already, so no [`Service::opened`] follows; [`Service::closed`] will tell of its end. It
+    /// has no idle timeout until it is [given one](Context::set_idle_timeout). While the reactor is
     /// stopping it is told so like everybody.
     ///
     /// # Errors
@@ -240,7 +241,8 @@ impl Context<'_> {
     /// Puts the source into the background, where a stopping reactor doesn't wait for it: it goes on
     /// until all others have gone, and is closed then, unasked. For whatever tells the reactor to stop,
     /// or watches it. What is there isn't counted as a connection, and has no idle timeout but [its
-    /// own](Context::set_idle_timeout); what a listener there accepts is in the background too.
+    /// own](Context::set_idle_timeout); what a listener there accepts is in the background too. Who is
+    /// put there during a stop isn't told of it any more.
     pub fn in_background(&mut self) {
         self.core.put_in_background(self.id);
     }

@@ -80,6 +80,11 @@ impl Stopping {
         }
     }
 
+    /// A peer has taken something.
+    pub(super) fn note_sent(&mut self, now: Tick) {
+        self.last_sent = now;
+    }
+
     /// When any connection sent anything last, or nearly so.
     pub(super) fn last_sent(&self) -> Tick {
         self.last_sent
@@ -121,13 +126,14 @@ impl Reactor {
 
     fn close_all(&mut self) {
         self.run_last_commands();
+        // From here on nothing can be made, also by those who are told of an end.
+        self.halves.core.stopping = Stopping { going: Going::Stopped, ..Stopping::default() };
         for id in self.halves.core.table.ids() {
             match self.halves.core.table.get(id).map(|entry| &entry.source) {
                 Some(Source::Stream(_) | Source::Dial(_)) => self.gone(id, Cause::Stopped),
                 _ => drop(self.halves.core.forget(id)),
             }
         }
-        self.halves.core.stopping = Stopping { going: Going::Stopped, ..Stopping::default() };
         self.halves.core.drop_timers();
         self.halves.pass_on(); // The last that they have to tell each other.
         log::debug!("stopped");
@@ -158,8 +164,9 @@ impl Reactor {
     /// Tells the service of the stop.
     pub(super) fn tell(&mut self, id: Id) {
         let core = &mut self.halves.core;
-        if core.table.stream(id).is_none_or(|stream| stream.phase >= Phase::Told) {
-            return;
+        let in_background = core.table.get(id).is_none_or(|entry| entry.is_background);
+        if in_background || core.table.stream(id).is_none_or(|it| it.phase >= Phase::Told) {
+            return; // It was put there meanwhile, or knows.
         }
         core.stopping.forget(id);
         core.enter(id, Phase::Told);
@@ -259,7 +266,9 @@ impl Core {
     pub(super) fn give_up_stopping(&mut self) {
         if self.stopping.is_draining() {
             let left = self.table.len() - self.background;
-            log::warn!("stopping took too long: {left} sources are closed as they are");
+            if left > 0 {
+                log::warn!("stopping took too long: {left} sources are closed as they are");
+            }
             self.stopping.going = Going::AtOnce;
         }
     }

@@ -92,9 +92,9 @@ impl Words {
         }
     }
 
-    /// All timers have gone.
-    pub(super) fn clear(&mut self) {
-        self.words.clear();
+    /// Some timers have gone: of which this doesn't say that they are set.
+    pub(super) fn keep(&mut self, is_set: impl Fn(TimerId) -> bool) {
+        self.words.retain(|&timer, _| is_set(timer));
     }
 
     /// The timer comes due, for the last time perhaps.

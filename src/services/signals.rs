@@ -55,6 +55,7 @@ impl Context<'_> {
     /// The signal is caught for the whole process from here on: what it does by default it doesn't do any
     /// more, also not after the source has gone. All who ask for it are called, in this reactor and in
     /// others. What comes while the same signal waits to be delivered is one with it, signal(7).
+    /// One that all threads block, as a mask that was inherited may do, is never delivered.
     ///
     /// # Errors
     ///

@@ -1,5 +1,6 @@
 //! Memory that the kernel copies into and out of.
 
+use std::io;
 use std::ops::{Deref, DerefMut};
 
 /// A page of most machines.
@@ -16,6 +17,15 @@ pub(crate) struct Buffer {
 }
 
 impl Buffer {
+    /// The same, where the length is somebody's wish, and there may not be so much.
+    pub(crate) fn try_new(length: usize) -> io::Result<Buffer> {
+        // Only asked for: to take what is given, zeros would have to be written to all of it.
+        let mut asked = Vec::<u8>::new();
+        asked.try_reserve_exact(length + PAGE).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        drop(asked);
+        Ok(Buffer::new(length))
+    }
+
     /// So many zeros: of large ones only what is used becomes memory.
     pub(crate) fn new(length: usize) -> Buffer {
         let bytes = vec![0; length + PAGE];

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use crate::support::{Server, bench, bench_while, echo_changed, tcp_server, udp_server};
+use crate::support::{Server, bench, bench_while, echo_changed, interrupt, tcp_server, udp_server};
 
 /// Every kind of endpoint, and as many replies as were asked for, all of them right.
 #[test]
@@ -42,8 +42,8 @@ fn all_shapes_of_load_come_back_right() {
     let shapes = [
         "-s 1 -n 2000",
         "-s 1MiB -n 20 -c 2",
-        "-s 65521 -d 3 -n 100",
-        "-s 100 -d 64 -n 5000 -c 5",
+        "-s 65521 --depth 3 -n 100",
+        "-s 100 --depth 64 -n 5000 -c 5",
         "-n 999 -c 5 --workers 2",
         "-n 500 -c 20 --ramp 2k",
         "-n 300 -c 4 --churn",
@@ -74,10 +74,10 @@ fn a_wrong_byte_is_a_failed_run() {
             true
         });
     });
-    let run = bench(&format!("{endpoint} -c 1 -t 10s --warmup 0"));
+    let run = bench(&format!("{endpoint} -c 1 -z 10s --warmup 0"));
     assert_eq!(run.code(), 1);
     assert!(run.out.contains("FAILED: the server's answers are wrong"), "{}", run.out);
-    assert!(run.out.contains("33 bytes behind the end of reply 100"), "{}", run.out);
+    assert!(run.out.contains("First: connection 0: byte 34 of reply 101."), "{}", run.out);
 }
 
 /// Messages of one connection that change places are found, though every byte of them is there.
@@ -94,7 +94,7 @@ fn answers_in_the_wrong_order_are_a_failed_run() {
             true
         });
     });
-    let run = bench(&format!("{endpoint} -c 1 -d 4 -t 10s --warmup 0 --json -"));
+    let run = bench(&format!("{endpoint} -c 1 --depth 4 -z 10s --warmup 0 --json -"));
     assert_eq!(run.code(), 1);
     assert_eq!(run.only()["errors"]["wrong"], 1);
 }
@@ -106,7 +106,7 @@ fn an_answer_to_nothing_is_a_failed_run() {
         let _ = std::io::Write::write_all(&mut stream, b"welcome");
         echo_changed(stream, |_, _| true);
     });
-    let run = bench(&format!("{endpoint} -c 1 -t 1s --warmup 0 --json -"));
+    let run = bench(&format!("{endpoint} -c 1 -z 1s --warmup 0 --json -"));
     assert_eq!(run.code(), 1);
     let errors = &run.only()["errors"];
     assert_eq!(errors["wrong"].as_u64().unwrap() + errors["surplus"].as_u64().unwrap(), 1);
@@ -125,7 +125,7 @@ fn a_stall_shows_in_the_corrected_latency_and_hides_from_the_other() {
             true
         });
     });
-    let run = bench(&format!("{endpoint} -c 1 --rate 1k -t 1s --warmup 0 --json -"));
+    let run = bench(&format!("{endpoint} -c 1 --rate 1k -z 1s --warmup 0 --json -"));
     assert_eq!(run.code(), 0, "{}", run.out);
     let result = run.only();
     let p99 = |name: &str| result[name]["percentiles"]["p99"].as_u64().unwrap();
@@ -146,7 +146,7 @@ fn a_stall_at_the_end_is_not_left_out() {
             true
         });
     });
-    let run = bench(&format!("{endpoint} -c 1 -t 300ms --warmup 0 --json -"));
+    let run = bench(&format!("{endpoint} -c 1 -z 300ms --warmup 0 --json -"));
     let result = run.only();
     assert_eq!((run.code(), &result["messages_after_the_end"]), (0, &1.into()), "{result:#}");
     assert!(result["latency"]["max"].as_u64().unwrap() >= 500_000_000);
@@ -157,9 +157,9 @@ fn a_stall_at_the_end_is_not_left_out() {
 #[test]
 fn trouble_is_counted_by_kind() {
     let early = tcp_server(|stream| echo_changed(stream, |number, _| number < 5));
-    let run = bench(&format!("{early} -c 3 -t 20s --warmup 0 --json -"));
+    let run = bench(&format!("{early} -c 3 -z 20s --warmup 0 --json -"));
     let result = run.only();
-    assert_eq!((run.code(), &result["messages"]), (0, &15.into()));
+    assert_eq!((run.code(), &result["messages"]), (1, &15.into()));
     let errors = &result["errors"];
     // Whoever closes without having read everything resets the connection: both are fair.
     assert_eq!(errors["ended"].as_u64().unwrap() + errors["reset"].as_u64().unwrap(), 3);
@@ -170,21 +170,21 @@ fn trouble_is_counted_by_kind() {
         socket.set_linger(Some(Duration::ZERO)).unwrap();
         echo_changed(stream.try_clone().unwrap(), |number, _| number < 5);
     });
-    let run = bench(&format!("{resets} -c 3 -t 20s --warmup 0 --json -"));
-    assert_eq!((run.code(), &run.only()["errors"]["reset"]), (0, &3.into()));
+    let run = bench(&format!("{resets} -c 3 -z 20s --warmup 0 --json -"));
+    assert_eq!((run.code(), &run.only()["errors"]["reset"]), (1, &3.into()));
 
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let run = bench(&format!("tcp://{nobody} -c 3 -t 20s"));
+    let run = bench(&format!("tcp://{nobody} -c 3 -z 20s"));
     assert_eq!(run.code(), 1);
     assert!(run.out.contains("connections refused  3"), "{}", run.out);
     assert!(run.out.contains("nothing was measured: connection refused"), "{}", run.out);
-    let run = bench(&format!("tcp://{nobody} -c 3 -t 20s --churn --json -"));
+    let run = bench(&format!("tcp://{nobody} -c 3 -z 20s --churn --json -"));
     assert_eq!((run.code(), &run.only()["errors"]["refused"]), (1, &3.into()));
 
     let silent = tcp_server(|stream| {
         let _ = std::io::copy(&mut &stream, &mut std::io::sink());
     });
-    let run = bench(&format!("{silent} -c 3 -t 100ms --warmup 0 --timeout 100ms --json -"));
+    let run = bench(&format!("{silent} -c 3 -z 100ms --warmup 0 --timeout 100ms --json -"));
     assert_eq!((run.code(), &run.only()["errors"]["unanswered"]), (1, &3.into()));
     let run = bench(&format!("{silent} -c 3 -n 100 --timeout 100ms --json -"));
     assert_eq!((run.code(), &run.only()["errors"]["unanswered"]), (1, &3.into()));
@@ -195,7 +195,7 @@ fn trouble_is_counted_by_kind() {
 #[test]
 fn unreachable_datagrams_are_counted() {
     let nobody = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let run = bench(&format!("udp://{nobody} -c 3 -t 100ms --warmup 0 --timeout 100ms"));
+    let run = bench(&format!("udp://{nobody} -c 3 -z 100ms --warmup 0 --timeout 100ms"));
     assert_eq!(run.code(), 1);
     assert!(run.out.contains("datagrams that could not be delivered "), "{}", run.out);
     assert!(run.out.contains("nothing was measured: connection refused"), "{}", run.out);
@@ -221,12 +221,12 @@ fn a_server_that_dies_is_no_reason_to_hang() {
             alive
         });
     });
-    let run = bench_while(&format!("{front} -c 5 -t 50s --warmup 0 --json -"), |_| {
+    let run = bench_while(&format!("{front} -c 5 -z 50s --warmup 0 --json -"), |_| {
         told.recv_timeout(Duration::from_secs(30)).unwrap();
         server.lock().unwrap().take();
     });
     assert_eq!(run.only()["messages"], 500);
-    let run = bench(&format!("{endpoint} -c 5 -t 50s"));
+    let run = bench(&format!("{endpoint} -c 5 -z 50s"));
     assert_eq!(run.code(), 1);
 }
 
@@ -238,7 +238,7 @@ fn datagrams_that_get_lost_doubled_or_out_of_order_are_counted() {
         5 => vec![],
         _ => vec![datagram.to_vec()],
     });
-    let run = bench(&format!("{dropping} -c 1 -d 4 -n 100 --timeout 300ms --json -"));
+    let run = bench(&format!("{dropping} -c 1 --depth 4 -n 100 --timeout 300ms --json -"));
     let result = run.only();
     assert_eq!((run.code(), &result["messages"]), (0, &90.into()), "{result:#}");
     assert_eq!(result["errors"]["lost"], 10);
@@ -247,7 +247,7 @@ fn datagrams_that_get_lost_doubled_or_out_of_order_are_counted() {
         5 => vec![datagram.to_vec(); 2],
         _ => vec![datagram.to_vec()],
     });
-    let run = bench(&format!("{doubling} -c 1 -d 4 -n 100 --timeout 20s --json -"));
+    let run = bench(&format!("{doubling} -c 1 --depth 4 -n 100 --timeout 20s --json -"));
     let result = run.only();
     assert_eq!((run.code(), &result["messages"]), (0, &100.into()), "{result:#}");
     assert_eq!(result["errors"]["duplicates"], 10);
@@ -257,7 +257,7 @@ fn datagrams_that_get_lost_doubled_or_out_of_order_are_counted() {
         held.insert(0, datagram.to_vec());
         if number % 10 == 5 { vec![] } else { std::mem::take(&mut held) }
     });
-    let run = bench(&format!("{disordering} -c 1 -d 4 -n 100 --timeout 20s --json -"));
+    let run = bench(&format!("{disordering} -c 1 --depth 4 -n 100 --timeout 20s --json -"));
     let result = run.only();
     assert_eq!((run.code(), &result["messages"]), (0, &100.into()), "{result:#}");
     assert_eq!(result["errors"]["reordered"], 10);
@@ -306,12 +306,11 @@ fn an_interrupt_shows_what_was_measured() {
             true
         });
     });
-    let run = bench_while(&format!("{endpoint} -c 1 -t 50s --warmup 0"), |pid| {
+    let run = bench_while(&format!("{endpoint} -c 1 -z 50s --warmup 0"), |pid| {
         told.recv_timeout(Duration::from_secs(30)).unwrap();
-        let pid = rustix::process::Pid::from_raw(pid as i32).unwrap();
-        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+        interrupt(pid);
     });
     assert_eq!(run.code(), 0);
-    assert!(run.out.contains("Ended early by a signal."), "{}", run.out);
+    assert!(run.out.contains("Ended early by a signal, after "), "{}", run.out);
     assert!(run.out.contains("p99"), "{}", run.out);
 }

@@ -4,6 +4,13 @@
 
 #[path = "../again/mod.rs"]
 mod again;
+mod datagrams;
 mod load;
+mod log;
+mod options;
 mod output;
+mod saved;
+mod schema;
+mod shapes;
 mod support;
+mod verdict;

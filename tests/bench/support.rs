@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use echoloop::{Config, Echo, Handle, Reactor, Stop};
+use echoloop::{Config, Echo, Handle, Reactor, Service, Stop};
 use serde_json::Value;
 
 use crate::again::again;
@@ -88,6 +88,12 @@ pub(crate) fn bench_while(arguments: &str, meanwhile: impl FnOnce(u32)) -> Run {
     Run { status, out, err }
 }
 
+/// Ctrl-C.
+pub(crate) fn interrupt(pid: u32) {
+    let pid = rustix::process::Pid::from_raw(pid as i32).expect("a process");
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("it is there");
+}
+
 /// An echo server of ours in a thread, until it is dropped.
 pub(crate) struct Server {
     pub(crate) endpoint: String,
@@ -98,12 +104,17 @@ pub(crate) struct Server {
 impl Server {
     /// `tcp://127.0.0.1:0` and the like; the port is in `endpoint` then.
     pub(crate) fn start(endpoint: &str) -> Server {
+        Server::serving(endpoint, Echo)
+    }
+
+    /// The same of another service.
+    pub(crate) fn serving(endpoint: &str, service: impl Service + Send + 'static) -> Server {
         let endpoint = endpoint.to_owned();
         let (tell, told) = mpsc::channel();
         let thread = thread::spawn(move || {
             let mut reactor = Reactor::new(Config::default()).expect("a reactor");
             let parsed = endpoint.parse().expect("an endpoint");
-            let id = reactor.listen(&parsed, Echo).expect("it listens");
+            let id = reactor.listen(&parsed, service).expect("it listens");
             let bound = match endpoint.rsplit_once(":0") {
                 Some((front, "")) => {
                     let local = reactor.local(id).expect("it has an address").to_string();
@@ -175,61 +186,4 @@ pub(crate) fn udp_server(
         }
     });
     format!("udp://{address}")
-}
-
-/// Checks a value against as much of JSON Schema as our own schema uses; says where it doesn't fit.
-pub(crate) fn conforms(
-    value: &Value,
-    schema: &Value,
-    root: &Value,
-    path: &str,
-) -> Result<(), String> {
-    if let Some(reference) = schema["$ref"].as_str() {
-        let name = reference.strip_prefix("#/$defs/").expect("references lead to $defs");
-        return conforms(value, &root["$defs"][name], root, path);
-    }
-    if let Some(choices) = schema["enum"].as_array() {
-        return if choices.contains(value) { Ok(()) } else { Err(format!("{path}: {value}")) };
-    }
-    if let Some(choices) = schema["anyOf"].as_array() {
-        let fits = choices.iter().map(|choice| conforms(value, choice, root, path));
-        let errors: Vec<_> = fits.filter_map(Result::err).collect();
-        return if errors.len() < choices.len() { Ok(()) } else { Err(errors.join(" or ")) };
-    }
-    let is = |kind: &str| match kind {
-        "null" => value.is_null(),
-        "boolean" => value.is_boolean(),
-        "integer" => value.is_u64(),
-        "number" => value.is_number(),
-        "string" => value.is_string(),
-        "array" => value.is_array(),
-        "object" => value.is_object(),
-        other => panic!("unknown type {other} in the schema"),
-    };
-    let fits = match &schema["type"] {
-        Value::String(kind) => is(kind),
-        Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).any(is),
-        _ => panic!("{path} has no type in the schema"),
-    };
-    if !fits {
-        return Err(format!("{path}: {value} is not {}", schema["type"]));
-    }
-    for (index, item) in value.as_array().into_iter().flatten().enumerate() {
-        conforms(item, &schema["items"], root, &format!("{path}[{index}]"))?;
-    }
-    let Some(members) = value.as_object() else { return Ok(()) };
-    for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-        if !members.contains_key(name) {
-            return Err(format!("{path}.{name} is missing"));
-        }
-    }
-    for (name, member) in members {
-        let path = format!("{path}.{name}");
-        match (&schema["properties"][name], &schema["additionalProperties"]) {
-            (Value::Null, more @ Value::Object(_)) => conforms(member, more, root, &path)?,
-            (Value::Null, _) => return Err(format!("{path} is not in the schema")),
-            (property, _) => conforms(member, property, root, &path)?,
-        }
-    }
-    Ok(())
 }

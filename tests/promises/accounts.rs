@@ -1,14 +1,14 @@
 //! What counts as life, what is charged, what is promised, and what is said of it afterwards.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use echoloop::{Config, Echo, Half};
-use socket2::SockRef;
+use echoloop::{Config, Echo, Half, Stop};
+use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::support::*;
 
@@ -213,4 +213,41 @@ fn who_must_answer_ends_with_the_failed_write() {
     theirs.write_all(b"hello").unwrap();
     theirs.shutdown(Shutdown::Read).unwrap();
     turn_until(&mut reactor, |reactor| reactor.statistics().closed.failed == 1);
+}
+
+/// A send buffer may hold megabytes, and isn't writable before a good part of them has gone. A peer that takes
+/// them slowly moves all the same: neither a stop nor its idle timeout cuts it off.
+#[test]
+fn a_slow_reader_moves_what_the_kernel_holds() {
+    let limit = Duration::from_millis(400);
+    for stops in [true, false] {
+        let config = Config {
+            linger: limit,
+            idle_timeout: (!stops).then_some(limit),
+            stop_timeout: Duration::MAX,
+            ..Config::default()
+        };
+        let server = serve(config, Echo);
+        // A small window, so that each few reads are told to the server's kernel.
+        let slow = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        slow.set_recv_buffer_size(16 * 1024).unwrap();
+        slow.connect(&server.made.into()).unwrap();
+        let mut slow = std::net::TcpStream::from(slow);
+        slow.set_read_timeout(Some(DEADLINE)).unwrap();
+        server.stall(&mut slow);
+        if stops {
+            server.handle.stop(Stop::Gracefully).unwrap();
+        }
+        // Far more slowly than the buffer becomes writable in one limit, for several limits.
+        let (start, mut bytes) = (Instant::now(), vec![0; 4096]);
+        while start.elapsed() < 5 * limit {
+            slow.read_exact(&mut bytes).expect("it is waited for");
+            std::thread::sleep(limit / 20); // Its pace, not a synchronisation.
+        }
+        if stops {
+            assert!(!server.has_ended());
+            std::io::copy(&mut slow, &mut std::io::sink()).expect("an end in order");
+            assert_eq!(server.join().closed.lingered, 0);
+        }
+    }
 }

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod adopting;
+mod afterwards;
 #[path = "../again/mod.rs"]
 mod again;
 mod closing;

@@ -377,6 +377,22 @@ impl Service for Pauses {
     }
 }
 
+/// Whoever was told, and closed, and could not deliver what it had sent, has lingered: that it was to end anyway
+/// doesn't say that it has ended well.
+#[test]
+fn a_stop_that_loses_bytes_says_so() {
+    let config =
+        Config { linger: Duration::from_millis(50), output_limit: 30_000_000, ..Config::default() };
+    let pushes = Does::new().opened(|cx| assert!(cx.send_all(&pattern(30_000_000))));
+    let (pushes, causes) = pushes.tells_causes();
+    let server = serve(config, pushes);
+    let mut deaf = tcp(server.made);
+    server.until(|statistics| statistics.kept > 0);
+    server.stop(Stop::Gracefully);
+    assert_eq!(causes.recv_timeout(DEADLINE).unwrap().1, "Lingered");
+    assert_eq!(rest_of(&mut deaf), ErrorKind::ConnectionReset);
+}
+
 /// Bytes that were kept for a peer and can't be delivered are lost, and TCP says so, whatever ended it.
 #[test]
 fn what_is_lost_is_no_end_in_order() {

@@ -1,15 +1,15 @@
-//! The command line of `bench`, and what it comes to.
+//! The command line of `bench`.
 
-use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
-use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use echoloop::Endpoint;
 
-use super::datagrams::{DEPTH, HEADER};
-use super::load::{Length, Load};
+use super::conditions::Condition;
+use super::foreign::Foreign;
+use super::merge;
+use super::talk::{Frame, Sizes, Text};
+use super::values::{self, Addresses, Arrivals, Goal, Rate, Sweep};
 use crate::cli::units;
 
 /// Load any echo server, check every byte that comes back, and say how long it took.
@@ -21,26 +21,37 @@ use crate::cli::units;
 ///
 /// Numbers may have suffixes: 10k, 1m; sizes 64KiB; times 250ms, 30s, 5m.
 #[derive(clap::Args, Debug)]
-#[command(after_help = AFTER)]
+#[command(after_help = AFTER, args_conflicts_with_subcommands = true)]
+#[command(subcommand_negates_reqs = true, disable_help_subcommand = true)]
 pub(crate) struct Args {
     /// What to load: tcp://HOST:PORT, udp://HOST:PORT, unix:///PATH, unixgram:///PATH.
-    #[arg(required = true, value_name = "ENDPOINT")]
+    #[arg(required = true, value_name = "ENDPOINT", value_parser = values::endpoint)]
     pub(super) endpoints: Vec<Endpoint>,
 
     /// Connections, or datagram sockets.
     #[arg(short, long, value_name = "N", default_value = "10", value_parser = units::count)]
     #[arg(help_heading = "Load")]
     pub(super) connections: u64,
-    /// Bytes of a message.
-    #[arg(short, long, value_name = "BYTES", default_value = "64", value_parser = units::size)]
-    #[arg(help_heading = "Load")]
-    pub(super) size: usize,
+    /// Bytes of a message; or several sizes and how often each comes, as 64:9,64KiB:1.
+    #[arg(short, long, value_name = "BYTES", default_value = "64", help_heading = "Load")]
+    pub(super) size: Sizes,
+    /// Send these bytes instead of random ones to be echoed: text with escapes (PING\r\n), hex:2a0d0a, or
+    /// @FILE. Streams only.
+    #[arg(long, value_name = "BYTES", help_heading = "Load", conflicts_with = "size")]
+    pub(super) request: Option<Text>,
+    /// The answer to each --request, written in the same way. Every byte of it is compared.
+    #[arg(long, value_name = "BYTES", help_heading = "Load", requires = "request")]
+    pub(super) expect: Option<Text>,
+    /// How --request and --expect are framed: line appends a line feed; u8, u16 and u32 put the length in
+    /// front, big-endian. Without --expect, any answer in such a frame is right.
+    #[arg(long, value_name = "HOW", help_heading = "Load", requires = "request")]
+    pub(super) frame: Option<Frame>,
     /// Most messages on their way at a time, each connection.
-    #[arg(short, long, value_name = "N", default_value = "1", value_parser = units::count)]
+    #[arg(short = 'P', long, value_name = "N", default_value = "1", value_parser = units::count)]
     #[arg(help_heading = "Load")]
     pub(super) depth: u64,
     /// How long to measure. [default: 10s; 3s for each run of several]
-    #[arg(short = 't', long, value_name = "TIME", value_parser = units::duration)]
+    #[arg(short = 'z', long, value_name = "TIME", value_parser = units::duration)]
     #[arg(help_heading = "Load", conflicts_with = "count")]
     pub(super) duration: Option<Duration>,
     /// Measure until there are so many replies.
@@ -50,15 +61,30 @@ pub(crate) struct Args {
     /// Load that is left out of the result, before it begins. [default: 1s; 0 with --count]
     #[arg(long, value_name = "TIME", value_parser = units::duration, help_heading = "Load")]
     pub(super) warmup: Option<Duration>,
+    /// Begin the load at this time, in seconds since 1970 as date +%s prints them; so generators on several
+    /// machines begin together. Connections are made before.
+    #[arg(long, value_name = "SECONDS", value_parser = values::moment, help_heading = "Load")]
+    #[arg(conflicts_with_all = ["ramp", "sweep", "find_rate"])]
+    pub(super) start_at: Option<SystemTime>,
     /// Open so many connections a second, and load those that are there. [default: as fast as it goes,
     /// and the load begins when all are there]
-    #[arg(long, value_name = "PER-SECOND", value_parser = units::count, help_heading = "Load")]
-    pub(super) ramp: Option<u64>,
+    #[arg(long, value_name = "PER-SECOND", value_parser = units::rate, help_heading = "Load")]
+    pub(super) ramp: Option<f64>,
     /// Send so many messages a second, all connections together, whether or not replies come: an open
-    /// loop. What finds the depth used up waits, and its waiting counts. Occupies a processor.
-    #[arg(short, long, value_name = "PER-SECOND", value_parser = units::count)]
-    #[arg(help_heading = "Load")]
-    pub(super) rate: Option<u64>,
+    /// loop. What finds the depth used up waits, and its waiting counts. Occupies a processor. 1k..20k
+    /// is a rate that changes evenly over the measured time.
+    #[arg(short, long, value_name = "PER-SECOND", help_heading = "Load")]
+    pub(super) rate: Option<Rate>,
+    /// How the messages of an open loop follow each other.
+    #[arg(long, value_name = "HOW", default_value = "even", help_heading = "Load")]
+    pub(super) arrival: Arrivals,
+    /// What chance begins with, in --arrival poisson and several sizes.
+    #[arg(long, value_name = "N", default_value = "1", help_heading = "Load")]
+    pub(super) seed: u64,
+    /// In a closed loop, wait so long from a reply to the next message.
+    #[arg(long, value_name = "TIME", default_value = "0", value_parser = units::duration)]
+    #[arg(help_heading = "Load", conflicts_with_all = ["rate", "churn", "find_rate"])]
+    pub(super) think: Duration,
     /// Connect, exchange one message, close, and again.
     #[arg(long, help_heading = "Load", conflicts_with = "ramp")]
     pub(super) churn: bool,
@@ -66,8 +92,9 @@ pub(crate) struct Args {
     /// range of its own.
     #[arg(long, value_name = "ADDRESSES", help_heading = "Load")]
     pub(super) bind: Option<Addresses>,
-    /// How long a reply may take; after that a datagram is lost, and the last replies are not waited for.
-    /// [default: 1s for datagrams, 10s for streams]
+    /// How long a reply may take, or connecting. After that a datagram is lost; at the end, the last replies
+    /// are waited for so long. What has no reply counts as having taken this long at least. [default: 1s
+    /// for datagrams, 10s for streams]
     #[arg(long, value_name = "TIME", value_parser = units::duration, help_heading = "Load")]
     pub(super) timeout: Option<Duration>,
 
@@ -96,16 +123,45 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value = "6", help_heading = "Several runs")]
     pub(super) rounds: usize,
 
-    /// Write settings and results as JSON; - is the standard output, and nothing else is written there.
+    /// Exit with status 3 if this holds; may be given several times: 'p99>1ms', 'max>50ms', 'loss>1%',
+    /// 'errors>0', 'rate<50k', 'per-cpu<100k'. Percentiles and loss are those of all messages, with a
+    /// reply or without.
+    #[arg(long, value_name = "CONDITION", help_heading = "Verdict", conflicts_with = "find_rate")]
+    pub(super) fail_if: Vec<Condition>,
+    /// Connections that can't be made or are lost, and messages without a reply, don't fail the run; they
+    /// are told and counted all the same. Wrong replies always fail it.
+    #[arg(long, help_heading = "Verdict")]
+    pub(super) allow_losses: bool,
+
+    /// Write settings and results as JSON; with any of these, - is the standard output, and nothing else
+    /// is written there. Files are not touched before there is a result.
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(super) json: Option<PathBuf>,
     /// Write latencies, a histogram for each second, in the HdrHistogram log format.
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     #[arg(conflicts_with_all = ["sweep", "find_rate"])]
     pub(super) hdr: Option<PathBuf>,
-    /// Write a picture: latency by percentile; for a sweep, throughput and p99 by value.
+    /// Write a line of JSON for each second as it passes.
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(super) stream: Option<PathBuf>,
+    /// Show the ratios to a result that was saved with --json. What was measured with other settings is
+    /// refused.
+    #[arg(long, value_name = "FILE", help_heading = "Output", conflicts_with = "find_rate")]
+    pub(super) baseline: Option<PathBuf>,
+    /// Write a picture: latency by percentile and by second; for a sweep, throughput and p99 by value.
     #[arg(long, value_name = "FILE.svg", help_heading = "Output")]
     pub(super) plot: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) foreign: Foreign,
+    #[command(subcommand)]
+    pub(super) action: Option<Action>,
+}
+
+/// What else can be done.
+#[derive(clap::Subcommand, Debug)]
+pub(super) enum Action {
+    Merge(merge::Args),
 }
 
 const AFTER: &str = "\
@@ -114,207 +170,10 @@ Examples:
   echoloop bench tcp://127.0.0.1:8888 -c 100 --rate 50k --plot latency.svg
   echoloop bench tcp://127.0.0.1:8888 --sweep connections=1,10,100,1k,10k --bind 127.0.0.2-127.0.0.9
   echoloop bench tcp://127.0.0.1:8888 -c 100 --find-rate p99=1ms
+  echoloop bench tcp://127.0.0.1:8888 --rate 5k --fail-if 'p99>1ms' --fail-if 'rate<4.9k'
   echoloop bench tcp://127.0.0.1:7001 tcp://127.0.0.1:7002 --server-pid 11 --server-pid 12
-  echoloop bench udp://127.0.0.1:8888 -c 64 -d 8
+  echoloop bench udp://127.0.0.1:8888 -c 64 --depth 8
 
-Exit status: 0 measured; 1 wrong replies, or none, or it could not be done; 2 the command line makes
-no sense. Ctrl-C ends the run early and shows what has been measured.";
-
-/// Addresses to connect from.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Addresses(pub(super) Vec<IpAddr>);
-
-impl FromStr for Addresses {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Addresses, String> {
-        let expected =
-            |part: &str| format!("{part:?} is neither an address nor a range of IPv4 addresses");
-        let mut addresses = Vec::new();
-        for part in text.split(',') {
-            let Some((first, last)) = part.split_once('-') else {
-                addresses.push(part.parse().map_err(|_| expected(part))?);
-                continue;
-            };
-            let parse = |text: &str| text.parse::<Ipv4Addr>().map_err(|_| expected(part));
-            let (first, last) = (parse(first)?.to_bits(), parse(last)?.to_bits());
-            if !(first..first.saturating_add(65_536)).contains(&last) {
-                return Err(format!("{part:?} is not a range of 1 to 65,536 addresses"));
-            }
-            addresses.extend((first..=last).map(|bits| IpAddr::from(Ipv4Addr::from_bits(bits))));
-        }
-        Ok(Addresses(addresses))
-    }
-}
-
-/// What a sweep varies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Axis {
-    Connections,
-    Size,
-    Depth,
-    Rate,
-}
-
-impl fmt::Display for Axis {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Axis::Connections => "connections",
-            Axis::Size => "size",
-            Axis::Depth => "depth",
-            Axis::Rate => "rate",
-        })
-    }
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Sweep {
-    pub(super) axis: Axis,
-    pub(super) values: Vec<u64>,
-}
-
-impl FromStr for Sweep {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Sweep, String> {
-        let expected = "expected connections, size, depth or rate, and values, as in depth=1,4,16";
-        let (axis, values) = text.split_once('=').ok_or(expected)?;
-        let axis = [Axis::Connections, Axis::Size, Axis::Depth, Axis::Rate]
-            .into_iter()
-            .find(|it| it.to_string() == axis)
-            .ok_or(expected)?;
-        let parse = |value| match axis {
-            Axis::Size => units::size(value).map(|size| size as u64),
-            _ => units::count(value),
-        };
-        let values = values.split(',').map(parse).collect::<Result<Vec<_>, _>>()?;
-        Ok(Sweep { axis, values })
-    }
-}
-
-/// A part of all replies, and how long it may take.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Goal {
-    pub(super) percent: f64,
-    pub(super) limit: Duration,
-}
-
-impl FromStr for Goal {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Goal, String> {
-        let expected = "expected a percentile and a time, as in p99=1ms or p99.9=5ms";
-        let (percent, limit) = text.split_once('=').ok_or(expected)?;
-        let percent = percent.strip_prefix('p').and_then(|percent| percent.parse::<f64>().ok());
-        let percent = percent.filter(|percent| (0.0..100.0).contains(percent)).ok_or(expected)?;
-        Ok(Goal { percent, limit: units::duration(limit)? })
-    }
-}
-
-impl Args {
-    /// Whether it takes more than one run.
-    pub(super) fn is_several(&self) -> bool {
-        self.endpoints.len() > 1 || self.sweep.is_some() || self.find_rate.is_some()
-    }
-
-    /// What to do at each of the endpoints, or why that makes no sense.
-    pub(super) fn loads(&self) -> Result<Vec<Load>, String> {
-        if !self.server_pid.is_empty() && self.server_pid.len() != self.endpoints.len() {
-            return Err("--server-pid is needed once for each endpoint, or not at all".to_owned());
-        }
-        if self.endpoints.len() > 1 && (self.hdr.is_some() || self.find_rate.is_some()) {
-            return Err("--hdr and --find-rate take one endpoint".to_owned());
-        }
-        if self.rounds == 0 {
-            return Err("--rounds must be at least 1".to_owned());
-        }
-        self.endpoints.iter().map(|endpoint| self.load(endpoint)).collect()
-    }
-
-    fn load(&self, endpoint: &Endpoint) -> Result<Load, String> {
-        let datagrams = endpoint.is_datagram();
-        let seconds = if self.is_several() { 3 } else { 10 };
-        let timeout = if datagrams { 1 } else { 10 };
-        let length = match (self.count, self.duration) {
-            (Some(count), _) => Length::Count(count),
-            (None, time) => Length::Time(time.unwrap_or(Duration::from_secs(seconds))),
-        };
-        let warmup = Duration::from_secs(u64::from(self.count.is_none()));
-        let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-        let load = Load {
-            endpoint: endpoint.clone(),
-            connections: number(self.connections),
-            size: self.size,
-            depth: number(self.depth),
-            length,
-            warmup: self.warmup.unwrap_or(warmup),
-            ramp: self.ramp.map(|ramp| ramp as f64),
-            rate: self.rate.map(|rate| rate as f64),
-            churn: self.churn,
-            bind: self.bind.clone().unwrap_or_default().0,
-            timeout: self.timeout.unwrap_or(Duration::from_secs(timeout)),
-            workers: self.workers,
-            pin: self.pin.clone(),
-            offload: !self.no_offload,
-        };
-        check(&load)?;
-        for &value in self.sweep.iter().flat_map(|sweep| &sweep.values) {
-            check(&self.at(&load, value))?;
-        }
-        Ok(load)
-    }
-
-    /// The load at one value of the sweep.
-    pub(super) fn at(&self, load: &Load, value: u64) -> Load {
-        let mut load = load.clone();
-        let number = usize::try_from(value).unwrap_or(usize::MAX);
-        match self.sweep.as_ref().map(|sweep| sweep.axis) {
-            Some(Axis::Connections) => load.connections = number,
-            Some(Axis::Size) => load.size = number,
-            Some(Axis::Depth) => load.depth = number,
-            Some(Axis::Rate) => load.rate = Some(value as f64),
-            None => {}
-        }
-        load
-    }
-}
-
-fn check(load: &Load) -> Result<(), String> {
-    let positive = [
-        ("--connections", load.connections as u64),
-        ("--size", load.size as u64),
-        ("--depth", load.depth as u64),
-        ("--workers", load.workers as u64),
-        ("--rate", load.rate.map_or(1, |rate| rate as u64)),
-        ("--ramp", load.ramp.map_or(1, |ramp| ramp as u64)),
-        ("--count", load.goal().unwrap_or(1)),
-        ("--duration", u64::from(load.length != Length::Time(Duration::ZERO))),
-    ];
-    if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
-        return Err(format!("{name} must be more than 0"));
-    }
-    if load.workers > load.connections {
-        return Err("more --workers than --connections: each needs one at least".to_owned());
-    }
-    if load.goal().is_some_and(|goal| goal < load.workers as u64) {
-        return Err("--count is less than --workers".to_owned());
-    }
-    let ip = matches!(load.endpoint, Endpoint::Tcp { .. } | Endpoint::Udp { .. });
-    if !load.bind.is_empty() && !ip {
-        return Err("--bind is for tcp and udp".to_owned());
-    }
-    if load.endpoint.is_datagram() {
-        if load.churn {
-            return Err("--churn is for connections: tcp and unix".to_owned());
-        }
-        if load.depth > DEPTH {
-            return Err(format!("--depth can be at most {DEPTH} for datagrams"));
-        }
-        if !(HEADER..=65_507).contains(&load.size) {
-            return Err(format!(
-                "--size must be {HEADER} to 65507 for datagrams, which are found by a number in front"
-            ));
-        }
-    }
-    Ok(())
-}
+Exit status: 0 measured; 1 wrong replies, lost connections, messages of a stream without a reply,
+nothing measured, or it could not be done; 2 the command line makes no sense; 3 a condition of
+--fail-if holds. Ctrl-C ends the run early and shows what has been measured.";

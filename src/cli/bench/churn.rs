@@ -5,9 +5,10 @@ use std::time::Duration;
 use echoloop::{Cause, Context, Service, TimerId};
 
 use super::lane::{Finder, Lane, State};
-use super::meter::{CONTROL, Meter, Phase, Standing};
+use super::meter::{CONTROL, Meter};
 use super::pacer::Pacer;
-use super::wheel::Wheel;
+use super::phase::{Phase, Standing};
+use super::script::{Fault, Script};
 use super::worker::Generator;
 
 /// How long a lane that could not connect waits before it tries again, so that a server that is gone is
@@ -18,7 +19,7 @@ const RETRY: Duration = Duration::from_millis(50);
 /// last one is closed on both sides; in an open loop, when it is due too.
 pub(super) struct Churn {
     meter: Meter,
-    wheel: Wheel,
+    script: Script,
     lanes: Vec<Lane>,
     finder: Finder,
     pacer: Option<Pacer>,
@@ -34,11 +35,12 @@ pub(super) struct Churn {
 
 impl Churn {
     pub(super) fn new(meter: Meter, first: u64) -> Churn {
-        let lanes = (0..meter.load.connections).map(|lane| Lane::new(first + lane as u64));
+        let script = Script::new(&meter.load.talk);
+        let lanes = (0..meter.load.connections).map(|lane| Lane::new(first + lane as u64, 0));
         Churn {
             lanes: lanes.collect(),
             meter,
-            wheel: Wheel::new(),
+            script,
             finder: Finder::default(),
             pacer: None,
             begun: 0,
@@ -53,7 +55,7 @@ impl Churn {
         let hopeless = !self.reached && self.failed.len() == self.lanes.len();
         let alive = if hopeless { 0 } else { self.lanes.len() };
         let standing = Standing { settled: true, alive, pending: self.pending };
-        let changed = self.meter.control(cx, &standing);
+        let changed = self.meter.control(&standing);
         let now = self.meter.now();
         match self.meter.phase {
             Phase::Warming | Phase::Measuring if changed && self.begun == 0 => {
@@ -63,10 +65,8 @@ impl Churn {
                 }
             }
             Phase::Over => {
-                let unanswered: u64 = self.lanes.iter().map(|lane| lane.flying).sum();
-                self.meter.tally.errors.unanswered += unanswered;
-                self.meter.tally.errors.unsent += self.pending - unanswered;
-                return;
+                (0..self.lanes.len()).for_each(|index| self.give_up(index, now));
+                return self.meter.finish(cx, &standing);
             }
             _ => {}
         }
@@ -81,10 +81,9 @@ impl Churn {
         let Churn { meter, lanes, .. } = self;
         let lane = &mut lanes[index];
         if self.pacer.is_some() {
-            if lane.due == 0 {
+            if lane.waiting() == 0 {
                 return;
             }
-            lane.due -= 1;
         } else if meter.is_on() && meter.left > 0 {
             meter.left -= u64::from(meter.left != u64::MAX);
             self.pending += 1;
@@ -106,20 +105,38 @@ impl Churn {
                 (self.lanes[index].id, self.lanes[index].state) = (Some(id), State::Dialling(now));
             }
             Err(error) => {
-                self.meter.tally.gone(&Cause::ConnectFailed(error.into()));
-                self.give_up(index);
+                self.meter.gone(&Cause::ConnectFailed(error.into()), false);
+                self.give_up_one(index);
                 self.failed.push((cx.after(RETRY), index));
             }
         }
     }
 
-    /// Its message will have no reply.
-    fn give_up(&mut self, index: usize) {
+    /// The message of this connection will have no reply.
+    fn give_up_one(&mut self, index: usize) {
+        let now = self.meter.now();
         let lane = &mut self.lanes[index];
+        let since = match (lane.dues.pop_front(), lane.state) {
+            (Some(due), _) => due,
+            (None, State::Dialling(since)) => since,
+            (None, _) => lane.answer(1).map_or(now, |(sent, _)| sent),
+        };
         lane.flying = 0;
-        lane.answered += 1;
         self.pending -= 1;
-        self.meter.gave_up(1);
+        self.meter.tally.errors.unanswered += 1;
+        self.meter.gave_up([(since, 1)], now);
+    }
+
+    /// At the end: nobody waits any longer.
+    fn give_up(&mut self, index: usize, now: u64) {
+        if self.lanes[index].flying > 0 {
+            self.meter.tally.trouble.silent += 1;
+            self.meter.tally.trouble.owed += 1;
+            self.give_up_one(index);
+        }
+        let lane = &mut self.lanes[index];
+        self.meter.tally.errors.unsent += lane.waiting();
+        self.meter.gave_up(lane.give_up(), now);
     }
 
     fn pace(&mut self, cx: &mut Context<'_>) {
@@ -130,7 +147,7 @@ impl Churn {
         {
             self.meter.recent.late.saturating_record(now - due);
             let lane = &mut self.lanes[index];
-            lane.due += 1;
+            lane.dues.push_back(due);
             self.pending += 1;
             if lane.flying == 0 && matches!(lane.state, State::Waiting | State::Gone) {
                 self.dial(cx, index);
@@ -145,8 +162,8 @@ impl Churn {
 
     fn push(&mut self, cx: &mut Context<'_>, index: usize) {
         let lane = &mut self.lanes[index];
-        while lane.unsent > 0 {
-            let piece = self.wheel.at(lane.out, usize::try_from(lane.unsent).unwrap_or(usize::MAX));
+        while lane.unsent() > 0 {
+            let piece = self.script.piece(lane);
             let taken = cx.send(piece);
             lane.sent(taken);
             if taken < piece.len() {
@@ -159,13 +176,12 @@ impl Churn {
     fn answered(&mut self, index: usize) {
         let now = self.meter.now();
         let lane = &mut self.lanes[index];
-        let k = lane.answered;
         lane.state = State::Condemned;
         self.pending -= 1;
         if let Some((sent, _)) = lane.answer(1) {
-            match &self.pacer {
+            match lane.dues.pop_front() {
                 None => self.meter.replied(now - sent, 1, now),
-                Some(pacer) => self.meter.replied_to(pacer.due_of(index, k), sent, now),
+                Some(due) => self.meter.replied_to(due, sent, now),
             }
         }
     }
@@ -187,26 +203,32 @@ impl Service for Churn {
         self.reached = true;
         self.meter.tally.connects += 1;
         let lane = &mut self.lanes[index];
-        lane.renew(cx.id(), self.begun);
+        lane.renew(cx.id(), self.script.start(self.begun));
         lane.state = State::Open;
-        lane.begin(1, self.meter.load.size, now);
+        self.script.begin(lane, 1, now);
         self.push(cx, index);
     }
 
     fn received(&mut self, cx: &mut Context<'_>, input: &[u8]) -> usize {
         let Some(index) = self.finder.find(cx.id()) else { return input.len() };
         let lane = &mut self.lanes[index];
-        if input.len() as u64 > lane.owed {
-            lane.state = State::Condemned;
-            self.meter.tally.errors.surplus += 1;
-            cx.abort();
-        } else if let Err(at) = self.wheel.compare(lane.back, input) {
-            lane.state = State::Condemned;
-            self.meter.tally.wrong(|| format!("a wrong byte at place {at} of what has come"));
-            cx.abort();
-        } else if lane.arrived(input.len(), self.meter.load.size) > 0 {
-            self.answered(index);
-            cx.close();
+        match self.script.check(lane, input) {
+            Ok(0) => {}
+            Ok(_) => {
+                self.answered(index);
+                cx.close();
+            }
+            Err(fault) => {
+                lane.state = State::Condemned;
+                match fault {
+                    Fault::Surplus => self.meter.tally.errors.surplus += 1,
+                    Fault::Wrong(right) => {
+                        let (_, byte) = self.script.place_of(lane, right);
+                        self.meter.tally.wrong(|| format!("byte {byte} of the reply"));
+                    }
+                }
+                cx.abort();
+            }
         }
         input.len()
     }
@@ -223,14 +245,16 @@ impl Service for Churn {
             return; // We did that ourselves.
         }
         let lane = &mut self.lanes[index];
-        let state = std::mem::replace(&mut lane.state, State::Gone);
+        let state = lane.state;
         if lane.flying > 0 {
-            self.give_up(index);
+            self.give_up_one(index);
         }
+        self.lanes[index].state = State::Gone;
+        let was_there = !matches!(state, State::Dialling(_));
         if state != State::Condemned {
-            self.meter.tally.gone(cause);
+            self.meter.gone(cause, was_there);
         }
-        if matches!(state, State::Dialling(_)) {
+        if !was_there {
             self.failed.push((cx.after(RETRY), index));
         } else {
             self.dial(cx, index);

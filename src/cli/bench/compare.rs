@@ -5,15 +5,17 @@ use std::process::ExitCode;
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
-use super::args::Axis;
 use super::load::Load;
+use super::outcome::Outcome;
 use super::plot::Plot;
+use super::ratio::{ENOUGH, Ratio, median};
 use super::report;
 use super::session::{Failure, Session};
 use super::table::Table;
 use super::tally::histogram;
-use super::words::{bytes, count, time};
-use super::worker::Outcome;
+use super::values::Axis;
+use super::verdict;
+use super::words::{self, count, time};
 
 /// What is kept of a run for comparing.
 struct Figures {
@@ -26,25 +28,21 @@ struct Figures {
 /// One endpoint at one value, over all rounds.
 struct Case {
     endpoint: usize,
-    value: Option<u64>,
+    value: Option<f64>,
     rounds: Vec<Figures>,
     latency: Histogram<u64>,
     errors: u64,
-}
-
-/// Ratios to the first endpoint, round by round.
-struct Ratio {
-    median: f64,
-    /// Where the median of ever more rounds would lie, with a confidence of 95 % from six rounds on.
-    low: f64,
-    high: f64,
+    /// Runs in which the generator had to wait for its processor.
+    disturbed: usize,
+    /// What made a run of it a failure, in words.
+    failures: Vec<String>,
 }
 
 /// Runs all endpoints at all values: for each value in rounds, in each of which every endpoint has its
 /// turn, and another one is the first. So what changes on the machine meanwhile changes it for all.
 pub(super) fn run(mut session: Session) -> Result<ExitCode, Failure> {
     let loads = session.loads.clone();
-    let values: Vec<Option<u64>> = match &session.args.sweep {
+    let values: Vec<Option<f64>> = match &session.args.sweep {
         Some(sweep) => sweep.values.iter().copied().map(Some).collect(),
         None => vec![None],
     };
@@ -64,23 +62,32 @@ pub(super) fn run(mut session: Session) -> Result<ExitCode, Failure> {
                 if session.is_stopped() {
                     break 'all; // A run that was cut short is no match for the others.
                 }
+                session.judge(&outcome);
                 cases[first + endpoint].add(&outcome);
             }
         }
     }
     cases.retain(|case| !case.rounds.is_empty());
     let text = text(&session, &loads, &cases);
-    session.print(&text)?;
+    session.print(&(text + &session.against()))?;
     let comparison = comparison(&loads, &cases);
-    let plot = session.args.sweep.as_ref().map(|sweep| (sweep.axis, sweep.axis.to_string()));
+    let plot = session.args.sweep.as_ref().map(|sweep| sweep.axis);
     let plot = plot.map_or_else(|| percentiles(&loads, &cases), |axis| sweep(&loads, &cases, axis));
     let kind = if loads.len() > 1 { "compare" } else { "sweep" };
     session.finish(kind, ("comparison", comparison), Some(plot))
 }
 
 impl Case {
-    fn new(endpoint: usize, value: Option<u64>) -> Case {
-        Case { endpoint, value, rounds: Vec::new(), latency: histogram(), errors: 0 }
+    fn new(endpoint: usize, value: Option<f64>) -> Case {
+        Case {
+            endpoint,
+            value,
+            rounds: Vec::new(),
+            latency: histogram(),
+            errors: 0,
+            disturbed: 0,
+            failures: Vec::new(),
+        }
     }
 
     fn add(&mut self, outcome: &Outcome) {
@@ -89,18 +96,20 @@ impl Case {
         self.rounds.push(Figures {
             rate: outcome.rate(),
             per_cpu: outcome.per_server_cpu(),
-            p99: outcome.latency(0.99),
+            p99: outcome.percentile(99.0),
             memory: grown.map(|grown| grown as f64 / outcome.load.connections as f64),
         });
         self.errors += outcome.tally.errors.total();
-        let latency = &outcome.tally.times.latency;
-        self.latency.add(latency).expect("all histograms have the same bounds");
+        self.disturbed += usize::from(verdict::is_disturbed(outcome));
+        let sentences = verdict::sentences(outcome);
+        self.failures.extend(sentences.into_iter().filter(|it| it.starts_with(verdict::MARK)));
+        self.latency.add(&outcome.latency).expect("all histograms have the same bounds");
     }
 
     /// The median of a figure over the rounds.
     fn median(&self, figure: impl Fn(&Figures) -> Option<f64>) -> Option<f64> {
         let values: Vec<f64> = self.rounds.iter().filter_map(figure).collect();
-        (!values.is_empty()).then(|| Ratio::of(values).median)
+        (!values.is_empty()).then(|| median(values))
     }
 
     /// This figure over that of another case, in each of their rounds.
@@ -114,53 +123,16 @@ impl Case {
     }
 }
 
-impl Ratio {
-    /// The median, and the interval that it lies in by the order of the values alone, whatever their
-    /// distribution (the sign test turned round): leave out as many at each end as 5 % allow.
-    fn of(mut values: Vec<f64>) -> Ratio {
-        values.sort_by(f64::total_cmp);
-        let n = values.len();
-        let (mut outside, mut term, mut skip) = (0.0, 0.5_f64.powi(n as i32), 0);
-        while outside + 2.0 * term <= 0.05 {
-            outside += 2.0 * term;
-            term *= (n - skip) as f64 / (skip + 1) as f64;
-            skip += 1;
-        }
-        let skip = skip.saturating_sub(1).min((n - 1) / 2);
-        let median = (values[(n - 1) / 2] + values[n / 2]) / 2.0;
-        Ratio { median, low: values[skip], high: values[n - 1 - skip] }
-    }
-
-    fn is_noise(&self) -> bool {
-        (self.low..=self.high).contains(&1.0)
-    }
-
-    fn words(&self) -> String {
-        let Ratio { median, low, high } = self;
-        let verdict = if self.is_noise() { "  within the noise" } else { "" };
-        format!("{median:.3} ({low:.3}-{high:.3}){verdict}")
-    }
-
-    fn json(&self) -> Value {
-        json!({
-            "median": self.median,
-            "low": self.low,
-            "high": self.high,
-            "within_noise": self.is_noise(),
-        })
-    }
-}
-
 fn label(
     session: &Session,
     endpoint: usize,
-    value: Option<u64>,
+    value: Option<f64>,
     round: usize,
     rounds: usize,
 ) -> String {
     let mut label = String::new();
     if let (Some(sweep), Some(value)) = (&session.args.sweep, value) {
-        label.push_str(&format!("{} {}  ", sweep.axis, count(value as f64)));
+        label.push_str(&format!("{} {}  ", sweep.axis, sweep.axis.words(value)));
     }
     if rounds > 1 {
         let name = &session.loads[endpoint].endpoint;
@@ -199,6 +171,15 @@ fn text(session: &Session, loads: &[Load], cases: &[Case]) -> String {
     if several {
         ratios(loads, cases, axis, &mut out);
     }
+    let disturbed: usize = cases.iter().map(|case| case.disturbed).sum();
+    if disturbed > 0 {
+        out.push_str(&format!(
+            "\nIn {disturbed} of {} the generator waited for its processor, by the scheduler's count: \
+             something else was running on it.\n",
+            words::number_of(cases.iter().map(|case| case.rounds.len() as u64).sum(), "run"),
+        ));
+    }
+    failures(loads, cases, axis, &mut out);
     if session.is_stopped() {
         out.push_str("\nEnded early by a signal; a run that was cut short is left out.\n");
     }
@@ -207,16 +188,17 @@ fn text(session: &Session, loads: &[Load], cases: &[Case]) -> String {
 
 fn row(case: &Case, loads: &[Load], axis: Option<Axis>, pids: bool) -> Vec<String> {
     let mut cells = Vec::new();
-    if let Some(value) = case.value {
-        let is_size = axis == Some(Axis::Size);
-        cells.push(if is_size { bytes(value as f64) } else { count(value as f64) });
-    }
+    cells.extend(axis.zip(case.value).map(|(axis, value)| axis.words(value)));
     if loads.len() > 1 {
         cells.push(loads[case.endpoint].endpoint.to_string());
     }
-    let number = |number: Option<f64>| number.map_or("-".to_owned(), count);
+    let number = |number: Option<f64>| number.map_or("-".to_owned(), words::rate);
     cells.push(number(case.median(|figures| Some(figures.rate))));
-    cells.extend([0.5, 0.99, 0.999, 1.0].map(|at| time(case.latency.value_at_quantile(at))));
+    let at = |quantile| match case.latency.is_empty() {
+        true => "-".to_owned(),
+        false => time(case.latency.value_at_quantile(quantile)),
+    };
+    cells.extend([0.5, 0.99, 0.999, 1.0].map(at));
     cells.push(count(case.errors as f64));
     if pids {
         cells.push(number(case.median(|figures| figures.per_cpu)));
@@ -240,13 +222,42 @@ fn ratios(loads: &[Load], cases: &[Case], axis: Option<Axis>, out: &mut String) 
         let Some(base) = reference(case, cases) else { continue };
         for (_, name, figure) in RATIOS {
             let Some(ratio) = case.ratio(base, figure) else { continue };
-            let at = axis.zip(case.value).map(|(axis, value)| format!("{axis} {value}: "));
+            let at =
+                axis.zip(case.value).map(|(axis, value)| format!("{axis} {}: ", axis.words(value)));
             let name = format!("{}{name}", at.unwrap_or_default());
-            table.row([format!("{}  {name}", loads[case.endpoint].endpoint), ratio.words()]);
+            let name = format!("{}  {name}", loads[case.endpoint].endpoint);
+            table.row([name].into_iter().chain(ratio.words()));
         }
+    }
+    if table.is_empty() {
+        return; // Nothing was measured, as will be said.
     }
     out.push_str(&format!("\n  ratios to {}\n", loads[0].endpoint));
     table.print(out);
+    let rounds = cases.iter().map(|case| case.rounds.len()).min().unwrap_or(0);
+    if rounds < ENOUGH {
+        out.push_str(&format!(
+            "\nNo verdict: {} {} too few to tell a difference from chance, {ENOUGH} are enough. What stands \
+             in brackets is the lowest and the highest ratio.\n",
+            words::number_of(rounds as u64, "round"),
+            if rounds == 1 { "is" } else { "are" },
+        ));
+    }
+}
+
+/// What made runs failures: the first sentence of each case, and how many more there are.
+fn failures(loads: &[Load], cases: &[Case], axis: Option<Axis>, out: &mut String) {
+    for case in cases {
+        let [first, more @ ..] = &case.failures[..] else { continue };
+        let at = axis.zip(case.value).map(|(axis, value)| format!("{axis} {}", axis.words(value)));
+        let name = (loads.len() > 1).then(|| loads[case.endpoint].endpoint.to_string());
+        let place: Vec<String> = at.into_iter().chain(name).collect();
+        let more = match more.len() {
+            0 => String::new(),
+            more => format!(" And {more} more; all of them are in the JSON."),
+        };
+        out.push_str(&format!("\n{}: {first}{more}\n", place.join(", ")));
+    }
 }
 
 fn reference<'a>(case: &Case, cases: &'a [Case]) -> Option<&'a Case> {
@@ -267,7 +278,7 @@ fn comparison(loads: &[Load], cases: &[Case]) -> Value {
             "rounds": case.rounds.len(),
             "messages_per_second": case.median(|figures| Some(figures.rate)),
             "messages_per_server_cpu_second": case.median(|figures| figures.per_cpu),
-            "p99": case.latency.value_at_quantile(0.99),
+            "p99": (!case.latency.is_empty()).then(|| case.latency.value_at_quantile(0.99)),
             "errors": case.errors,
             "ratios_to_first": ratios,
         })
@@ -283,39 +294,15 @@ fn percentiles(loads: &[Load], cases: &[Case]) -> Plot {
     plot
 }
 
-fn sweep(loads: &[Load], cases: &[Case], (axis, name): (Axis, String)) -> Plot {
-    let mut plot = Plot::sweep(&name, axis == Axis::Size);
+fn sweep(loads: &[Load], cases: &[Case], axis: Axis) -> Plot {
+    let mut plot = Plot::sweep(axis);
     for (endpoint, load) in loads.iter().enumerate() {
         let ours = || cases.iter().filter(|case| case.endpoint == endpoint);
-        let point = |case: &Case, y: Option<f64>| Some((case.value? as f64, y?));
+        let point = |case: &Case, y: Option<f64>| Some((case.value?, y?));
         let rates = ours().filter_map(|it| point(it, it.median(|figures| Some(figures.rate))));
         let p99s =
             ours().filter_map(|it| point(it, Some(it.latency.value_at_quantile(0.99) as f64)));
         plot.values(&load.endpoint.to_string(), rates.collect(), p99s.collect());
     }
     plot
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_interval_of_a_median_leaves_out_what_chance_allows() {
-        let of = |n: usize| {
-            let ratio = Ratio::of((0..n).map(|i| i as f64).collect());
-            (ratio.low, ratio.median, ratio.high)
-        };
-        assert_eq!(of(1), (0.0, 0.0, 0.0));
-        assert_eq!(of(5), (0.0, 2.0, 4.0));
-        assert_eq!(of(6), (0.0, 2.5, 5.0)); // 2 / 2^6 = 3.1 %.
-        assert_eq!(of(9), (1.0, 4.0, 7.0)); // 2 * (1 + 9) / 2^9 = 3.9 %.
-        assert_eq!(of(20), (5.0, 9.5, 14.0)); // The table of the sign test says the same.
-    }
-
-    #[test]
-    fn a_difference_must_leave_the_noise() {
-        assert!(Ratio { median: 1.02, low: 0.99, high: 1.05 }.is_noise());
-        assert!(!Ratio { median: 1.02, low: 1.01, high: 1.05 }.is_noise());
-    }
 }

@@ -6,69 +6,36 @@ use std::time::Instant;
 
 use echoloop::{Context, Id, Peer, Service, TimerId};
 
+use super::flights::{Flight, Flights, Unexpected};
 use super::lane::Finder;
-use super::meter::{CONTROL, Meter, Phase, Standing, nanos};
+use super::meter::{CONTROL, Meter};
 use super::pacer::Pacer;
+use super::phase::{Phase, Standing};
+use super::seconds::nanos;
+use super::stamp::{LENGTH, Stamp};
+use super::talk::{Sizes, Talk};
 use super::wheel::Wheel;
 use super::worker::Generator;
 
-/// Bytes in front of each datagram: its number and its place, to find it by when it comes back.
-pub(super) const HEADER: usize = 8;
-
-/// Most datagrams on their way at a time, each socket: the place has 16 bits, and the record of what
-/// has been answered four times as many.
-pub(super) const DEPTH: usize = 1024;
-
-/// The last datagrams of a socket of which it is known whether they were answered.
-const RECORD: usize = 4 * DEPTH;
-
 /// Datagrams that share one look at the clock: of one socket, in one turn.
 const GLANCE: u32 = 32;
-
-/// A datagram on its way.
-#[derive(Clone, Copy, Default)]
-struct Flight {
-    number: u32,
-    place: u16,
-    on_its_way: bool,
-    sent: u64,
-    due: u64,
-}
-
-/// One socket.
-struct Lane {
-    id: Option<Id>,
-    /// A place each for as many as may be on their way.
-    flights: Box<[Flight]>,
-    free: Vec<u16>,
-    /// How many may be on their way now. Begins with one and grows with each reply, so that the first
-    /// datagrams of many sockets don't come in one burst, which would overflow the server's buffer.
-    window: usize,
-    /// The number of the next datagram.
-    next: u32,
-    /// The highest number that was answered, and one more.
-    highest: u32,
-    /// Which of the last were answered, a bit each.
-    answered: Box<[u64]>,
-    /// Open loop: when those are due that wait for a free place.
-    due: std::collections::VecDeque<u64>,
-}
 
 /// Load on datagram sockets, each connected to the server. A reply takes the place of its datagram, and the
 /// next one is sent; so does the end of the waiting for one that is lost.
 ///
 /// ```text
-///   datagram:   number │ place │ bytes of the wheel, from where number and place say
-///               4      │ 2 + 2 │
+///   datagram:   stamp: number, place, socket │ bytes of the wheel, from where the stamp says
+///               8 bytes                      │
 /// ```
 pub(super) struct Datagrams {
     meter: Meter,
     wheel: Wheel,
-    lanes: Vec<Lane>,
+    lanes: Vec<Flights>,
     finder: Finder,
     pacer: Option<Pacer>,
     /// Of the first lane, among those of all workers.
     first: u64,
+    sizes: Sizes,
     scratch: Vec<u8>,
     /// The last look at the clock: in which turn, for which socket, how often it may still serve.
     glance: (Instant, Option<Id>, u32),
@@ -79,39 +46,19 @@ pub(super) struct Datagrams {
     pending: u64,
 }
 
-impl Lane {
-    fn new(depth: usize, window: usize) -> Lane {
-        Lane {
-            id: None,
-            flights: vec![Flight::default(); depth].into(),
-            free: (0..depth as u16).rev().collect(),
-            window,
-            next: 0,
-            highest: 0,
-            answered: vec![0; RECORD / 64].into(),
-            due: Default::default(),
-        }
-    }
-
-    /// Whether this one was answered, as far as anybody remembers; and remembers what it is now.
-    fn record(&mut self, number: u32, answered: bool) -> bool {
-        let bit = number as usize % RECORD;
-        let word = &mut self.answered[bit / 64];
-        let before = *word >> (bit % 64) & 1 == 1;
-        *word = *word & !(1 << (bit % 64)) | u64::from(answered) << (bit % 64);
-        before
-    }
-}
-
 impl Datagrams {
     pub(super) fn new(meter: Meter, first: u64) -> Datagrams {
         let load = &meter.load;
+        let Talk::Echo(sizes) = load.talk.clone() else {
+            unreachable!("requests are for streams, as the command line was told")
+        };
         let window = if load.rate.is_some() { load.depth } else { 1 };
         Datagrams {
-            lanes: (0..load.connections).map(|_| Lane::new(load.depth, window)).collect(),
-            scratch: vec![0; load.size],
+            lanes: (0..load.connections).map(|_| Flights::new(load.depth, window)).collect(),
+            scratch: vec![0; sizes.largest()],
+            sizes,
             meter,
-            wheel: Wheel::new(),
+            wheel: Wheel::random(),
             finder: Finder::default(),
             pacer: None,
             first,
@@ -133,7 +80,7 @@ impl Datagrams {
                     self.meter.tally.connects += 1;
                 }
                 Err(error) => {
-                    self.meter.tally.gone(&echoloop::Cause::ConnectFailed(error.into()));
+                    self.meter.gone(&echoloop::Cause::ConnectFailed(error.into()), false);
                 }
             }
         }
@@ -144,7 +91,8 @@ impl Datagrams {
         self.give_up_lost(cx, now);
         let alive = self.lanes.iter().filter(|lane| lane.id.is_some()).count();
         let standing = Standing { settled: true, alive, pending: self.pending };
-        let changed = self.meter.control(cx, &standing);
+        let changed = self.meter.control(&standing);
+        let now = self.meter.now(); // The measured time may have begun just now.
         match self.meter.phase {
             Phase::Warming | Phase::Measuring
                 if changed && !mem::replace(&mut self.began, true) =>
@@ -158,10 +106,8 @@ impl Datagrams {
                 }
             }
             Phase::Over => {
-                let due: usize = self.lanes.iter().map(|lane| lane.due.len()).sum();
-                self.meter.tally.errors.unsent += due as u64;
-                self.meter.tally.errors.lost += self.pending - due as u64;
-                return;
+                self.give_up_all(now);
+                return self.meter.finish(cx, &standing);
             }
             _ => {}
         }
@@ -187,9 +133,21 @@ impl Datagrams {
                 flight.on_its_way = false;
                 lane.free.push(flight.place);
                 self.pending -= 1;
-                self.meter.lost(flight.sent);
+                self.meter.lost(flight.due, flight.sent, now);
             }
             self.pump(cx, index, now);
+        }
+    }
+
+    /// At the end: what has no reply yet is not waited for any longer.
+    fn give_up_all(&mut self, now: u64) {
+        for lane in &mut self.lanes {
+            for flight in lane.flights.iter_mut().filter(|flight| flight.on_its_way) {
+                flight.on_its_way = false;
+                self.meter.lost(flight.due, flight.sent, now);
+            }
+            self.meter.tally.errors.unsent += lane.due.len() as u64;
+            self.meter.gave_up(lane.due.drain(..).map(|due| (due, 1)), now);
         }
     }
 
@@ -201,6 +159,7 @@ impl Datagrams {
             self.meter.recent.late.saturating_record(now - due);
             if self.lanes[index].id.is_none() {
                 self.meter.tally.errors.unsent += 1;
+                self.meter.gave_up([(due, 1)], now);
                 continue;
             }
             self.lanes[index].due.push_back(due);
@@ -224,7 +183,7 @@ impl Datagrams {
         let mut cx = cx.on(id);
         loop {
             let lane = &mut self.lanes[index];
-            if lane.flights.len() - lane.free.len() >= lane.window {
+            if !lane.has_room() {
                 return;
             }
             let due = if self.pacer.is_some() {
@@ -237,51 +196,90 @@ impl Datagrams {
             } else {
                 return;
             };
-            let Some(place) = lane.free.pop() else { return };
-            let number = lane.next;
-            lane.next = lane.next.wrapping_add(1);
-            lane.record(number, false);
-            lane.flights[usize::from(place)] =
-                Flight { number, place, on_its_way: true, sent: now, due };
-            self.write(index, number, place);
-            cx.send(&self.scratch);
+            let Some((number, place)) = lane.begin(due, now) else { return };
+            let size = self.write(index, number, place);
+            cx.send(&self.scratch[..size]);
         }
     }
 
-    /// Makes a datagram.
-    fn write(&mut self, index: usize, number: u32, place: u16) {
-        let (header, body) = self.scratch.split_at_mut(HEADER);
-        header[..4].copy_from_slice(&number.to_be_bytes());
-        header[4..6].copy_from_slice(&place.to_be_bytes());
-        let tag = (self.first + index as u64) as u16;
-        header[6..].copy_from_slice(&tag.to_be_bytes());
-        body.copy_from_slice(self.wheel.at(body_of(number, place, tag), body.len()));
+    /// Makes a datagram, of so many bytes.
+    fn write(&mut self, index: usize, number: u32, place: u16) -> usize {
+        let stamp = Stamp { number, place, tag: self.tag(index) };
+        let (size, body_of) = (self.size_of(stamp), self.body_of(stamp));
+        let (header, body) = self.scratch[..size].split_at_mut(LENGTH);
+        header.copy_from_slice(&self.meter.stage.seal.make(stamp));
+        body.copy_from_slice(self.wheel.at(body_of, body.len()));
+        size
     }
 
-    /// Compares a reply with what it must be, and finds its place.
-    fn check(&mut self, index: usize, payload: &[u8]) -> Option<(u32, usize)> {
-        let size = self.meter.load.size;
-        if payload.len() != size {
-            self.meter.tally.wrong(|| {
-                format!("socket {index}: a reply of {} bytes instead of {size}", payload.len())
+    /// The number of a socket, among those of all workers.
+    fn tag(&self, index: usize) -> u16 {
+        (self.first + index as u64) as u16
+    }
+
+    fn size_of(&self, stamp: Stamp) -> usize {
+        self.sizes.of(stamp.tag.into(), stamp.number.into())
+    }
+
+    /// Where on the wheel the body of a datagram begins.
+    fn body_of(&self, stamp: Stamp) -> u32 {
+        let Stamp { number, place, tag } = stamp;
+        self.wheel.spread(u64::from(number) + (u64::from(place) << 21) + (u64::from(tag) << 40))
+    }
+
+    /// Compares a reply with what it must be: which datagram it belongs to.
+    #[inline]
+    fn check(&mut self, index: usize, payload: &[u8]) -> Option<(u32, u16)> {
+        if let Some((header, body)) = payload.split_first_chunk() {
+            let stamp = self.meter.stage.seal.read(*header);
+            if stamp.tag == self.tag(index)
+                && self.lanes[index].age(stamp.number, stamp.place).is_some()
+                && payload.len() == self.size_of(stamp)
+                && self.wheel.compare(self.body_of(stamp), body).is_ok()
+            {
+                return Some((stamp.number, stamp.place));
+            }
+        }
+        self.wrong(index, payload);
+        None
+    }
+
+    /// Says what it is that came instead of a reply.
+    #[cold]
+    fn wrong(&mut self, index: usize, payload: &[u8]) {
+        let (length, sockets) = (payload.len(), self.meter.stage.connections as u64);
+        let is_a_size = self.sizes.parts.iter().any(|(size, _)| *size == length);
+        let (true, Some((header, body))) = (is_a_size, payload.split_first_chunk()) else {
+            let wanted = match self.sizes.single() {
+                Some(size) => size.to_string(),
+                None => "one of the sizes sent".to_owned(),
+            };
+            let tally = &mut self.meter.tally;
+            tally
+                .wrong(|| format!("socket {index}: a reply of {length} bytes instead of {wanted}"));
+            return;
+        };
+        let fits = |stamp: Stamp| {
+            u64::from(stamp.tag) < sockets
+                && usize::from(stamp.place) < self.meter.load.depth
+                && length == self.size_of(stamp)
+                && self.wheel.compare(self.body_of(stamp), body).is_ok()
+        };
+        let seal = self.meter.stage.seal;
+        let stamp = seal.read(*header);
+        let is_another = stamp.tag != self.tag(index) && fits(stamp);
+        let is_stale = seal.is_of_an_earlier_run(*header, fits);
+        let tally = &mut self.meter.tally;
+        if is_another {
+            tally.errors.misdelivered += 1;
+            tally.first_fault.get_or_insert_with(|| {
+                format!("socket {index}: a reply that belongs to socket {}", stamp.tag)
             });
-            return None;
+        } else if is_stale {
+            tally.errors.stale += 1;
+        } else {
+            tally.wrong(|| format!("socket {index}: wrong bytes in a reply"));
         }
-        let (header, body) = payload.split_at(HEADER);
-        let number = u32::from_be_bytes([header[0], header[1], header[2], header[3]]);
-        let place = u16::from_be_bytes([header[4], header[5]]);
-        let tag = u16::from_be_bytes([header[6], header[7]]);
-        let lane = &self.lanes[index];
-        let begun = lane.next.wrapping_sub(number).wrapping_sub(1) < u32::MAX / 2;
-        let right = tag == (self.first + index as u64) as u16
-            && begun
-            && usize::from(place) < lane.flights.len()
-            && self.wheel.compare(body_of(number, place, tag), body).is_ok();
-        if !right {
-            self.meter.tally.wrong(|| format!("socket {index}: wrong bytes in a reply"));
-            return None;
-        }
-        Some((number, place.into()))
     }
 
     /// The time, as precise as is worth its price: see `GLANCE`.
@@ -302,11 +300,6 @@ impl Datagrams {
     }
 }
 
-/// Where on the wheel the body of a datagram begins.
-fn body_of(number: u32, place: u16, tag: u16) -> u32 {
-    Wheel::place(u64::from(number) + (u64::from(place) << 21) + (u64::from(tag) << 40))
-}
-
 impl Generator for Datagrams {
     fn meter(&mut self) -> &mut Meter {
         &mut self.meter
@@ -319,22 +312,13 @@ impl Service for Datagrams {
         let now = self.glance(cx);
         let Some((number, place)) = self.check(index, payload) else { return };
         let lane = &mut self.lanes[index];
-        let flight = &mut lane.flights[place];
-        if !flight.on_its_way || flight.number != number {
-            let errors = &mut self.meter.tally.errors;
-            *if lane.record(number, true) { &mut errors.duplicates } else { &mut errors.late } += 1;
-            return;
-        }
-        flight.on_its_way = false;
-        let Flight { sent, due, .. } = *flight;
-        lane.free.push(place as u16);
-        lane.record(number, true);
-        if number.wrapping_sub(lane.highest) < u32::MAX / 2 {
-            lane.highest = number.wrapping_add(1);
-        } else {
-            self.meter.tally.errors.reordered += 1;
-        }
-        lane.window = (lane.window + 1).min(lane.flights.len());
+        let errors = &mut self.meter.tally.errors;
+        let (sent, due) = match lane.answer(number, place) {
+            Ok(times) => times,
+            Err(Unexpected::Late) => return errors.late += 1,
+            Err(Unexpected::Duplicate) => return errors.duplicates += 1,
+        };
+        errors.reordered += u64::from(lane.is_out_of_order(number));
         self.pending -= 1;
         let now = if sent < now { now } else { self.look() }; // It has been there and back since.
         if self.pacer.is_some() {

@@ -1,31 +1,37 @@
 //! Settings and results for machines. `docs/bench.schema.json` describes it, and a test holds us to it.
 
 use std::thread;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hdrhistogram::Histogram;
 use serde_json::{Map, Value, json};
 
+use super::conditions::Finding;
 use super::load::{Length, Load};
+use super::outcome::Outcome;
 use super::process;
 use super::report::PERCENTILES;
+use super::restore;
+use super::series::Point;
+use super::talk::{Answer, Request, Sizes, Talk};
+use super::tcp::Tcp;
+use super::values::Arrival;
 use super::verdict;
-use super::worker::Outcome;
 
 /// Goes up when something that was there before changes its name or its meaning.
-const SCHEMA: &str = "echoloop-bench/1";
+pub(super) const VERSION: u32 = 2;
 
 /// Everything around the runs.
 pub(super) fn document(kind: &str, runs: Vec<Value>, more: (&str, Value)) -> Value {
-    let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let arguments: Vec<String> =
         std::env::args_os().skip(1).map(|it| it.to_string_lossy().into_owned()).collect();
     let mut document = json!({
-        "schema": SCHEMA,
+        "schema": "echoloop-bench",
+        "schema_version": VERSION,
         "kind": kind,
         "echoloop": env!("CARGO_PKG_VERSION"),
         "arguments": arguments,
-        "written_at": started.as_secs(),
+        "written_at": unix(SystemTime::now()).unwrap_or_default().as_secs(),
         "system": {
             "kernel": process::kernel(),
             "processor": process::processor(),
@@ -40,9 +46,13 @@ pub(super) fn document(kind: &str, runs: Vec<Value>, more: (&str, Value)) -> Val
     document
 }
 
+fn unix(time: SystemTime) -> Option<Duration> {
+    time.duration_since(UNIX_EPOCH).ok()
+}
+
 /// One run. Times are nanoseconds, unless they say seconds.
 pub(super) fn run(outcome: &Outcome, round: usize) -> Value {
-    let times = &outcome.tally.times;
+    let (times, trouble) = (&outcome.tally.times, &outcome.tally.trouble);
     let errors: Map<String, Value> = outcome
         .tally
         .errors
@@ -58,15 +68,31 @@ pub(super) fn run(outcome: &Outcome, round: usize) -> Value {
         "round": round,
         "settings": settings(&outcome.load),
         "failed": outcome.has_failed(),
+        "failings": outcome.failings().iter().map(|failing| failing.kind).collect::<Vec<_>>(),
+        "fail_if": outcome.findings.iter().map(Finding::json).collect::<Vec<_>>(),
         "stopped": outcome.stopped,
         "notes": verdict::sentences(outcome),
+        "reached": restore::phase(outcome.reached),
+        "began_at": outcome.began.and_then(unix).map(|time| time.as_secs_f64()),
         "seconds": outcome.elapsed.as_secs_f64(),
         "messages": outcome.tally.messages,
         "messages_after_the_end": outcome.drained,
         "messages_per_second": outcome.rate(),
-        "bytes_per_second": outcome.rate() * outcome.load.size as f64,
+        "bytes_per_second": outcome.rate() * outcome.load.talk.mean(),
         "connects": outcome.tally.connects,
-        "latency": optional(&times.latency),
+        "connections_not_made": trouble.not_made,
+        "connections_lost": trouble.gone,
+        "connections_silent": trouble.silent,
+        "loss": outcome.loss(),
+        "connections_lost_before": trouble.gone_before,
+        "first_lost_after": trouble.first_gone,
+        "messages_owed": trouble.owed,
+        "why_not_made": trouble.why_not_made,
+        "why_lost": trouble.why_gone,
+        "first_fault": outcome.tally.first_fault,
+        "first_error": outcome.tally.first_error,
+        "latency": optional(&outcome.latency),
+        "latency_answered": optional(&times.answered),
         "latency_uncorrected": optional(&times.uncorrected),
         "connect": optional(&times.connect),
         "schedule_late": optional(&times.late),
@@ -79,31 +105,99 @@ pub(super) fn run(outcome: &Outcome, round: usize) -> Value {
             "datagrams_without_room": outcome.no_room,
         },
         "server": server(outcome),
+        "tcp": outcome.tcp.map(tcp),
+        "pending_by_quarter": outcome.backlog,
+        "histograms": restore::histograms(times),
+        "series": outcome.series.iter().map(point).collect::<Vec<_>>(),
     })
 }
 
-fn settings(load: &Load) -> Value {
+/// A second of the measured time.
+pub(super) fn point(point: &Point) -> Value {
+    let latency = json!({
+        "count": point.latencies,
+        "p50": point.p50,
+        "p90": point.p90,
+        "p99": point.p99,
+        "max": point.max,
+    });
+    json!({
+        "second": point.number,
+        "seconds": point.span.as_secs_f64(),
+        "messages": point.messages,
+        "messages_per_second": point.rate,
+        "errors": point.errors,
+        "connections": point.connections,
+        "pending": point.pending,
+        "latency": if point.latencies > 0 { latency } else { Value::Null },
+        "generator_cpu_share": point.cpu,
+        "server_cpu_share": point.server_cpu,
+        "tcp": point.tcp.map(tcp),
+    })
+}
+
+pub(super) fn settings(load: &Load) -> Value {
     let (seconds, count) = match load.length {
         Length::Time(time) => (Some(time.as_secs_f64()), None),
         Length::Count(count) => (None, Some(count)),
     };
+    let sizes = |sizes: &Sizes| {
+        let part = |&(size, weight): &(usize, u64)| json!({ "size": size, "weight": weight });
+        sizes.parts.iter().map(part).collect::<Vec<_>>()
+    };
+    let (sizes, request, expect, frame) = match &load.talk {
+        Talk::Echo(mix) => (sizes(mix), None, None, None),
+        Talk::Request(Request { bytes, answer }) => match answer {
+            Answer::Bytes(answer) => (Vec::new(), Some(hex(bytes)), Some(hex(answer)), None),
+            Answer::Any(frame) => (Vec::new(), Some(hex(bytes)), None, Some(frame.to_string())),
+        },
+    };
     json!({
         "endpoint": load.endpoint.to_string(),
         "connections": load.connections,
-        "size": load.size,
+        "size": load.talk.mean(),
+        "sizes": sizes,
+        "request": request,
+        "expect": expect,
+        "frame": frame,
         "depth": load.depth,
         "seconds": seconds,
         "count": count,
         "warmup_seconds": load.warmup.as_secs_f64(),
         "ramp": load.ramp,
-        "rate": load.rate,
+        "rate": load.rate.map(|rate| rate.from),
+        "rate_at_the_end": load.rate.map(|rate| rate.to),
+        "arrival": match load.arrival {
+            Arrival::Even => "even",
+            Arrival::Poisson { .. } => "poisson",
+        },
+        "seed": match (load.arrival, &load.talk) {
+            (Arrival::Poisson { seed }, _) => Some(seed),
+            (_, Talk::Echo(sizes)) if sizes.single().is_none() => Some(sizes.seed),
+            _ => None,
+        },
+        "think_seconds": load.think.as_secs_f64(),
         "churn": load.churn,
         "bind": load.bind.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "timeout_seconds": load.timeout.as_secs_f64(),
+        "allow_losses": load.allow_losses,
         "workers": load.workers,
         "pin": load.pin,
         "offload": load.offload,
     })
+}
+
+fn tcp(tcp: Tcp) -> Value {
+    json!({
+        "retransmitted": tcp.retransmitted,
+        "rtt_p50": tcp.rtt_p50,
+        "rtt_max": tcp.rtt_max,
+    })
+}
+
+/// Two digits a byte.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn server(outcome: &Outcome) -> Value {

@@ -1,16 +1,35 @@
-//! What is going on, while it goes on: on a terminal a line, and for the log file the intervals.
+//! What is going on, while it goes on: on a terminal a line, and for the log file the seconds.
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use hdrhistogram::Histogram;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::hdr::Log;
 use super::load::{Length, Load};
-use super::meter::{Phase, Report};
+use super::phase::{Phase, Report};
+use super::seconds::Second;
+use super::series::{Point, end_of};
+use super::stream::Stream;
 use super::words::{count, time};
+use super::worker::Sign;
+
+/// How a worker stands.
+struct State {
+    phase: Phase,
+    connections: u64,
+    messages: u64,
+    errors: u64,
+}
+
+/// Where seconds are written as they pass.
+pub(super) struct Outputs<'a> {
+    pub(super) log: Option<&'a mut Log>,
+    pub(super) stream: Option<&'a mut Stream>,
+    /// Which run of all this is.
+    pub(super) run: usize,
+}
 
 /// Adds up what the workers report.
 pub(super) struct Live<'a> {
@@ -18,27 +37,25 @@ pub(super) struct Live<'a> {
     load: Load,
     /// What this run is one of, as the line shows it.
     label: String,
-    log: Option<&'a mut Log>,
-    workers: BTreeMap<usize, Report>,
-    /// Intervals that not all workers have reported, and how many have.
-    intervals: BTreeMap<u64, (usize, Histogram<u64>)>,
+    outputs: Outputs<'a>,
+    workers: BTreeMap<usize, State>,
     percentiles: Option<(u64, u64)>,
     measuring: Option<Instant>,
     messages: (Instant, u64),
     rate: f64,
-    pub(super) failure: Option<io::Error>,
+    /// Why the log could not be written.
+    pub(super) failure: Option<String>,
 }
 
 impl<'a> Live<'a> {
-    pub(super) fn new(load: &Load, label: &str, log: Option<&'a mut Log>) -> Live<'a> {
+    pub(super) fn new(load: &Load, label: &str, outputs: Outputs<'a>) -> Live<'a> {
         let terminal = io::stdout().is_terminal() && io::stderr().is_terminal();
         Live {
             bar: terminal.then(bar),
             load: load.clone(),
             label: label.to_owned(),
-            log,
+            outputs,
             workers: BTreeMap::new(),
-            intervals: BTreeMap::new(),
             percentiles: None,
             measuring: None,
             messages: (Instant::now(), 0),
@@ -47,51 +64,50 @@ impl<'a> Live<'a> {
         }
     }
 
-    pub(super) fn watch(&mut self, mut report: Report) {
-        if report.phase == Phase::Measuring && self.measuring.is_none() {
-            self.measuring = Some(Instant::now());
-            self.messages = (Instant::now(), 0);
-            let begun = self.log.as_mut().map_or(Ok(()), |log| log.begin());
-            self.failure = begun.err();
-        }
-        if let Some((number, interval)) = report.interval.take() {
-            self.interval(report.phase, number, interval);
-        }
-        self.workers.insert(report.worker, report);
-        if let Some(bar) = &self.bar {
-            let sum = |part: fn(&Report) -> u64| self.workers.values().map(part).sum::<u64>();
-            let messages = sum(|report| report.messages);
-            let since = self.messages.0.elapsed().as_secs_f64();
-            if since > 0.4 {
-                self.rate = messages.saturating_sub(self.messages.1) as f64 / since;
-                self.messages = (Instant::now(), messages);
-            }
-            let connections = sum(|report| report.connections as u64);
-            bar.set_message(self.line(connections, sum(|report| report.errors)));
-            bar.set_position((self.done(messages) * 1000.0) as u64);
+    pub(super) fn watch(&mut self, sign: Sign<'_>) {
+        match sign {
+            Sign::Report(report) => self.report(report),
+            Sign::Second(second) => self.second(second),
         }
     }
 
-    fn interval(&mut self, phase: Phase, number: u64, interval: Histogram<u64>) {
-        let (reported, sum) =
-            self.intervals.entry(number).or_insert_with(|| (0, super::tally::histogram()));
-        *reported += 1;
-        sum.add(interval).expect("all histograms have the same bounds");
-        let whole = *reported == self.load.workers;
-        if !whole && phase != Phase::Over {
-            return;
+    fn report(&mut self, report: &Report) {
+        if report.phase == Phase::Measuring && self.measuring.is_none() {
+            self.measuring = Some(Instant::now());
+            self.messages = (Instant::now(), 0);
+            self.outputs.log.iter_mut().for_each(|log| log.begin());
         }
-        let Some((_, sum)) = self.intervals.remove(&number) else { return };
-        if !sum.is_empty() {
-            let percentiles = (sum.value_at_quantile(0.5), sum.value_at_quantile(0.99));
-            self.percentiles = Some(percentiles);
+        let state = State {
+            phase: report.phase,
+            connections: report.connections as u64,
+            messages: report.messages,
+            errors: report.errors,
+        };
+        self.workers.insert(report.worker, state);
+        let Some(bar) = &self.bar else { return };
+        let sum = |part: fn(&State) -> u64| self.workers.values().map(part).sum::<u64>();
+        let messages = sum(|state| state.messages);
+        let since = self.messages.0.elapsed().as_secs_f64();
+        if since > 0.4 {
+            self.rate = messages.saturating_sub(self.messages.1) as f64 / since;
+            self.messages = (Instant::now(), messages);
         }
-        let end = self.measuring.map_or(Duration::ZERO, |start| start.elapsed());
-        if let Some(log) = &mut self.log
-            && let Err(error) = log.write(end, &sum)
-        {
-            self.failure.get_or_insert(error);
+        let connections = sum(|state| state.connections);
+        bar.set_message(self.line(connections, sum(|state| state.errors)));
+        bar.set_position((self.done(messages) * 1000.0) as u64);
+    }
+
+    fn second(&mut self, second: &Second) {
+        if !second.latency.is_empty() {
+            let at = |quantile| second.latency.value_at_quantile(quantile);
+            self.percentiles = Some((at(0.5), at(0.99)));
         }
+        let Outputs { log, stream, run } = &mut self.outputs;
+        let logged = log.as_mut().map(|log| log.write(end_of(second), &second.latency));
+        let point = Point::from(second);
+        let streamed = stream.as_mut().map(|stream| stream.write(*run, &self.load, &point));
+        let failures = [logged, streamed].into_iter().flatten().filter_map(Result::err);
+        self.failure = self.failure.take().into_iter().chain(failures).next();
     }
 
     /// How much of it is done.
@@ -104,7 +120,7 @@ impl<'a> Live<'a> {
     }
 
     fn line(&self, connections: u64, errors: u64) -> String {
-        let phase = self.workers.values().map(|report| report.phase).min();
+        let phase = self.workers.values().map(|state| state.phase).min();
         let errors = match errors {
             0 => "no errors".to_owned(),
             1 => "1 error".to_owned(),

@@ -1,9 +1,12 @@
 //! What is to be done in one run.
 
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use echoloop::Endpoint;
+
+use super::talk::Talk;
+use super::values::{Arrival, Rate};
 
 /// When a run is over.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,8 +22,8 @@ pub(super) struct Load {
     /// Resolved, so that nobody has to be asked for its address during the run.
     pub(super) endpoint: Endpoint,
     pub(super) connections: usize,
-    /// Bytes of a message.
-    pub(super) size: usize,
+    /// What is sent, and what must come back.
+    pub(super) talk: Talk,
     /// Most messages on their way at a time, each connection.
     pub(super) depth: usize,
     pub(super) length: Length,
@@ -28,13 +31,21 @@ pub(super) struct Load {
     /// New connections a second; the load begins before all are there.
     pub(super) ramp: Option<f64>,
     /// Messages a second, all connections together: an open loop.
-    pub(super) rate: Option<f64>,
+    pub(super) rate: Option<Rate>,
+    /// How its messages follow each other.
+    pub(super) arrival: Arrival,
+    /// In a closed loop, from a reply to the next message.
+    pub(super) think: Duration,
     /// Connect, one exchange, close, and again.
     pub(super) churn: bool,
     /// Where to connect from, in turn.
     pub(super) bind: Vec<IpAddr>,
     /// How long a reply may take.
     pub(super) timeout: Duration,
+    /// Whether the run may be a success without some of the connections and replies.
+    pub(super) allow_losses: bool,
+    /// When the load begins, if not at once.
+    pub(super) start: Option<SystemTime>,
     pub(super) workers: usize,
     /// The processors of the workers, in turn.
     pub(super) pin: Vec<usize>,
@@ -58,7 +69,7 @@ impl Load {
                 ),
                 time => time,
             },
-            rate: self.rate.map(|rate| rate * fraction),
+            rate: self.rate.map(|rate| rate.part(fraction)),
             ramp: self.ramp.map(|ramp| ramp * fraction),
             bind: match self.bind.len() {
                 0 => Vec::new(),

@@ -1,16 +1,18 @@
 //! The clock, the phases and the counts of one worker: what all kinds of load have in common.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use echoloop::{Context, Stop};
-use hdrhistogram::Histogram;
+use echoloop::{Cause, Context, Stop};
 
 use super::load::{Length, Load};
 use super::pacer::Pacer;
+use super::phase::{Phase, Report, Stage, Standing};
 use super::process::{Probe, Usage, thread_cpu, thread_waited};
+use super::seconds::{Count, SECOND, Second, nanos};
 use super::tally::{Tally, Times};
+use super::values::Rate;
 
 /// How often a worker looks at the clock to see whether its phase is over. What is measured is
 /// divided by the time that it took in fact, so this needs no precision.
@@ -18,60 +20,6 @@ pub(super) const CONTROL: Duration = Duration::from_millis(5);
 
 /// How often a worker reports.
 const REPORT: u64 = 250_000_000;
-
-/// How often its report has a histogram: the interval of the log.
-const INTERVAL: u64 = 1_000_000_000;
-
-/// How far a run is.
-///
-/// ```text
-///   Connecting ── all workers' connections are there, or failed ──▶ Warming ── warm-up is over ──▶ Measuring
-///     Measuring ── time is up, all replies are there, Ctrl-C ──▶ Draining ── the last reply, or the timeout ──▶ Over
-///   any ── no connection is left ──▶ Over
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Phase {
-    Connecting,
-    Warming,
-    Measuring,
-    Draining,
-    Over,
-}
-
-/// What the workers of a run have in common.
-pub(super) struct Stage {
-    workers: usize,
-    settled: AtomicUsize,
-    /// Set by Ctrl-C.
-    pub(super) stop: Arc<AtomicBool>,
-}
-
-impl Stage {
-    pub(super) fn new(workers: usize, stop: Arc<AtomicBool>) -> Stage {
-        Stage { workers, settled: AtomicUsize::new(0), stop }
-    }
-}
-
-/// How the load stands, as the meter asks every now and then.
-pub(super) struct Standing {
-    /// Nobody is still to be connected.
-    pub(super) settled: bool,
-    /// Connections that are there, or may come yet.
-    pub(super) alive: usize,
-    /// Messages on their way, or due.
-    pub(super) pending: u64,
-}
-
-/// A sign of life of a worker.
-pub(super) struct Report {
-    pub(super) worker: usize,
-    pub(super) phase: Phase,
-    pub(super) connections: usize,
-    pub(super) messages: u64,
-    pub(super) errors: u64,
-    /// Latencies of the interval that has just ended, and which one that was.
-    pub(super) interval: Option<(u64, Histogram<u64>)>,
-}
 
 pub(super) struct Meter {
     pub(super) load: Load,
@@ -92,6 +40,12 @@ pub(super) struct Meter {
     /// The measured time.
     pub(super) from: u64,
     ended: u64,
+    /// The same by the clock on the wall.
+    pub(super) began: Option<SystemTime>,
+    /// The phase that was the last before it was over.
+    pub(super) reached: Phase,
+    /// Messages that were pending after each quarter of the measured time.
+    pub(super) backlog: Vec<u64>,
     /// Processor time of this thread: at the beginning of the measured time, and within it.
     cpu_before: Duration,
     pub(super) cpu: Duration,
@@ -105,9 +59,11 @@ pub(super) struct Meter {
     /// The last reply, for whoever waits for a number of them.
     moved: (u64, u64),
     reported: u64,
-    intervals: u64,
+    /// Seconds of the measured time that have been reported, and how everything stood then.
+    seconds: u64,
+    counted: Count,
     worker: usize,
-    stage: Arc<Stage>,
+    pub(super) stage: Arc<Stage>,
     reports: mpsc::Sender<Report>,
 }
 
@@ -132,6 +88,9 @@ impl Meter {
             until: u64::MAX,
             from: 0,
             ended: 0,
+            began: None,
+            reached: Phase::Connecting,
+            backlog: Vec::new(),
             cpu_before: Duration::ZERO,
             cpu: Duration::ZERO,
             waited_before: Duration::ZERO,
@@ -141,7 +100,8 @@ impl Meter {
             settled: false,
             moved: (0, 0),
             reported: 0,
-            intervals: 0,
+            seconds: 0,
+            counted: Count::default(),
             worker,
             stage,
             reports,
@@ -157,7 +117,7 @@ impl Meter {
     /// Replies that were right, in a closed loop: so many, after so long.
     #[inline]
     pub(super) fn replied(&mut self, latency: u64, replies: u64, now: u64) {
-        self.recent.latency.saturating_record_n(latency, replies);
+        self.recent.answered.saturating_record_n(latency, replies);
         self.count(replies, now);
     }
 
@@ -165,7 +125,7 @@ impl Meter {
     #[inline]
     pub(super) fn replied_to(&mut self, due: u64, sent: u64, now: u64) {
         if self.phase <= Phase::Warming || due >= self.from {
-            self.recent.latency.saturating_record(now.saturating_sub(due));
+            self.recent.answered.saturating_record(now.saturating_sub(due));
             self.recent.uncorrected.saturating_record(now.saturating_sub(sent));
         }
         self.count(1, now);
@@ -183,26 +143,49 @@ impl Meter {
         }
     }
 
-    /// So many messages will have no reply.
-    pub(super) fn gave_up(&mut self, messages: u64) {
-        self.tally.errors.unanswered += messages;
-        if self.goal != u64::MAX {
-            self.goal -= messages.min(self.goal);
+    /// Messages that will have no reply: since when each was waited for. They have taken as long as that, and
+    /// at least as long as they would have been waited for.
+    pub(super) fn gave_up(&mut self, given_up: impl IntoIterator<Item = (u64, u64)>, now: u64) {
+        for (since, messages) in given_up {
+            if self.load.rate.is_none() || since >= self.from {
+                let age = now.saturating_sub(since).max(nanos(self.load.timeout));
+                self.recent.unanswered.saturating_record_n(age, messages);
+            }
+            if self.goal != u64::MAX {
+                self.goal -= messages.min(self.goal);
+            }
         }
     }
 
-    /// A datagram without a reply in time, sent then.
-    pub(super) fn lost(&mut self, sent: u64) {
-        self.tally.errors.lost += u64::from(sent >= self.from);
-        if self.goal != u64::MAX {
+    /// A datagram without a reply in time: when it was due, and when it was sent.
+    pub(super) fn lost(&mut self, due: u64, sent: u64, now: u64) {
+        if sent >= self.from {
+            self.tally.errors.lost += 1;
+            self.gave_up([(due.max(self.from), 1)], now);
+        } else if self.goal != u64::MAX {
             self.goal -= 1.min(self.goal);
         }
     }
 
+    /// A connection that is not there any more, or never was.
+    pub(super) fn gone(&mut self, cause: &Cause, was_there: bool) {
+        if was_there {
+            let measures = self.phase >= Phase::Measuring;
+            let after = measures.then(|| self.now().saturating_sub(self.from));
+            self.tally.gone(cause, after);
+        } else {
+            self.tally.not_made(cause);
+        }
+    }
+
     /// The schedule of this worker. Workers don't send at the same moments, but in turn.
-    pub(super) fn pacer(&self, rate: f64, now: u64) -> Pacer {
-        let turn = self.worker as f64 / self.stage.workers as f64;
-        Pacer::new(rate, self.load.connections, now + (turn * 1e9 / rate) as u64)
+    pub(super) fn pacer(&self, rate: Rate, now: u64) -> Pacer {
+        let part = self.worker as f64 / self.stage.workers as f64;
+        let pacer = Pacer::new(rate, self.load.arrival, self.load.connections, now, part);
+        match self.load.length {
+            Length::Time(time) => pacer.changing(self.load.warmup, time),
+            Length::Count(_) => pacer,
+        }
     }
 
     /// Whether new messages are begun.
@@ -215,25 +198,33 @@ impl Meter {
         }
     }
 
-    /// Goes to the next phase if it is time for it, and stops the loop in the end. `true`: the
-    /// phase has changed.
-    pub(super) fn control(&mut self, cx: &mut Context<'_>, standing: &Standing) -> bool {
+    /// Goes to the next phase if it is time for it. `true`: the phase has changed. When it is over, what
+    /// has no reply is to be given up, and then `finish` to be called.
+    pub(super) fn control(&mut self, standing: &Standing) -> bool {
         let now = self.now();
         let before = self.phase;
+        self.watch_backlog(now, standing.pending);
         if let Some(next) = self.next(now, standing) {
             self.enter(next, now);
             if next == Phase::Measuring && self.load.goal().is_some() {
                 self.left = self.goal.saturating_sub(standing.pending);
             }
         }
-        if now - self.reported >= REPORT || self.phase != before {
-            self.report(now, standing);
-        }
-        if self.phase == Phase::Over {
-            self.fold();
-            cx.stop(Stop::AtOnce);
+        if self.phase != Phase::Over {
+            self.report(now, standing, self.phase != before);
         }
         self.phase != before
+    }
+
+    /// The last report, and the end of the loop.
+    pub(super) fn finish(&mut self, cx: &mut Context<'_>, standing: &Standing) {
+        self.report(self.now(), standing, true);
+        self.fold();
+        if self.reached < Phase::Measuring {
+            self.tally.messages = 0;
+            self.forget();
+        }
+        cx.stop(Stop::AtOnce);
     }
 
     fn next(&mut self, now: u64, standing: &Standing) -> Option<Phase> {
@@ -246,10 +237,12 @@ impl Meter {
         match self.phase {
             _ if self.settled && standing.alive == 0 => Some(Phase::Over),
             Phase::Connecting if stop => Some(Phase::Over),
-            Phase::Connecting if all_settled => Some(match self.load.warmup {
-                Duration::ZERO => Phase::Measuring,
-                _ => Phase::Warming,
-            }),
+            Phase::Connecting if all_settled && self.stage.has_begun() => {
+                Some(match self.load.warmup {
+                    Duration::ZERO => Phase::Measuring,
+                    _ => Phase::Warming,
+                })
+            }
             Phase::Warming if stop => Some(Phase::Over),
             Phase::Warming => (now >= self.until).then_some(Phase::Measuring),
             Phase::Measuring
@@ -273,6 +266,7 @@ impl Meter {
     }
 
     fn enter(&mut self, next: Phase, now: u64) {
+        self.reached = self.phase;
         if self.phase == Phase::Measuring {
             self.ended = now;
             self.cpu = thread_cpu().saturating_sub(self.cpu_before);
@@ -301,10 +295,9 @@ impl Meter {
             self.tally.connects = 0;
             self.tally.times.connect.reset();
         }
-        for histogram in self.tally.times.of_messages() {
-            histogram.reset();
-        }
+        self.forget();
         (self.from, self.moved) = (now, (0, now));
+        self.began = Some(SystemTime::now());
         match self.load.length {
             Length::Time(duration) => self.until = now + nanos(duration),
             Length::Count(count) => (self.until, self.goal) = (u64::MAX, count),
@@ -314,6 +307,28 @@ impl Meter {
         if let Some(probe) = &mut self.probe {
             probe.begin();
         }
+        self.counted = self.count_now(now);
+    }
+
+    /// Times of messages that weren't measured.
+    fn forget(&mut self) {
+        for histogram in self.tally.times.of_messages() {
+            histogram.reset();
+        }
+    }
+
+    /// Notes how many messages are pending when another quarter of the measured time has gone by.
+    fn watch_backlog(&mut self, now: u64, pending: u64) {
+        if self.phase != Phase::Measuring {
+            return;
+        }
+        let done = match self.load.length {
+            Length::Time(time) => (now - self.from) as f64 / nanos(time) as f64,
+            Length::Count(count) => self.tally.messages as f64 / count as f64,
+        };
+        while self.backlog.len() < ((done * 4.0) as usize).min(4) {
+            self.backlog.push(pending);
+        }
     }
 
     /// How long was measured.
@@ -321,34 +336,65 @@ impl Meter {
         Duration::from_nanos(self.ended.saturating_sub(self.from))
     }
 
-    fn report(&mut self, now: u64, standing: &Standing) {
+    fn report(&mut self, now: u64, standing: &Standing, at_once: bool) {
+        let second = self.second(now, standing);
+        if second.is_none() && !at_once && now - self.reported < REPORT {
+            return;
+        }
         self.reported = now;
-        let since = now.saturating_sub(self.from);
-        let measures = matches!(self.phase, Phase::Measuring | Phase::Draining | Phase::Over);
-        let due = measures && since >= (self.intervals + 1) * INTERVAL;
-        let interval = (due || (self.phase == Phase::Over && self.from > 0)).then(|| {
-            let interval = self.recent.latency.clone();
-            self.fold();
-            self.intervals = since / INTERVAL;
-            (self.intervals, interval)
-        });
         let report = Report {
             worker: self.worker,
             phase: self.phase,
             connections: standing.alive,
             messages: self.tally.messages,
             errors: self.tally.errors.total(),
-            interval,
+            second,
         };
         let _ = self.reports.send(report); // Whoever doesn't listen any more doesn't want to know.
+    }
+
+    /// The second that is over. What comes after the end belongs to the last one, so that one is over when
+    /// everything is: then it is the same one for all workers.
+    fn second(&mut self, now: u64, standing: &Standing) -> Option<Second> {
+        let last = match self.load.length {
+            Length::Time(time) => nanos(time).div_ceil(SECOND),
+            Length::Count(_) => u64::MAX,
+        };
+        let measured = now.saturating_sub(self.from) / SECOND;
+        let number = match self.phase {
+            Phase::Measuring if measured > self.seconds && measured < last => measured,
+            Phase::Over if self.ended > 0 => {
+                (self.ended - self.from).div_ceil(SECOND).max(self.seconds + 1).min(last)
+            }
+            _ => return None,
+        };
+        let count = self.count_now(if self.ended > 0 { self.ended } else { now });
+        let second = Second {
+            latency: self.recent.latency(),
+            connections: standing.alive as u64,
+            pending: standing.pending,
+            ..count.since(&self.counted, number)
+        };
+        (self.seconds, self.counted) = (number, count);
+        self.fold();
+        Some(second)
+    }
+
+    fn count_now(&self, now: u64) -> Count {
+        Count {
+            at: now,
+            messages: self.tally.messages,
+            errors: self.tally.errors.total(),
+            cpu: match self.ended {
+                0 => thread_cpu(),
+                _ => self.cpu_before + self.cpu,
+            },
+            server_cpu: self.probe.as_ref().and_then(Probe::cpu),
+        }
     }
 
     fn fold(&mut self) {
         self.tally.times.add(&self.recent);
         self.recent.clear();
     }
-}
-
-pub(super) fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX / 4).min(u64::MAX / 4)
 }

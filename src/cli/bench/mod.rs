@@ -2,34 +2,63 @@
 //!
 //! | module | does |
 //! |---|---|
-//! | `args`, `load` | what is asked for, and what that comes to for a run |
-//! | `streams`, `churn`, `datagrams` | the services that make load; `lane`, `pacer`, `wheel` help them |
-//! | `meter`, `tally` | phases, counts, times |
-//! | `worker`, `process`, `limits` | threads and reactors; what the system says and allows |
-//! | `session`, `compare`, `search` | one run, or several and what they say together |
-//! | `live`, `report`, `verdict`, `table`, `words` | for people |
-//! | `json`, `hdr`, `plot` | for machines, and for eyes |
+//! | `args`, `values`, `foreign`, `plan`, `load` | what is asked for, what others call it, and what it comes to |
+//! | `talk`, `script`, `wheel`, `stamp` | what is sent, what must come back, and whether it is that |
+//! | `streams`, `churn`, `datagrams` | the services that make load |
+//! | `lane`, `flights`, `pacer`, `thinking` | what is on its way, and when more is due: they help them |
+//! | `meter`, `phase`, `seconds`, `series`, `tally` | how far a run is, counts, times |
+//! | `worker`, `outcome` | threads with a reactor each, and what they bring back |
+//! | `process`, `tcp`, `limits` | what the system says and allows |
+//! | `session`, `compare`, `ratio`, `search` | one run, or several and what they say together |
+//! | `baseline`, `restore`, `merge` | results that were saved |
+//! | `failing`, `verdict`, `conditions` | what a run is worth |
+//! | `live`, `report`, `table`, `words` | for people |
+//! | `json`, `stream`, `hdr`, `files` | for machines |
+//! | `plot`, `picture`, `scale` | for eyes |
 
 mod args;
+mod baseline;
 mod churn;
 mod compare;
+mod conditions;
 mod datagrams;
+mod failing;
+mod files;
+mod flights;
+mod foreign;
 mod hdr;
 mod json;
 mod lane;
 mod limits;
 mod live;
 mod load;
+mod merge;
 mod meter;
+mod outcome;
 mod pacer;
+mod phase;
+mod picture;
+mod plan;
 mod plot;
 mod process;
+mod ratio;
 mod report;
+mod restore;
+mod scale;
+mod script;
 mod search;
+mod seconds;
+mod series;
 mod session;
+mod stamp;
+mod stream;
 mod streams;
 mod table;
+mod talk;
 mod tally;
+mod tcp;
+mod thinking;
+mod values;
 mod verdict;
 mod wheel;
 pub(crate) mod words;
@@ -42,7 +71,10 @@ use serde_json::Value;
 use session::Session;
 
 /// Measures, and shows it.
-pub(crate) fn run(args: Args) -> Done {
+pub(crate) fn run(mut args: Args) -> Done {
+    if let Some(args::Action::Merge(args)) = args.action.take() {
+        return merge::run(args);
+    }
     let loads = args.loads().unwrap_or_else(|error| usage(&error));
     let goal = args.find_rate;
     let several = args.sweep.is_some() || args.endpoints.len() > 1;
@@ -57,20 +89,15 @@ pub(crate) fn run(args: Args) -> Done {
 fn single(mut session: Session) -> Done {
     let load = session.loads[0].clone();
     let outcome = session.run(0, &load, "", 0)?;
-    session.print(&report::full(&outcome))?;
-    let times = &outcome.tally.times;
-    let mut plot = Plot::percentiles(&report::subject(&load, None));
-    if load.rate.is_some() {
-        plot.latencies("from the scheduled time", &times.latency);
-        plot.latencies("uncorrected, from sending", &times.uncorrected);
-    } else {
-        plot.latencies("latency", &times.latency);
-    }
+    session.judge(&outcome);
+    session.print(&(report::full(&outcome) + &session.against()))?;
+    let plot = Plot::single(&outcome);
     session.finish("single", ("", Value::Null), Some(plot))
 }
 
 /// Says what is wrong with the command line, and ends with status 2.
 fn usage(error: &str) -> ! {
-    let mut command = clap::Command::new("echoloop bench");
+    let mut command = clap::Command::new("echoloop bench")
+        .override_usage("echoloop bench [OPTIONS] <ENDPOINT>...");
     command.error(clap::error::ErrorKind::ValueValidation, error).exit()
 }

@@ -1,45 +1,13 @@
-//! Pictures, as SVG: lines over axes, nothing that a file of text can't do.
-
-use std::fmt::Write;
+//! What is shown in pictures.
 
 use hdrhistogram::Histogram;
 
-use super::words;
-
-const WIDTH: f64 = 760.0;
-/// The part within the axes.
-const HEIGHT: f64 = 220.0;
-const LEFT: f64 = 90.0;
-const RIGHT: f64 = 20.0;
-/// The title, and one line for each name.
-const TITLE: f64 = 28.0;
-const NAME: f64 = 16.0;
-const BOTTOM: f64 = 40.0;
-
-/// Distinct also for most of the colour-blind, and on white and on black: Okabe and Ito.
-const COLOURS: [&str; 7] =
-    ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#777777"];
-
-type Points = Vec<(f64, f64)>;
-
-/// How a number is shown on an axis.
-#[derive(Clone, Copy)]
-enum Unit {
-    Count,
-    Bytes,
-    Time,
-    /// One over the part that is slower: 100 stands for the 99th percentile.
-    Percentile,
-}
-
-/// Lines over a pair of axes. The horizontal one is logarithmic.
-struct Panel {
-    title: String,
-    x: Unit,
-    y: Unit,
-    y_logarithmic: bool,
-    lines: Vec<(String, Points)>,
-}
+use super::outcome::Outcome;
+use super::picture::{Line, Panel, Points, svg};
+use super::report;
+use super::scale::Unit;
+use super::series::Point;
+use super::values::Axis;
 
 /// One picture: panels one below the other.
 pub(super) struct Plot {
@@ -49,216 +17,111 @@ pub(super) struct Plot {
 impl Plot {
     /// Latency over the percentile, the far end stretched.
     pub(super) fn percentiles(title: &str) -> Plot {
-        Plot { panels: vec![Panel::new(title, Unit::Percentile, Unit::Time, true)] }
+        Plot { panels: vec![Panel::new(title, Unit::Percentile, Unit::Time)] }
     }
 
     pub(super) fn latencies(&mut self, name: &str, histogram: &Histogram<u64>) {
         let last = (histogram.len().max(1) as f64).max(10.0);
-        let mut points = Points::new();
-        let mut stretched = 1.0;
-        while stretched < last && !histogram.is_empty() {
+        let at = |stretched: f64| {
             let quantile = 1.0 - 1.0 / stretched;
-            points.push((stretched, histogram.value_at_quantile(quantile) as f64));
+            (stretched, histogram.value_at_quantile(quantile) as f64)
+        };
+        let (mut points, mut stretched) = (Points::new(), 1.0);
+        while stretched < last && !histogram.is_empty() {
+            points.push(at(stretched));
             stretched *= 1.1;
         }
         points.push((last, histogram.max() as f64));
-        self.panels[0].lines.push((name.to_owned(), points));
+        // The percentiles that the table shows too.
+        let shown = [2.0, 10.0, 100.0, 1e3, 1e4].into_iter().filter(|it| *it < last).map(at);
+        let marks = if histogram.is_empty() { Points::new() } else { shown.collect() };
+        self.panels[0].add(Line::marked(name, points, marks));
     }
 
     /// Throughput and latency over something that was varied.
-    pub(super) fn sweep(axis: &str, bytes: bool) -> Plot {
-        let x = if bytes { Unit::Bytes } else { Unit::Count };
-        let rate = Panel::new(&format!("Messages a second by {axis}"), x, Unit::Count, false);
-        let latency = Panel::new(&format!("Latency by {axis}, p99"), x, Unit::Time, true);
+    pub(super) fn sweep(axis: Axis) -> Plot {
+        let x = if axis == Axis::Size { Unit::Bytes } else { Unit::Times };
+        let rate = Panel::new(&format!("Messages a second by {axis}"), x, Unit::Count);
+        let latency = Panel::new(&format!("Latency by {axis}, p99"), x, Unit::Time);
         Plot { panels: vec![rate, latency] }
     }
 
     pub(super) fn values(&mut self, name: &str, rates: Points, latencies: Points) {
         for (panel, points) in self.panels.iter_mut().zip([rates, latencies]) {
-            panel.lines.push((name.to_owned(), points));
+            panel.add(Line::through(name, points));
         }
+    }
+
+    /// One run: latency by percentile; if the rate changes, by rate; and the measured time, second by second.
+    pub(super) fn single(outcome: &Outcome) -> Plot {
+        let times = &outcome.tally.times;
+        let mut plot = Plot::percentiles(&report::subject(&outcome.load, None));
+        if outcome.load.rate.is_some() {
+            plot.latencies("from the scheduled time", &outcome.latency);
+            plot.latencies("uncorrected, from sending", &times.uncorrected);
+        } else {
+            plot.latencies("latency", &outcome.latency);
+        }
+        if !times.unanswered.is_empty() {
+            plot.latencies("of those answered", &times.answered);
+        }
+        if outcome.series.len() > 1 {
+            plot.by_rate(outcome);
+            plot.by_second(outcome);
+        }
+        plot
+    }
+
+    fn by_rate(&mut self, outcome: &Outcome) {
+        let offered = outcome.offered();
+        if offered.is_empty() {
+            return;
+        }
+        let mut panel = Panel::new("Latency by rate, each second", Unit::Count, Unit::Time);
+        for (name, pick) in LATENCIES {
+            let points = offered.iter().map(|(rate, point)| (*rate, pick(point) as f64));
+            panel.add(Line::through(name, points.collect()));
+        }
+        self.panels.push(panel);
+    }
+
+    fn by_second(&mut self, outcome: &Outcome) {
+        let series = |value: fn(&Point) -> Option<f64>| -> Points {
+            let points = outcome.series.iter();
+            points.filter_map(|point| Some((point.number as f64, value(point)?))).collect()
+        };
+        let mut rate = Panel::new("Replies and errors, each second", Unit::Second, Unit::Count);
+        rate.add(Line::through("replies", series(|point| Some(point.rate))));
+        if outcome.series.iter().any(|point| point.errors > 0) {
+            rate.add(Line::through("errors", series(|point| Some(point.errors as f64))));
+        }
+        self.panels.push(rate);
+        let mut cpu =
+            Panel::new("Processor time, per cent of one processor", Unit::Second, Unit::Count);
+        cpu.add(Line::through("generator", series(|point| Some(point.cpu * 100.0))));
+        let server = series(|point| Some(point.server_cpu? * 100.0));
+        if !server.is_empty() {
+            cpu.add(Line::through("server", server));
+        }
+        self.panels.push(cpu);
+        if outcome.series.iter().all(|point| point.latencies == 0) {
+            return; // A merged result: nobody has kept them.
+        }
+        let mut latency = Panel::new("Latency of each second", Unit::Second, Unit::Time);
+        for (name, pick) in LATENCIES {
+            let points = outcome.series.iter().filter(|point| point.latencies > 0);
+            let points = points.map(|point| (point.number as f64, pick(point) as f64));
+            latency.add(Line::through(name, points.collect()));
+        }
+        self.panels.push(latency);
     }
 
     pub(super) fn svg(&self) -> String {
-        let height: f64 = self.panels.iter().map(Panel::height).sum();
-        let mut out = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" \
-             font-family=\"sans-serif\" font-size=\"12\">\n\
-             <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n"
-        );
-        let mut top = 0.0;
-        for panel in &self.panels {
-            let _ = writeln!(out, "<g transform=\"translate(0 {top})\">");
-            panel.draw(&mut out);
-            out.push_str("</g>\n");
-            top += panel.height();
-        }
-        out + "</svg>\n"
+        svg(&self.panels)
     }
 }
 
-impl Panel {
-    fn new(title: &str, x: Unit, y: Unit, y_logarithmic: bool) -> Panel {
-        Panel { title: title.to_owned(), x, y, y_logarithmic, lines: Vec::new() }
-    }
+type Pick = fn(&Point) -> u64;
 
-    fn top(&self) -> f64 {
-        TITLE + NAME * self.lines.len() as f64
-    }
-
-    fn height(&self) -> f64 {
-        self.top() + HEIGHT + BOTTOM
-    }
-
-    fn draw(&self, out: &mut String) {
-        let (top, bottom) = (self.top(), self.top() + HEIGHT);
-        let all = || self.lines.iter().flat_map(|(_, points)| points);
-        let (left, right) = extent(all().map(|point| point.0));
-        let (mut low, high) = extent(all().map(|point| point.1));
-        if !self.y_logarithmic {
-            low = 0.0;
-        }
-        let x = Scale::new(left, right, true, LEFT, WIDTH - RIGHT);
-        let y = Scale::new(low, high, self.y_logarithmic, bottom, top);
-        text(out, LEFT, 18.0, "start", " font-weight=\"bold\"", &self.title);
-        for value in x.ticks(matches!(self.x, Unit::Bytes)) {
-            let at = x.at(value);
-            line(out, (at, top), (at, bottom), "#dddddd", 1.0);
-            text(out, at, bottom + 18.0, "middle", "", &self.x.label(value));
-        }
-        for value in y.ticks(false) {
-            let at = y.at(value);
-            line(out, (LEFT, at), (WIDTH - RIGHT, at), "#dddddd", 1.0);
-            text(out, LEFT - 8.0, at + 4.0, "end", "", &self.y.label(value));
-        }
-        for (index, (name, points)) in self.lines.iter().enumerate() {
-            let colour = COLOURS[index % COLOURS.len()];
-            let mut path = String::new();
-            for &(px, py) in points {
-                let _ = write!(path, "{:.1},{:.1} ", x.at(px), y.at(py));
-            }
-            let _ = writeln!(
-                out,
-                "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>",
-                path.trim_end()
-            );
-            let at = TITLE + NAME * (index as f64 + 0.5);
-            line(out, (LEFT, at - 4.0), (LEFT + 20.0, at - 4.0), colour, 2.0);
-            text(out, LEFT + 28.0, at, "start", "", name);
-        }
-    }
-}
-
-impl Unit {
-    fn label(self, value: f64) -> String {
-        match self {
-            Unit::Count => words::count(value),
-            Unit::Bytes => words::bytes(value),
-            Unit::Time => words::time(value as u64),
-            Unit::Percentile => {
-                // As many nines as are needed, and no rounding that would make it 100.
-                let digits = (value.log10().round() as usize).saturating_sub(2);
-                format!("p{:.digits$}", 100.0 - 100.0 / value)
-            }
-        }
-    }
-}
-
-/// From values to places on the paper.
-struct Scale {
-    low: f64,
-    high: f64,
-    logarithmic: bool,
-    from: f64,
-    to: f64,
-}
-
-impl Scale {
-    fn new(low: f64, high: f64, logarithmic: bool, from: f64, to: f64) -> Scale {
-        let (low, high) = match (logarithmic, high > low) {
-            (true, true) => (low, high),
-            (true, false) => (low / 2.0, high * 2.0), // One value only: in the middle.
-            (false, _) => (low, if high > low { high * 1.05 } else { low + 1.0 }),
-        };
-        Scale { low, high, logarithmic, from, to }
-    }
-
-    fn at(&self, value: f64) -> f64 {
-        let part = match self.logarithmic {
-            true => (value.max(self.low) / self.low).ln() / (self.high / self.low).ln(),
-            false => (value - self.low) / (self.high - self.low),
-        };
-        self.from + part * (self.to - self.from)
-    }
-
-    /// Round numbers within: powers of ten (of four, for bytes), with 2 and 5 between if they are few;
-    /// or a handful of even steps.
-    fn ticks(&self, powers_of_two: bool) -> Vec<f64> {
-        let inside = |value: &f64| (self.low..=self.high).contains(value);
-        if !self.logarithmic {
-            let rough = (self.high - self.low) / 5.0;
-            let power = 10_f64.powf(rough.log10().floor());
-            let step = [1.0, 2.0, 5.0, 10.0].map(|factor| factor * power);
-            let step = step.into_iter().find(|step| *step >= rough).unwrap_or(power);
-            return (0..12).map(|i| f64::from(i) * step).filter(inside).collect();
-        }
-        if powers_of_two {
-            return (0..24).map(|i| 4_f64.powi(i)).filter(inside).collect();
-        }
-        let tens = (0..16).map(|i| 10_f64.powi(i));
-        let few: Vec<f64> = tens.clone().filter(inside).collect();
-        if few.len() > 2 {
-            return few;
-        }
-        tens.flat_map(|ten| [ten, 2.0 * ten, 5.0 * ten]).filter(inside).collect()
-    }
-}
-
-fn extent(values: impl Iterator<Item = f64>) -> (f64, f64) {
-    let values = values.map(|value| value.max(1.0));
-    let (low, high) =
-        values.fold((f64::MAX, 1.0_f64), |(low, high), it| (low.min(it), high.max(it)));
-    (low.min(high), high)
-}
-
-fn line(out: &mut String, from: (f64, f64), to: (f64, f64), colour: &str, width: f64) {
-    let ((x1, y1), (x2, y2)) = (from, to);
-    let _ = writeln!(
-        out,
-        "<line x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\" stroke=\"{colour}\" \
-         stroke-width=\"{width}\"/>"
-    );
-}
-
-fn text(out: &mut String, x: f64, y: f64, anchor: &str, more: &str, words: &str) {
-    let words = words.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    let _ = writeln!(
-        out,
-        "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\"{more}>{words}</text>"
-    );
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn percentiles_have_as_many_nines_as_they_need() {
-        let label = |value| Unit::Percentile.label(value);
-        assert_eq!([label(1.0), label(10.0), label(100.0)], ["p0", "p90", "p99"]);
-        assert_eq!([label(1e3), label(1e5)], ["p99.9", "p99.999"]);
-    }
-
-    #[test]
-    fn a_picture_of_nothing_or_of_one_value_is_still_a_picture() {
-        let mut plot = Plot::percentiles("<&>");
-        assert!(plot.svg().contains("&lt;&amp;&gt;"));
-        let mut one = super::super::tally::histogram();
-        one.record(5).unwrap();
-        plot.latencies("one", &one);
-        assert!(!plot.svg().contains("NaN") && !plot.svg().contains("inf"));
-        let mut plot = Plot::sweep("size", true);
-        plot.values("a", vec![(64.0, 1.0)], vec![(64.0, 1.0)]);
-        assert!(!plot.svg().contains("NaN"));
-    }
-}
+const LATENCIES: [(&str, Pick); 3] =
+    [("p50", |point| point.p50), ("p99", |point| point.p99), ("max", |point| point.max)];

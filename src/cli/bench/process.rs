@@ -1,7 +1,6 @@
 //! What the system says of processes and of itself. Linux, proc(5); elsewhere it is unknown.
 
 use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
@@ -14,15 +13,11 @@ pub(super) fn thread_cpu() -> Duration {
 
 /// How long the calling thread has waited for a processor that somebody else was using.
 pub(super) fn thread_waited() -> Duration {
-    schedule("/proc/thread-self/schedstat").map_or(Duration::ZERO, |(_, waited)| waited)
-}
-
-/// Processor time and time waited for a processor of one thread, by the scheduler's nanoseconds.
-fn schedule(path: impl AsRef<Path>) -> Option<(Duration, Duration)> {
-    let text = fs::read_to_string(path).ok()?;
-    let mut numbers =
-        text.split_whitespace().map(|number| number.parse().map(Duration::from_nanos));
-    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+    let waited = || {
+        let text = fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+        text.split_whitespace().nth(1)?.parse().ok().map(Duration::from_nanos)
+    };
+    waited().unwrap_or_default()
 }
 
 /// Looks at the server before and after.
@@ -31,7 +26,9 @@ pub(super) struct Probe {
     pid: u32,
     /// Bytes of memory before the first connection.
     idle: Option<u64>,
+    /// Processor time, before the measured time and after it.
     before: Option<Duration>,
+    after: Option<Duration>,
 }
 
 /// What the server has used.
@@ -47,7 +44,7 @@ pub(super) struct Usage {
 impl Probe {
     /// Before anything is connected.
     pub(super) fn new(pid: u32) -> Probe {
-        Probe { pid, idle: memory(pid), before: None }
+        Probe { pid, idle: memory(pid), before: None, after: None }
     }
 
     pub(super) fn begin(&mut self) {
@@ -56,18 +53,34 @@ impl Probe {
 
     /// At the end, while the connections are still there.
     pub(super) fn end(&mut self) -> Usage {
-        let after = cpu(self.pid);
-        let cpu = after.zip(self.before).map(|(after, before)| after.saturating_sub(before));
+        self.after = cpu(self.pid);
+        let used = self.after.zip(self.before);
+        let cpu = used.map(|(after, before)| after.saturating_sub(before));
         Usage { cpu, memory: memory(self.pid), idle: self.idle }
+    }
+
+    /// Processor time now, or when the measured time ended.
+    pub(super) fn cpu(&self) -> Option<Duration> {
+        self.after.or_else(|| cpu(self.pid))
     }
 }
 
-/// Processor time of a process. By the scheduler's nanoseconds, threads that have ended not counted;
-/// or, where it doesn't tell, by the clock tick, of which there are 100 a second.
+/// Processor time of a process, of threads that have ended too. By its CPU clock, clock_getcpuclockid(3),
+/// which the scheduler moves on in nanoseconds whenever a thread of it is put off a processor, and at every
+/// tick; or, where there is no such clock, by the clock tick alone, of which there are 100 a second.
 fn cpu(pid: u32) -> Option<Duration> {
-    let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
-    let time = |thread: fs::DirEntry| Some(schedule(thread.path().join("schedstat"))?.0);
-    threads.map(|thread| time(thread.ok()?)).sum::<Option<_>>().or_else(|| cpu_by_tick(pid))
+    cpu_by_clock(pid).or_else(|| cpu_by_tick(pid))
+}
+
+#[cfg(target_os = "linux")]
+fn cpu_by_clock(pid: u32) -> Option<Duration> {
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(pid).ok().filter(|pid| *pid > 0)?);
+    nix::time::clock_getcpuclockid(pid).ok()?.now().ok().map(Duration::from)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn cpu_by_clock(_pid: u32) -> Option<Duration> {
+    None
 }
 
 fn cpu_by_tick(pid: u32) -> Option<Duration> {
@@ -140,7 +153,18 @@ mod tests {
         let pid = std::process::id();
         assert!(exists(pid));
         assert!(memory(pid).unwrap() > 100_000);
-        assert!(cpu(pid).is_some() && cpu_by_tick(pid).is_some());
+        assert!(cpu_by_clock(pid).is_some() && cpu_by_tick(pid).is_some());
+        assert_eq!(cpu_by_clock(0), None, "not our own by another name");
         assert_eq!(memory(0), None);
+    }
+
+    /// What a tick can't show: a millisecond of work.
+    #[test]
+    fn the_processor_time_of_a_process_is_finer_than_the_tick() {
+        let pid = std::process::id();
+        let (before, start) = (cpu(pid).unwrap(), thread_cpu());
+        while thread_cpu() - start < Duration::from_millis(1) {}
+        let used = cpu(pid).unwrap() - before;
+        assert!(used >= Duration::from_millis(1), "{used:?}");
     }
 }

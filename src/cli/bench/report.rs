@@ -2,12 +2,14 @@
 
 use std::fmt::Write;
 
-use super::args::Axis;
+use super::conditions;
 use super::load::{Length, Load};
+use super::outcome::Outcome;
 use super::table::{Table, bars};
+use super::talk::Talk;
+use super::values::{Arrival, Axis};
 use super::verdict;
-use super::words::{bytes, count, duration, time};
-use super::worker::Outcome;
+use super::words::{self, bytes, count, duration, number_of, time};
 
 /// The percentiles that are shown.
 pub(super) const PERCENTILES: [f64; 6] = [50.0, 90.0, 99.0, 99.9, 99.99, 100.0];
@@ -28,9 +30,9 @@ pub(super) fn headline(load: &Load, swept: Option<Axis>) -> String {
 
 /// The same without how long it takes.
 pub(super) fn subject(load: &Load, swept: Option<Axis>) -> String {
-    let number = |axis: Axis, number: f64| match swept == Some(axis) {
+    let number = |axis: Axis, number: usize| match swept == Some(axis) {
         true => "N".to_owned(),
-        false => count(number),
+        false => count(number as f64),
     };
     let one = load.connections == 1 && swept != Some(Axis::Connections);
     let things = match (load.endpoint.is_datagram(), one) {
@@ -40,13 +42,13 @@ pub(super) fn subject(load: &Load, swept: Option<Axis>) -> String {
         (false, false) => "connections",
     };
     let mut text = format!(
-        "{} {things} to {}, {} bytes",
-        number(Axis::Connections, load.connections as f64),
+        "{} {things} to {}, {}",
+        number(Axis::Connections, load.connections),
         load.endpoint,
-        number(Axis::Size, load.size as f64)
+        if swept == Some(Axis::Size) { "N bytes".to_owned() } else { load.talk.to_string() }
     );
     if load.depth > 1 || swept == Some(Axis::Depth) {
-        let _ = write!(text, ", {} deep", number(Axis::Depth, load.depth as f64));
+        let _ = write!(text, ", {} deep", number(Axis::Depth, load.depth));
     }
     text.push_str(match load.churn {
         true => ", one message a connection",
@@ -54,10 +56,18 @@ pub(super) fn subject(load: &Load, swept: Option<Axis>) -> String {
     });
     let _ = match load.rate {
         None if swept != Some(Axis::Rate) => write!(text, ", closed loop"),
-        rate => {
-            let rate = number(Axis::Rate, rate.unwrap_or_default());
-            write!(text, ", open loop at {rate} a second")
+        Some(rate) if swept != Some(Axis::Rate) => {
+            let at = if rate.changes() { "from" } else { "at" };
+            write!(text, ", open loop {at} {rate} a second")
         }
+        _ => write!(text, ", open loop at N a second"),
+    };
+    if !load.think.is_zero() {
+        let _ = write!(text, " with {} of thought", duration(load.think));
+    }
+    let _ = match load.arrival {
+        Arrival::Even => Ok(()),
+        Arrival::Poisson { seed } => write!(text, " by chance (Poisson, seed {seed})"),
     };
     if load.workers > 1 {
         let _ = write!(text, ", {} workers", load.workers);
@@ -67,16 +77,25 @@ pub(super) fn subject(load: &Load, swept: Option<Axis>) -> String {
 
 /// Everything about one run.
 pub(super) fn full(outcome: &Outcome) -> String {
-    let mut out = headline(&outcome.load, None) + "\n\n";
-    let times = &outcome.tally.times;
-    if !times.latency.is_empty() {
+    let mut out = headline(&outcome.load, None);
+    if outcome.connections() < outcome.load.connections as u64 {
+        // What was meant to be loaded is not what was.
+        out = format!("{} of {out}", count(outcome.connections() as f64));
+    }
+    out.push_str("\n\n");
+    if outcome.has_replies() {
         throughput(outcome, &mut out);
         latencies(outcome, &mut out);
         out.push('\n');
-        bars(&times.latency, &mut out);
+        bars(&outcome.latency, &mut out);
+        by_rate(outcome, &mut out);
         resources(outcome, &mut out);
     }
     errors(outcome, &mut out);
+    if !outcome.findings.is_empty() {
+        out.push('\n');
+        conditions::table(&outcome.findings, &mut out);
+    }
     for sentence in verdict::sentences(outcome) {
         let _ = write!(out, "\n{sentence}");
     }
@@ -86,28 +105,31 @@ pub(super) fn full(outcome: &Outcome) -> String {
 fn throughput(outcome: &Outcome, out: &mut String) {
     let load = &outcome.load;
     let messages = outcome.tally.messages;
-    let _ = write!(out, "  {} a second", count(outcome.rate()));
-    let volume = outcome.rate() * load.size as f64;
-    let _ = write!(out, ", {}/s each way", bytes(volume));
-    let _ = writeln!(
-        out,
-        ": {} {} in {}",
-        count(messages as f64),
-        if load.churn { "connections" } else { "messages" },
-        duration(outcome.elapsed)
-    );
+    let _ = write!(out, "  {} a second", words::rate(outcome.rate()));
+    let volume = outcome.rate() * load.talk.mean();
+    let way = if matches!(load.talk, Talk::Echo(_)) { "each way" } else { "sent" };
+    let _ = write!(out, ", {}/s {way}", bytes(volume));
+    let things = number_of(messages, if load.churn { "connection" } else { "message" });
+    let _ = writeln!(out, ": {things} in {}", duration(outcome.elapsed));
 }
 
 fn latencies(outcome: &Outcome, out: &mut String) {
     let load = &outcome.load;
     let times = &outcome.tally.times;
+    let lossy = !times.unanswered.is_empty();
     let mut rows = Vec::new();
     if load.rate.is_some() {
-        rows.push(("from the scheduled time", &times.latency));
+        rows.push(("from the scheduled time", &outcome.latency));
+        if lossy {
+            rows.push(("  of those answered", &times.answered));
+        }
         rows.push(("uncorrected, from sending", &times.uncorrected));
         rows.push(("the schedule ran late by", &times.late));
     } else {
-        rows.push(("latency", &times.latency));
+        rows.push(("latency", &outcome.latency));
+        if lossy {
+            rows.push(("  of those answered", &times.answered));
+        }
     }
     if !load.endpoint.is_datagram() {
         rows.push(("connecting", &times.connect));
@@ -128,6 +150,23 @@ fn latencies(outcome: &Outcome, out: &mut String) {
     table.print(out);
 }
 
+/// How latency went with a rate that changed: a row for each of twenty seconds at most.
+fn by_rate(outcome: &Outcome, out: &mut String) {
+    let offered = outcome.offered();
+    let step = offered.len().div_ceil(20).max(1);
+    let mut table = Table::default();
+    table.row(["at a rate of", "replies/s", "p50", "p99", "max"]);
+    for (rate, point) in offered.iter().step_by(step) {
+        let latencies = [point.p50, point.p99, point.max].map(time);
+        let rates = [words::rate(*rate), words::rate(point.rate)];
+        table.row(rates.into_iter().chain(latencies));
+    }
+    if !offered.is_empty() {
+        out.push('\n');
+        table.print(out);
+    }
+}
+
 fn resources(outcome: &Outcome, out: &mut String) {
     let mut table = Table::default();
     let workers = outcome.load.workers;
@@ -137,6 +176,15 @@ fn resources(outcome: &Outcome, out: &mut String) {
     };
     let per = |rate: f64| format!("{} messages per CPU-second", count(rate));
     table.row(["generator".to_owned(), share, per(outcome.per_own_cpu())]);
+    if let Some(tcp) = outcome.tcp {
+        let again = format!("{} sent again", number_of(tcp.retransmitted, "segment"));
+        let most = time(tcp.rtt_max);
+        let trip = match tcp.rtt_p50 {
+            Some(half) => format!("round trip p50 {}, max {most}", time(half)),
+            None => format!("round trip max {most}"),
+        };
+        table.row(["tcp".to_owned(), again, trip]);
+    }
     if let Some(usage) = outcome.server {
         let share = outcome.server_share();
         let share = share.map(|share| format!("{:.0} % of a processor", share * 100.0));

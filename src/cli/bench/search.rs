@@ -2,15 +2,15 @@
 
 use std::process::ExitCode;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::args::Goal;
+use super::outcome::Outcome;
 use super::plot::Plot;
 use super::report;
 use super::session::{Failure, Session};
 use super::table::Table;
-use super::words::{count, duration, time};
-use super::worker::Outcome;
+use super::values::{Axis, Goal, Rate};
+use super::words::{self, count, duration, time};
 
 /// The search ends when the highest rate that held and the lowest that didn't are so close.
 const CLOSE: f64 = 1.03;
@@ -26,6 +26,9 @@ struct Trial {
     answered: f64,
     latency: u64,
     held: bool,
+    /// How late the generator's own schedule ran, at the percentile of the goal, if it is that what made
+    /// it fail.
+    late: Option<u64>,
 }
 
 /// First a closed loop, which can't be outdone in throughput; then trials below that, each halving what
@@ -33,13 +36,20 @@ struct Trial {
 pub(super) fn run(mut session: Session, goal: Goal) -> Result<ExitCode, Failure> {
     let load = session.loads[0].clone();
     let closed = session.run(0, &load, "closed loop  ", 0)?;
+    if closed.has_failed() {
+        // What can't even be asked for as much as it gives has no rate to be found.
+        session.judge(&closed);
+        session.print(&report::full(&closed))?;
+        return session.finish("find-rate", ("found", found(goal, 0.0, None)), None);
+    }
     let capacity = closed.rate();
     let mut trials: Vec<Trial> = Vec::new();
     let (mut held, mut failed) = (None::<f64>, None::<f64>);
     let mut rate = capacity * 0.7;
-    while trials.len() < TRIALS && rate >= 1.0 && !session.is_stopped() && !closed.has_failed() {
-        let load = super::load::Load { rate: Some(rate.round()), ..load.clone() };
-        let label = format!("{}/s  ", count(rate));
+    while trials.len() < TRIALS && rate >= capacity / 1000.0 && !session.is_stopped() {
+        rate = if rate > 100.0 { rate.round() } else { rate };
+        let load = super::load::Load { rate: Some(Rate::of(rate)), ..load.clone() };
+        let label = format!("{}/s  ", words::rate(rate));
         let mut outcome = session.run(0, &load, &label, trials.len() + 1)?;
         if !Trial::of(&outcome, rate, goal).held && !session.is_stopped() {
             // Perhaps it was something else on this machine: a second chance.
@@ -47,6 +57,9 @@ pub(super) fn run(mut session: Session, goal: Goal) -> Result<ExitCode, Failure>
         }
         if outcome.stopped {
             break;
+        }
+        if outcome.has_faults() {
+            session.fail();
         }
         let trial = Trial::of(&outcome, rate, goal);
         *if trial.held { &mut held } else { &mut failed } = Some(rate);
@@ -62,33 +75,36 @@ pub(super) fn run(mut session: Session, goal: Goal) -> Result<ExitCode, Failure>
     }
     let text = text(&session, capacity, &trials, held, goal);
     session.print(&text)?;
-    let found = json!({
-        "percentile": goal.percent,
-        "limit": u64::try_from(goal.limit.as_nanos()).unwrap_or(u64::MAX),
-        "closed_loop_messages_per_second": capacity,
-        "rate": held,
-    });
-    let mut plot = Plot::sweep("rate", false);
+    let mut plot = Plot::sweep(Axis::Rate);
     trials.sort_by(|a, b| a.rate.total_cmp(&b.rate));
     let answered = trials.iter().map(|trial| (trial.rate, trial.answered));
     let latency = trials.iter().map(|trial| (trial.rate, trial.latency as f64));
     plot.values(&format!("p{}", goal.percent), answered.collect(), latency.collect());
-    let code = session.finish("find-rate", ("found", found), Some(plot))?;
-    Ok(if held.is_some() { code } else { ExitCode::from(1) })
+    if held.is_none() {
+        session.fail();
+    }
+    session.finish("find-rate", ("found", found(goal, capacity, held)), Some(plot))
+}
+
+fn found(goal: Goal, capacity: f64, held: Option<f64>) -> Value {
+    json!({
+        "percentile": goal.percent,
+        "limit": u64::try_from(goal.limit.as_nanos()).unwrap_or(u64::MAX),
+        "closed_loop_messages_per_second": capacity,
+        "rate": held,
+    })
 }
 
 impl Trial {
     fn of(outcome: &Outcome, rate: f64, goal: Goal) -> Trial {
-        let latency = outcome.latency(goal.percent / 100.0);
-        let errors = &outcome.tally.errors;
-        let lost = errors.unanswered + errors.unsent + errors.lost;
-        let all = outcome.tally.messages.max(1) as f64;
-        // Those without an answer have taken longer than any limit.
-        let within = u128::from(latency) <= goal.limit.as_nanos()
-            && lost as f64 / all <= 1.0 - goal.percent / 100.0;
+        let latency = outcome.percentile(goal.percent);
+        let within = !outcome.latency.is_empty() && u128::from(latency) <= goal.limit.as_nanos();
         let answered = outcome.rate();
-        let held = within && answered >= rate * ANSWERED && !outcome.has_failed();
-        Trial { rate, answered, latency, held }
+        let held = within && answered >= rate * ANSWERED && !outcome.has_faults();
+        // It can't be the server's fault if the generator alone was later than the goal allows.
+        let late = outcome.tally.times.late.value_at_percentile(goal.percent);
+        let late = (!held && u128::from(late) > goal.limit.as_nanos()).then_some(late);
+        Trial { rate, answered, latency, held, late }
     }
 }
 
@@ -108,15 +124,61 @@ fn text(
     ));
     let mut table = Table::default();
     table.row(["rate", "answered/s", &format!("p{}", goal.percent), ""]);
+    if trials.is_empty() {
+        out.push_str("Interrupted before any rate was tried.\n");
+        return out;
+    }
     for trial in trials {
-        let verdict = if trial.held { "holds" } else { "fails" };
-        let cells = [count(trial.rate), count(trial.answered), time(trial.latency)];
-        table.row(cells.into_iter().chain([verdict.to_owned()]));
+        let verdict = match trial.late {
+            Some(late) => format!("fails: the generator ran late by {}", time(late)),
+            None if trial.held => "holds".to_owned(),
+            None => "fails".to_owned(),
+        };
+        let cells = [words::rate(trial.rate), words::rate(trial.answered), time(trial.latency)];
+        table.row(cells.into_iter().chain([verdict]));
     }
     table.print(&mut out);
+    if trials.iter().any(|trial| trial.late.is_some()) {
+        out.push_str(
+            "\nWhere the generator ran late by more than the goal allows, the failure says nothing of the \
+             server: use more --workers, or a processor of its own.\n",
+        );
+    }
     out.push_str(&match held {
-        Some(rate) => format!("\n{} a second hold p{} <= {limit}.\n", count(rate), goal.percent),
+        Some(rate) => {
+            format!("\n{} a second hold p{} <= {limit}.\n", words::rate(rate), goal.percent)
+        }
         None => format!("\nNo rate that was tried holds p{} <= {limit}.\n", goal.percent),
     });
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::bench::outcome::tests::with_replies;
+
+    /// A rate fails by what is measured; but if the generator alone was too late, that is said.
+    #[test]
+    fn a_failure_of_the_generator_is_told_from_one_of_the_server() {
+        let goal: Goal = "p99=1ms".parse().unwrap();
+        let mut outcome = with_replies(Some(1000.0), 4000);
+        let trial = Trial::of(&outcome, 1000.0, goal);
+        assert!(trial.held && trial.late.is_none());
+        outcome.latency.record_n(5_000_000, 400).unwrap();
+        let trial = Trial::of(&outcome, 1000.0, goal);
+        assert!(!trial.held && trial.late.is_none());
+        outcome.tally.times.late.record_n(4_000_000, 400).unwrap();
+        let trial = Trial::of(&outcome, 1000.0, goal);
+        assert!(!trial.held && trial.late.is_some());
+    }
+
+    /// What was never answered has taken longer than any goal.
+    #[test]
+    fn loss_fails_a_rate() {
+        let goal: Goal = "p99=1ms".parse().unwrap();
+        let mut outcome = with_replies(Some(1000.0), 4000);
+        outcome.latency.record_n(1_000_000_000, 60).unwrap();
+        assert!(!Trial::of(&outcome, 1000.0, goal).held);
+    }
 }

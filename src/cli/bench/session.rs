@@ -1,8 +1,6 @@
 //! Runs, one after the other, and what is kept of each.
 
-use std::fs;
 use std::io::{self, Write};
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,14 +9,22 @@ use serde_json::Value;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::args::Args;
+use super::baseline::Baseline;
 use super::hdr::Log;
-use super::live::Live;
+use super::live::{Live, Outputs};
 use super::load::Load;
+use super::outcome::Outcome;
+use super::plan::is_dash;
 use super::plot::Plot;
-use super::worker::{self, Outcome};
-use super::{json, limits, process};
+use super::stream::Stream;
+use super::{files, json, limits, process, worker};
 
 pub(super) type Failure = Box<dyn std::error::Error>;
+
+/// Exit status when something was wrong.
+pub(super) const FAILED: u8 = 1;
+/// When nothing was, but a condition of --fail-if holds.
+const FORBIDDEN: u8 = 3;
 
 /// All runs of one command.
 pub(super) struct Session {
@@ -27,8 +33,19 @@ pub(super) struct Session {
     pub(super) loads: Vec<Load>,
     stop: Arc<AtomicBool>,
     log: Option<Log>,
+    stream: Option<Stream>,
+    baseline: Option<Baseline>,
     runs: Vec<Value>,
-    failed: bool,
+    status: u8,
+}
+
+/// The exit status that says what this run was worth.
+pub(super) fn status(outcome: &Outcome) -> u8 {
+    match outcome.has_failed() {
+        true => FAILED,
+        false if outcome.findings.iter().any(|finding| finding.holds()) => FORBIDDEN,
+        false => 0,
+    }
 }
 
 impl Session {
@@ -45,18 +62,26 @@ impl Session {
         if let Some(pid) = args.server_pid.iter().find(|pid| !process::exists(**pid)) {
             return Err(format!("cannot watch process {pid}: there is none").into());
         }
-        // Files are created now, so that a long run doesn't end with a wrong name.
-        for path in [&args.json, &args.plot].into_iter().flatten().filter(|path| !is_dash(path)) {
-            fs::File::create(path).map_err(cannot_write(path))?;
+        // Now, so that a long run doesn't end with a wrong name.
+        for path in args.outputs() {
+            files::check(path)?;
         }
-        let log = args.hdr.as_deref().map(|path| Log::create(path).map_err(cannot_write(path)));
+        let log = args.hdr.as_deref().map(Log::new);
+        let stream = args.stream.as_deref().map(Stream::new);
+        let baseline = args.baseline.as_deref().map(Baseline::read).transpose()?;
+        if let Some(baseline) = &baseline {
+            let values = args.sweep.iter().flat_map(|sweep| &sweep.values);
+            let swept: Vec<Load> = values.map(|value| args.at(&loads[0], *value)).collect();
+            let all = if swept.is_empty() { &loads } else { &swept };
+            all.iter().try_for_each(|load| baseline.check(&json::settings(load)))?;
+        }
         let stop = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
             // The second signal ends the process; so the order matters.
             signal_hook::flag::register_conditional_shutdown(signal, 130, stop.clone())?;
             signal_hook::flag::register(signal, stop.clone())?;
         }
-        Ok(Session { args, loads, stop, log: log.transpose()?, runs: Vec::new(), failed: false })
+        Ok(Session { args, loads, stop, log, stream, baseline, runs: Vec::new(), status: 0 })
     }
 
     /// Whether somebody wants it to end.
@@ -73,23 +98,51 @@ impl Session {
         round: usize,
     ) -> Result<Outcome, Failure> {
         let server = self.args.server_pid.get(endpoint).copied();
-        let mut live = Live::new(load, label, self.log.as_mut());
-        let outcome = worker::run(load, server, &self.stop, |report| live.watch(report));
+        let outputs =
+            Outputs { log: self.log.as_mut(), stream: self.stream.as_mut(), run: self.runs.len() };
+        let mut live = Live::new(load, label, outputs);
+        let outcome = worker::run(load, server, &self.stop, |sign| live.watch(sign));
         let failure = live.failure.take();
         drop(live);
-        if let (Some(error), Some(path)) = (failure, &self.args.hdr) {
-            return Err(cannot_write(path)(error).into());
+        if let Some(error) = failure {
+            return Err(error.into());
         }
-        let outcome = outcome.map_err(|error| error as Failure)?;
-        self.failed |= outcome.has_failed() && !outcome.stopped || outcome.has_faults();
-        self.runs.push(json::run(&outcome, round));
+        let mut outcome = outcome.map_err(|error| error as Failure)?;
+        outcome.findings = self.args.fail_if.iter().map(|it| it.find(&outcome)).collect();
+        let mut run = json::run(&outcome, round);
+        if let Some(baseline) = &self.baseline {
+            run["baseline"] = baseline.json(&run);
+        }
+        self.runs.push(run);
         Ok(outcome)
+    }
+
+    /// The runs beside the saved ones.
+    pub(super) fn against(&self) -> String {
+        let axis = self.args.sweep.as_ref().map(|sweep| sweep.axis);
+        let text = |baseline: &Baseline| baseline.text(&self.runs, axis);
+        self.baseline.as_ref().map_or(String::new(), text)
+    }
+
+    /// Lets the exit status say what this run was worth.
+    pub(super) fn judge(&mut self, outcome: &Outcome) {
+        self.status = match (self.status, status(outcome)) {
+            (FAILED, _) | (_, FAILED) => FAILED,
+            (ours, theirs) => ours.max(theirs),
+        };
+    }
+
+    /// Lets the exit status say that something was wrong.
+    pub(super) fn fail(&mut self) {
+        self.status = FAILED;
     }
 
     /// Prints the result for people, unless the standard output is for a machine.
     pub(super) fn print(&self, text: &str) -> Result<(), Failure> {
-        let quiet = self.args.json.as_deref().is_some_and(is_dash);
-        match io::stdout().write_all(if quiet { b"" } else { text.as_bytes() }) {
+        if self.args.outputs().any(is_dash) {
+            return Ok(());
+        }
+        match io::stdout().write_all(text.as_bytes()) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
             _ => Ok(()),
         }
@@ -103,23 +156,11 @@ impl Session {
         plot: Option<Plot>,
     ) -> Result<ExitCode, Failure> {
         if let Some(path) = &self.args.json {
-            let text = format!("{:#}\n", json::document(kind, self.runs, more));
-            match is_dash(path) {
-                true => io::stdout().write_all(text.as_bytes())?,
-                false => fs::write(path, text).map_err(cannot_write(path))?,
-            }
+            files::write(path, &format!("{:#}\n", json::document(kind, self.runs, more)))?;
         }
         if let (Some(path), Some(plot)) = (&self.args.plot, plot) {
-            fs::write(path, plot.svg()).map_err(cannot_write(path))?;
+            files::write(path, &plot.svg())?;
         }
-        Ok(ExitCode::from(u8::from(self.failed)))
+        Ok(ExitCode::from(self.status))
     }
-}
-
-fn is_dash(path: &Path) -> bool {
-    path == Path::new("-")
-}
-
-fn cannot_write(path: &Path) -> impl Fn(io::Error) -> String {
-    move |error| format!("cannot write {}: {}", path.display(), echoloop::describe(&error))
 }

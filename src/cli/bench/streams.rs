@@ -3,9 +3,12 @@
 use echoloop::{Cause, Context, Service, TimerId};
 
 use super::lane::{Finder, Lane, State};
-use super::meter::{CONTROL, Meter, Phase, Standing};
+use super::meter::{CONTROL, Meter};
 use super::pacer::Pacer;
-use super::wheel::Wheel;
+use super::phase::{Phase, Standing};
+use super::script::{Fault, Script};
+use super::seconds::nanos;
+use super::thinking::Thinking;
 use super::worker::Generator;
 
 /// Connections that are being made at a time: less than a usual backlog has room for, since whoever
@@ -17,32 +20,38 @@ pub(super) const DIALS: usize = 128;
 /// as there is a place.
 pub(super) struct Streams {
     meter: Meter,
-    wheel: Wheel,
+    script: Script,
     lanes: Vec<Lane>,
     finder: Finder,
     pacer: Option<Pacer>,
+    thinking: Thinking,
     /// Lanes that have begun to connect, those of them that are at it, those that are there.
     dialled: usize,
     dialling: usize,
     open: usize,
     /// The timer that looks at the phase; others are the pacer's.
     control: Option<TimerId>,
+    /// The one after which somebody has thought enough.
+    wake: Option<TimerId>,
     pending: u64,
 }
 
 impl Streams {
     pub(super) fn new(meter: Meter, first: u64) -> Streams {
-        let lanes = (0..meter.load.connections).map(|lane| Lane::new(first + lane as u64));
+        let script = Script::new(&meter.load.talk);
+        let lane = |number: u64| Lane::new(number, script.start(number));
         Streams {
-            lanes: lanes.collect(),
+            lanes: (0..meter.load.connections).map(|index| lane(first + index as u64)).collect(),
             meter,
-            wheel: Wheel::new(),
+            script,
+            thinking: Thinking::default(),
             finder: Finder::default(),
             pacer: None,
             dialled: 0,
             dialling: 0,
             open: 0,
             control: None,
+            wake: None,
             pending: 0,
         }
     }
@@ -67,7 +76,7 @@ impl Streams {
                 }
                 Err(error) => {
                     self.lanes[index].state = State::Gone;
-                    self.meter.tally.gone(&Cause::ConnectFailed(error.into()));
+                    self.meter.gone(&Cause::ConnectFailed(error.into()), false);
                 }
             }
         }
@@ -81,16 +90,19 @@ impl Streams {
             alive: waiting + self.dialling + self.open,
             pending: self.pending,
         };
-        let changed = self.meter.control(cx, &standing);
+        let changed = self.meter.control(&standing);
         let now = self.meter.now();
         match self.meter.phase {
             Phase::Warming | Phase::Measuring if changed && self.pacer.is_none() => {
                 self.begin(cx, now);
             }
-            Phase::Over => self.give_up(),
+            Phase::Over => {
+                self.give_up(now);
+                return self.meter.finish(cx, &standing);
+            }
             _ => {}
         }
-        self.control = (self.meter.phase != Phase::Over).then(|| cx.after(CONTROL));
+        self.control = Some(cx.after(CONTROL));
     }
 
     /// All connections are there.
@@ -107,10 +119,16 @@ impl Streams {
     }
 
     /// What is still on its way at the end will not be waited for.
-    fn give_up(&mut self) {
+    fn give_up(&mut self, now: u64) {
         for lane in &mut self.lanes {
-            self.meter.tally.errors.unanswered += std::mem::take(&mut lane.flying);
-            self.meter.tally.errors.unsent += std::mem::take(&mut lane.due);
+            let (flying, waiting) = (lane.flying, lane.waiting());
+            if flying + waiting > 0 {
+                self.meter.tally.trouble.silent += 1;
+                self.meter.tally.trouble.owed += flying;
+            }
+            self.meter.tally.errors.unanswered += flying;
+            self.meter.tally.errors.unsent += waiting;
+            self.meter.gave_up(lane.give_up(), now);
         }
     }
 
@@ -124,9 +142,10 @@ impl Streams {
             let lane = &mut self.lanes[index];
             if lane.state != State::Open {
                 self.meter.tally.errors.unsent += 1;
+                self.meter.gave_up([(due, 1)], now);
                 continue;
             }
-            lane.due += 1;
+            lane.dues.push_back(due);
             self.pending += 1;
             self.pump(cx, index, now);
         }
@@ -144,16 +163,14 @@ impl Streams {
     /// Begins as many messages on a lane as may be begun, and sends.
     #[inline]
     fn pump(&mut self, cx: &mut Context<'_>, index: usize, now: u64) {
-        let Streams { meter, lanes, .. } = self;
+        let Streams { meter, lanes, script, .. } = self;
         let lane = &mut lanes[index];
         if lane.state != State::Open {
             return;
         }
-        let free = (meter.load.depth as u64).saturating_sub(lane.flying);
+        let free = (meter.load.depth as u64).saturating_sub(lane.flying + lane.thinking);
         let messages = if self.pacer.is_some() {
-            let messages = free.min(lane.due);
-            lane.due -= messages;
-            messages
+            free.min(lane.waiting())
         } else if meter.is_on() {
             let messages = free.min(meter.left);
             if meter.left != u64::MAX {
@@ -165,9 +182,28 @@ impl Streams {
             0
         };
         if messages > 0 {
-            lane.begin(messages, meter.load.size, now);
+            script.begin(lane, messages, now);
             self.push(cx, index);
         }
+    }
+
+    /// As many messages as replies have come are begun after a while only.
+    fn think(&mut self, cx: &mut Context<'_>, index: usize, replies: u64, now: u64) {
+        self.lanes[index].thinking += replies;
+        let at = now + nanos(self.meter.load.think);
+        if self.thinking.put(at, index, replies) {
+            self.wake = Some(cx.after(Thinking::sleep(at, now)));
+        }
+    }
+
+    /// Those who have thought enough go on.
+    fn wake(&mut self, cx: &mut Context<'_>) {
+        let now = self.meter.now();
+        while let Some((index, replies)) = self.thinking.take(now) {
+            self.lanes[index].thinking -= replies;
+            self.pump(cx, index, now);
+        }
+        self.wake = self.thinking.next().map(|at| cx.after(Thinking::sleep(at, now)));
     }
 
     /// Sends what has been begun, as far as it goes.
@@ -176,8 +212,8 @@ impl Streams {
         let lane = &mut self.lanes[index];
         let Some(id) = lane.id else { return };
         let mut cx = cx.on(id);
-        while lane.unsent > 0 {
-            let piece = self.wheel.at(lane.out, usize::try_from(lane.unsent).unwrap_or(usize::MAX));
+        while lane.unsent() > 0 {
+            let piece = self.script.piece(lane);
             let taken = cx.send(piece);
             lane.sent(taken);
             if taken < piece.len() {
@@ -192,32 +228,29 @@ impl Streams {
         let lane = &mut self.lanes[index];
         self.pending -= replies;
         while replies > 0 {
-            let k = lane.answered;
             let Some((sent, messages)) = lane.answer(replies) else { return };
             replies -= messages;
-            match &self.pacer {
-                None => self.meter.replied(now - sent, messages, now),
-                Some(pacer) => {
-                    for k in k..k + messages {
-                        self.meter.replied_to(pacer.due_of(index, k), sent, now);
-                    }
-                }
+            if self.pacer.is_none() {
+                self.meter.replied(now - sent, messages, now);
+                continue;
+            }
+            for due in lane.dues.drain(..messages as usize) {
+                self.meter.replied_to(due, sent, now);
             }
         }
     }
 
     #[cold]
-    fn condemn(&mut self, cx: &mut Context<'_>, index: usize, wrong: Option<usize>) {
+    fn condemn(&mut self, cx: &mut Context<'_>, index: usize, fault: Fault) {
         let lane = &mut self.lanes[index];
         lane.state = State::Condemned;
-        match wrong {
-            Some(at) => self.meter.tally.wrong(|| {
-                let number = lane.answered;
-                format!(
-                    "connection {index}: a wrong byte, {at} bytes behind the end of reply {number}"
-                )
-            }),
-            None => self.meter.tally.errors.surplus += 1,
+        match fault {
+            Fault::Wrong(right) => {
+                let (reply, byte) = self.script.place_of(lane, right);
+                let tally = &mut self.meter.tally;
+                tally.wrong(|| format!("connection {index}: byte {byte} of reply {reply}"));
+            }
+            Fault::Surplus => self.meter.tally.errors.surplus += 1,
         }
         cx.abort();
     }
@@ -248,16 +281,16 @@ impl Service for Streams {
     fn received(&mut self, cx: &mut Context<'_>, input: &[u8]) -> usize {
         let Some(index) = self.finder.find(cx.id()) else { return input.len() };
         let now = self.meter.now();
-        let lane = &mut self.lanes[index];
-        if input.len() as u64 > lane.owed {
-            self.condemn(cx, index, None);
-        } else if let Err(at) = self.wheel.compare(lane.back, input) {
-            self.condemn(cx, index, Some(at));
-        } else {
-            let replies = lane.arrived(input.len(), self.meter.load.size);
-            if replies > 0 {
+        match self.script.check(&mut self.lanes[index], input) {
+            Err(fault) => self.condemn(cx, index, fault),
+            Ok(0) => {}
+            Ok(replies) => {
                 self.answered(index, replies, now);
-                self.pump(cx, index, now);
+                if self.meter.load.think.is_zero() {
+                    self.pump(cx, index, now);
+                } else {
+                    self.think(cx, index, replies, now);
+                }
                 if self.pacer.is_some() {
                     self.pace(cx, now);
                 }
@@ -279,16 +312,16 @@ impl Service for Streams {
         }
         let lane = &mut self.lanes[index];
         let state = std::mem::replace(&mut lane.state, State::Gone);
-        let (flying, due) = (std::mem::take(&mut lane.flying), std::mem::take(&mut lane.due));
-        self.pending -= flying + due;
-        self.meter.gave_up(flying);
-        self.meter.tally.errors.unsent += due;
-        match state {
-            State::Dialling(_) => self.dialling -= 1,
-            _ => self.open -= 1,
-        }
+        let (flying, waiting) = (lane.flying, lane.waiting());
+        self.pending -= flying + waiting;
+        self.meter.tally.errors.unanswered += flying;
+        self.meter.tally.errors.unsent += waiting;
+        let given_up = lane.give_up();
+        self.meter.gave_up(given_up, self.meter.now());
+        let was_there = !matches!(state, State::Dialling(_));
+        *if was_there { &mut self.open } else { &mut self.dialling } -= 1;
         if state != State::Condemned {
-            self.meter.tally.gone(cause);
+            self.meter.gone(cause, was_there);
         }
         self.dial(cx);
     }
@@ -296,6 +329,8 @@ impl Service for Streams {
     fn timer(&mut self, cx: &mut Context<'_>, timer: TimerId) {
         if self.control.is_none_or(|control| control == timer) {
             self.control(cx);
+        } else if self.wake == Some(timer) {
+            self.wake(cx);
         } else {
             let now = self.meter.now();
             self.pace(cx, now);

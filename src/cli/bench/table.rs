@@ -17,6 +17,10 @@ impl Table {
         self.rows.push(cells.into_iter().map(Into::into).collect());
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
     pub(super) fn print(&self, out: &mut String) {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let width = |column: usize| {
@@ -64,6 +68,12 @@ pub(super) fn bars(histogram: &Histogram<u64>, out: &mut String) {
     let mut below = 0;
     for (index, &count) in rows.iter().enumerate() {
         below += count;
+        if is_gap(&rows, index) {
+            if !is_gap(&rows, index - 1) {
+                table.row(["...".to_owned(), "0".to_owned()]);
+            }
+            continue;
+        }
         let upper = edge(first + index as i32 + 1).min(high);
         let percent = 100.0 * below as f64 / histogram.len().max(1) as f64;
         table.row([
@@ -74,6 +84,14 @@ pub(super) fn bars(histogram: &Histogram<u64>, out: &mut String) {
         ]);
     }
     table.print(out);
+}
+
+/// Whether this row is one of three or more in which there is nothing: they are shown as one.
+fn is_gap(rows: &[u64], index: usize) -> bool {
+    let empty = |index: usize| rows.get(index) == Some(&0);
+    let before = (0..index).rev().take_while(|index| empty(*index)).count();
+    let after = (index..rows.len()).take_while(|index| empty(*index)).count();
+    after > 0 && before + after > 2
 }
 
 /// Eighths of a character; something if there is anything.
@@ -105,6 +123,7 @@ mod tests {
         let mut out = String::new();
         bars(&histogram, &mut out);
         assert!(out.lines().last().unwrap().contains("100.000 %"), "{out}");
+        assert!(out.contains("  ..."), "{out}");
         assert_eq!(bar(0.01), "▏");
         assert_eq!(bar(2.5), "██▌");
     }

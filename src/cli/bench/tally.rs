@@ -19,7 +19,9 @@ pub(super) fn histogram() -> Histogram<u64> {
 #[derive(Clone)]
 pub(super) struct Times {
     /// From when a message was to be sent, to its reply. In a closed loop that is when it was sent.
-    pub(super) latency: Histogram<u64>,
+    pub(super) answered: Histogram<u64>,
+    /// The same for those that never had a reply, to when nobody waited any longer: at least the timeout.
+    pub(super) unanswered: Histogram<u64>,
     /// From when it was sent in fact. Only in an open loop is there a difference.
     pub(super) uncorrected: Histogram<u64>,
     /// From the order to connect to the connection.
@@ -31,7 +33,8 @@ pub(super) struct Times {
 impl Times {
     pub(super) fn new() -> Times {
         Times {
-            latency: histogram(),
+            answered: histogram(),
+            unanswered: histogram(),
             uncorrected: histogram(),
             connect: histogram(),
             late: histogram(),
@@ -39,7 +42,7 @@ impl Times {
     }
 
     pub(super) fn clear(&mut self) {
-        for histogram in self.all() {
+        for (_, histogram) in self.named_mut() {
             if !histogram.is_empty() {
                 histogram.reset();
             }
@@ -47,17 +50,41 @@ impl Times {
     }
 
     /// All but that of the connections.
-    pub(super) fn of_messages(&mut self) -> [&mut Histogram<u64>; 3] {
-        [&mut self.latency, &mut self.uncorrected, &mut self.late]
+    pub(super) fn of_messages(&mut self) -> [&mut Histogram<u64>; 4] {
+        [&mut self.answered, &mut self.unanswered, &mut self.uncorrected, &mut self.late]
     }
 
-    fn all(&mut self) -> [&mut Histogram<u64>; 4] {
-        [&mut self.latency, &mut self.uncorrected, &mut self.connect, &mut self.late]
+    /// Each of them with its name for machines.
+    pub(super) fn named(&self) -> [(&'static str, &Histogram<u64>); 5] {
+        [
+            ("answered", &self.answered),
+            ("unanswered", &self.unanswered),
+            ("uncorrected", &self.uncorrected),
+            ("connect", &self.connect),
+            ("late", &self.late),
+        ]
+    }
+
+    pub(super) fn named_mut(&mut self) -> [(&'static str, &mut Histogram<u64>); 5] {
+        let Times { answered, unanswered, uncorrected, connect, late } = self;
+        [
+            ("answered", answered),
+            ("unanswered", unanswered),
+            ("uncorrected", uncorrected),
+            ("connect", connect),
+            ("late", late),
+        ]
+    }
+
+    /// What whoever sent a message has met, with a reply or without.
+    pub(super) fn latency(&self) -> Histogram<u64> {
+        let mut latency = self.answered.clone();
+        latency.add(&self.unanswered).expect("all histograms have the same bounds");
+        latency
     }
 
     pub(super) fn add(&mut self, other: &Times) {
-        let others = [&other.latency, &other.uncorrected, &other.connect, &other.late];
-        for (ours, theirs) in self.all().into_iter().zip(others) {
+        for ((_, ours), (_, theirs)) in self.named_mut().into_iter().zip(other.named()) {
             if !theirs.is_empty() {
                 ours.add(theirs).expect("all histograms have the same bounds");
             }
@@ -78,6 +105,11 @@ macro_rules! counts {
             pub(super) fn rows(&self) -> Vec<(&'static str, &'static str, u64)> {
                 vec![$((stringify!($field), $words, self.$field),)*]
             }
+
+            /// The same to be written to.
+            pub(super) fn by_name(&mut self) -> Vec<(&'static str, &mut u64)> {
+                vec![$((stringify!($field), &mut self.$field),)*]
+            }
         }
 
         impl AddAssign<&$name> for $name {
@@ -95,6 +127,8 @@ counts! {
         wrong: "wrong replies",
         /// Bytes or datagrams that nobody had asked for.
         surplus: "replies to nothing",
+        /// Datagrams of one socket that were sent to another.
+        misdelivered: "replies that belong to another socket",
         refused: "connections refused",
         timed_out: "connections that took too long",
         no_ports: "connections without a free local port",
@@ -111,6 +145,8 @@ counts! {
         late: "datagrams that came too late",
         duplicates: "datagrams received twice",
         reordered: "datagrams out of order",
+        /// What an earlier run was answered too late.
+        stale: "datagrams of an earlier run",
         unreachable: "datagrams that could not be delivered",
     }
 }
@@ -122,7 +158,7 @@ impl Errors {
 
     /// Those that say that the server is wrong, not merely slow, full or far away.
     pub(super) fn faults(&self) -> u64 {
-        self.wrong + self.surplus
+        self.wrong + self.surplus + self.misdelivered
     }
 
     /// A connection that is not there any more, or never was.
@@ -143,6 +179,40 @@ impl Errors {
     }
 }
 
+/// What became of connections, beyond the kinds of errors.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Trouble {
+    /// Those that never were there, and why the first wasn't.
+    pub(super) not_made: u64,
+    pub(super) why_not_made: Option<String>,
+    /// Those that were, and went without our doing; why the first did, and how many before the measured
+    /// time.
+    pub(super) gone: u64,
+    pub(super) why_gone: Option<String>,
+    pub(super) gone_before: u64,
+    /// When the first of the others went, in nanoseconds of the measured time.
+    pub(super) first_gone: Option<u64>,
+    /// Those that still owed replies when nobody waited any longer, and how many replies.
+    pub(super) silent: u64,
+    pub(super) owed: u64,
+}
+
+impl Trouble {
+    fn add(&mut self, other: &Trouble) {
+        let first = |ours: &mut Option<String>, theirs: &Option<String>| {
+            *ours = ours.take().or(theirs.clone());
+        };
+        self.not_made += other.not_made;
+        first(&mut self.why_not_made, &other.why_not_made);
+        self.gone += other.gone;
+        first(&mut self.why_gone, &other.why_gone);
+        self.gone_before += other.gone_before;
+        self.first_gone = self.first_gone.into_iter().chain(other.first_gone).min();
+        self.silent += other.silent;
+        self.owed += other.owed;
+    }
+}
+
 /// What one worker, or all of them, have done in the measured time.
 #[derive(Clone)]
 pub(super) struct Tally {
@@ -150,6 +220,7 @@ pub(super) struct Tally {
     pub(super) messages: u64,
     /// Connections that were made.
     pub(super) connects: u64,
+    pub(super) trouble: Trouble,
     pub(super) errors: Errors,
     pub(super) times: Times,
     /// In words, what was wrong with the first wrong reply.
@@ -163,6 +234,7 @@ impl Tally {
         Tally {
             messages: 0,
             connects: 0,
+            trouble: Trouble::default(),
             errors: Errors::default(),
             times: Times::new(),
             first_fault: None,
@@ -173,14 +245,29 @@ impl Tally {
     pub(super) fn add(&mut self, other: Tally) {
         self.messages += other.messages;
         self.connects += other.connects;
+        self.trouble.add(&other.trouble);
         self.errors += &other.errors;
         self.times.add(&other.times);
         self.first_fault = self.first_fault.take().or(other.first_fault);
         self.first_error = self.first_error.take().or(other.first_error);
     }
 
-    /// A connection that is not there any more.
-    pub(super) fn gone(&mut self, cause: &Cause) {
+    /// A connection that could not be made.
+    pub(super) fn not_made(&mut self, cause: &Cause) {
+        self.trouble.not_made += 1;
+        self.trouble.why_not_made.get_or_insert_with(|| cause.to_string());
+        self.errors.gone(cause);
+        self.first_error.get_or_insert_with(|| cause.to_string());
+    }
+
+    /// A connection that is not there any more, lost so long after the measured time began, if it had.
+    pub(super) fn gone(&mut self, cause: &Cause, after: Option<u64>) {
+        self.trouble.gone += 1;
+        self.trouble.why_gone.get_or_insert_with(|| cause.to_string());
+        match (after, &mut self.trouble.first_gone) {
+            (None, _) => self.trouble.gone_before += 1,
+            (Some(after), first) => drop(first.get_or_insert(after)),
+        }
         self.errors.gone(cause);
         self.first_error.get_or_insert_with(|| cause.to_string());
     }

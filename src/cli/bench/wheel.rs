@@ -19,12 +19,21 @@ const PIECE: usize = 128 * 1024;
 /// So a message is a slice that is there already, and what comes back is compared as it comes,
 /// whatever the cuts, with one `memcmp` and without being gathered first. A message that is lost,
 /// doubled, moved, or that belongs to another connection stands at the wrong place, and differs.
+///
+/// Requests that are always the same are a small wheel.
 pub(super) struct Wheel {
     bytes: Vec<u8>,
+    period: u64,
 }
 
 impl Wheel {
-    pub(super) fn new() -> Wheel {
+    /// These bytes, again and again.
+    pub(super) fn of(turn: &[u8]) -> Wheel {
+        let bytes = turn.iter().copied().cycle().take(turn.len() + PIECE).collect();
+        Wheel { bytes, period: turn.len() as u64 }
+    }
+
+    pub(super) fn random() -> Wheel {
         let mut state = 0x9e37_79b9_7f4a_7c15_u64; // Any but zero: xorshift64, Marsaglia 2003.
         let mut next = || {
             state ^= state << 13;
@@ -33,18 +42,23 @@ impl Wheel {
             (state >> 32) as u8
         };
         let turn: Vec<u8> = (0..PERIOD).map(|_| next()).collect();
-        Wheel { bytes: turn.iter().copied().cycle().take(PERIOD + PIECE).collect() }
+        Wheel::of(&turn)
     }
 
     /// Any number as a place on the wheel; numbers that differ by little lie far apart.
-    pub(super) fn place(number: u64) -> u32 {
-        (number.wrapping_mul(25_741) % PERIOD as u64) as u32
+    pub(super) fn spread(&self, number: u64) -> u32 {
+        (number.wrapping_mul(25_741) % self.period) as u32
     }
 
-    /// The place that lies so many bytes behind this one.
+    /// The place of a byte, counted from the first one of an endless turning.
     #[inline]
-    pub(super) fn after(place: u32, bytes: usize) -> u32 {
-        ((place as usize + bytes) % PERIOD) as u32
+    pub(super) fn place(&self, byte: u64) -> u32 {
+        // By a constant where it matters: that divides without a division.
+        let place = match self.period == PERIOD as u64 {
+            true => byte % PERIOD as u64,
+            false => byte % self.period,
+        };
+        place as u32
     }
 
     /// Up to so many bytes from this place on, in one piece, as many as there are.
@@ -70,7 +84,7 @@ impl Wheel {
             if let Some(wrong) = right.iter().zip(piece).position(|(a, b)| a != b) {
                 return Err(index * PIECE + wrong);
             }
-            place = Wheel::after(place, piece.len());
+            place = self.place(u64::from(place) + piece.len() as u64);
         }
         Ok(())
     }
@@ -82,10 +96,10 @@ mod tests {
 
     #[test]
     fn a_wrong_byte_is_found_wherever_it_is() {
-        let wheel = Wheel::new();
-        let place = Wheel::place(41);
+        let wheel = Wheel::random();
+        let place = wheel.spread(41);
         let mut message: Vec<u8> = wheel.at(place, PIECE).to_vec();
-        message.extend_from_slice(wheel.at(Wheel::after(place, PIECE), 100));
+        message.extend_from_slice(wheel.at(wheel.place(u64::from(place) + PIECE as u64), 100));
         assert_eq!(wheel.compare(place, &message), Ok(()));
         for wrong in [0, 1, 65_520, 65_521, PIECE, message.len() - 1] {
             message[wrong] ^= 1;
@@ -96,12 +110,12 @@ mod tests {
 
     #[test]
     fn messages_and_connections_can_be_told_apart() {
-        let wheel = Wheel::new();
+        let wheel = Wheel::random();
         for size in [8, 64, 1200, 65_536] {
-            let first = wheel.at(Wheel::place(0), size);
-            let next = Wheel::after(Wheel::place(0), size);
+            let first = wheel.at(wheel.spread(0), size);
+            let next = wheel.place(u64::from(wheel.spread(0)) + size as u64);
             assert_ne!(first, wheel.at(next, size));
-            assert_ne!(first, wheel.at(Wheel::place(1), size));
+            assert_ne!(first, wheel.at(wheel.spread(1), size));
         }
     }
 }

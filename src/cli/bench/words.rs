@@ -27,6 +27,25 @@ pub(super) fn bytes(bytes: f64) -> String {
     if unit == 0 { format!("{value:.0} B") } else { format!("{} {}", digits(value), units[unit]) }
 }
 
+/// A number that need not be whole: `0.5`, `1.9`, `12.3`, `1,235`.
+pub(super) fn rate(number: f64) -> String {
+    if number >= 99.95 || number.fract() == 0.0 { count(number) } else { digits(number) }
+}
+
+/// `0.25 %`, three digits of it.
+pub(super) fn percent(part: f64) -> String {
+    match part * 100.0 {
+        0.0 => "0 %".to_owned(),
+        percent if percent < 0.01 => format!("{percent:.1e} %"),
+        percent => format!("{} %", digits(percent)),
+    }
+}
+
+/// `1 message`, `2 messages`.
+pub(super) fn number_of(number: u64, thing: &str) -> String {
+    format!("{} {thing}{}", count(number as f64), if number == 1 { "" } else { "s" })
+}
+
 /// With a comma for each thousand: `1,234,567`.
 pub(crate) fn count(number: f64) -> String {
     let text = format!("{:.0}", number.abs());
@@ -63,5 +82,9 @@ mod tests {
         assert_eq!(count(1_234_567.0), "1,234,567");
         assert_eq!(count(0.0), "0");
         assert_eq!(count(100.0), "100");
+        assert_eq!([rate(0.5), rate(1.9), rate(2.0)], ["0.50", "1.90", "2"]);
+        assert_eq!([rate(12.34), rate(1234.5)], ["12.3", "1,234"]);
+        assert_eq!([percent(0.0), percent(0.0025), percent(1.0)], ["0 %", "0.25 %", "100 %"]);
+        assert_eq!(percent(0.000_012), "1.2e-3 %");
     }
 }

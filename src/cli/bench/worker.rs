@@ -10,10 +10,19 @@ use echoloop::{Config, Reactor, Service};
 use super::churn::Churn;
 use super::datagrams::Datagrams;
 use super::load::Load;
-use super::meter::{Meter, Report, Stage};
-use super::process::{self, Probe, Usage};
+use super::meter::Meter;
+use super::outcome::{Outcome, Part};
+use super::phase::{Report, Stage};
+use super::process::{self, Probe};
+use super::seconds::Second;
+use super::series::{Point, Series};
 use super::streams::Streams;
 use super::tally::Tally;
+use super::tcp::Watch;
+use super::words::duration;
+
+/// What begins so much later has begun in time.
+const PUNCTUAL: Duration = Duration::from_millis(50);
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -22,46 +31,23 @@ pub(super) trait Generator: Service {
     fn meter(&mut self) -> &mut Meter;
 }
 
-/// What has become of a run.
-pub(super) struct Outcome {
-    pub(super) load: Load,
-    pub(super) tally: Tally,
-    /// Replies that came after the measured time; their latencies count, they don't.
-    pub(super) drained: u64,
-    /// The measured time.
-    pub(super) elapsed: Duration,
-    /// Processor time of all workers in it, and the most that one of them used, over the elapsed time.
-    pub(super) cpu: Duration,
-    pub(super) busiest: f64,
-    /// The most that a worker waited for a processor, over the elapsed time.
-    pub(super) waited: f64,
-    pub(super) server: Option<Usage>,
-    /// Datagrams that our own kernel had no room for.
-    pub(super) no_room: u64,
-    /// Ended by Ctrl-C.
-    pub(super) stopped: bool,
+/// Something to be seen while it runs.
+pub(super) enum Sign<'a> {
+    /// Of one worker.
+    Report(&'a Report),
+    /// Of all of them together.
+    Second(&'a Second),
 }
 
-/// What one worker brings back.
-struct Part {
-    tally: Tally,
-    drained: u64,
-    elapsed: Duration,
-    cpu: Duration,
-    waited: Duration,
-    server: Option<Usage>,
-    no_room: u64,
-}
-
-/// Runs a load to its end, and calls `watch` with every report of a worker on the way.
+/// Runs a load to its end, and calls `watch` with everything that is to be seen on the way.
 pub(super) fn run(
     load: &Load,
     server: Option<u32>,
     stop: &Arc<AtomicBool>,
-    mut watch: impl FnMut(Report),
+    mut watch: impl FnMut(Sign<'_>),
 ) -> Result<Outcome, Failure> {
     let (reports, incoming) = mpsc::channel();
-    let stage = Arc::new(Stage::new(load.workers, stop.clone()));
+    let stage = Arc::new(Stage::new(load, stop.clone()));
     let mut probe = server.map(Probe::new);
     let mut workers = Vec::new();
     let mut first = 0;
@@ -74,23 +60,30 @@ pub(super) fn run(
         first += connections;
     }
     drop(reports);
-    incoming.iter().for_each(&mut watch);
+    let (mut series, mut points) = (Series::new(load.workers), Vec::new());
+    let mut tcp = Watch::new(load);
+    for mut report in incoming {
+        tcp.report(&report);
+        let mut seconds = series.take(&mut report);
+        watch(Sign::Report(&report));
+        for second in &mut seconds {
+            second.tcp = tcp.second();
+            watch(Sign::Second(second));
+            points.push(Point::from(&*second));
+        }
+    }
 
-    let mut outcome = Outcome {
-        load: load.clone(),
-        tally: Tally::new(),
-        drained: 0,
-        elapsed: Duration::ZERO,
-        cpu: Duration::ZERO,
-        busiest: 0.0,
-        waited: 0.0,
-        server: None,
-        no_room: 0,
-        stopped: stop.load(Ordering::Relaxed),
-    };
+    let mut outcome = Outcome::new(load, stop.load(Ordering::Relaxed), points);
+    outcome.tcp = tcp.whole();
     for worker in workers {
         let part = worker.join().map_err(|_| "a worker has panicked")??;
         outcome.add(part);
+    }
+    if let Some(late) = outcome.late().filter(|late| *late > PUNCTUAL) {
+        outcome.notes.push(format!(
+            "The load began {} later than --start-at: connecting took until then.",
+            duration(late)
+        ));
     }
     Ok(outcome)
 }
@@ -111,8 +104,9 @@ fn work(meter: Meter, worker: usize, first: u64) -> Result<Part, Failure> {
 }
 
 fn drive<G: Generator>(mut generator: G) -> Result<Part, Failure> {
-    let offload = generator.meter().load.offload;
-    let mut reactor = Reactor::new(Config { offload, ..Config::default() })?;
+    let load = &generator.meter().load;
+    let (offload, connect_timeout) = (load.offload, load.timeout);
+    let mut reactor = Reactor::new(Config { offload, connect_timeout, ..Config::default() })?;
     let generator = reactor.add(generator);
     reactor.context(generator).after(Duration::ZERO);
     reactor.run()?;
@@ -126,64 +120,11 @@ fn drive<G: Generator>(mut generator: G) -> Result<Part, Failure> {
             waited: meter.waited,
             server: meter.server,
             no_room,
+            reached: meter.reached,
+            began: meter.began,
+            backlog: std::mem::take(&mut meter.backlog),
             tally: std::mem::replace(&mut meter.tally, Tally::new()),
         }
     });
     Ok(part.expect("it has a name"))
-}
-
-impl Outcome {
-    fn add(&mut self, part: Part) {
-        self.tally.add(part.tally);
-        self.drained += part.drained;
-        self.elapsed = self.elapsed.max(part.elapsed);
-        self.cpu += part.cpu;
-        if !part.elapsed.is_zero() {
-            let share = |time: Duration| time.as_secs_f64() / part.elapsed.as_secs_f64();
-            self.busiest = self.busiest.max(share(part.cpu));
-            self.waited = self.waited.max(share(part.waited));
-        }
-        self.server = self.server.or(part.server);
-        self.no_room += part.no_room;
-    }
-
-    /// Messages a second.
-    pub(super) fn rate(&self) -> f64 {
-        per(self.tally.messages as f64, self.elapsed.as_secs_f64())
-    }
-
-    /// Messages for each second of the generator's own processor time.
-    pub(super) fn per_own_cpu(&self) -> f64 {
-        per(self.tally.messages as f64, self.cpu.as_secs_f64())
-    }
-
-    /// Messages for each second of the server's processor time.
-    pub(super) fn per_server_cpu(&self) -> Option<f64> {
-        let cpu = self.server?.cpu?;
-        (!cpu.is_zero()).then(|| self.tally.messages as f64 / cpu.as_secs_f64())
-    }
-
-    /// The server's part of one processor.
-    pub(super) fn server_share(&self) -> Option<f64> {
-        Some(per(self.server?.cpu?.as_secs_f64(), self.elapsed.as_secs_f64()))
-    }
-
-    /// The latency below which this part of all replies came, in nanoseconds.
-    pub(super) fn latency(&self, quantile: f64) -> u64 {
-        self.tally.times.latency.value_at_quantile(quantile)
-    }
-
-    /// Whether the server gave wrong answers.
-    pub(super) fn has_faults(&self) -> bool {
-        self.tally.errors.faults() > 0
-    }
-
-    /// Whether it gave wrong answers, or none at all.
-    pub(super) fn has_failed(&self) -> bool {
-        self.has_faults() || self.tally.times.latency.is_empty()
-    }
-}
-
-fn per(number: f64, seconds: f64) -> f64 {
-    if seconds > 0.0 { number / seconds } else { 0.0 }
 }

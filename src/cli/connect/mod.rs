@@ -3,7 +3,7 @@
 mod datagrams;
 mod hex;
 mod screen;
-mod stdio;
+pub(crate) mod stdio;
 mod stream;
 mod text;
 

@@ -66,6 +66,19 @@ fn own(shared: BorrowedFd<'_>, options: &mut OpenOptions) -> io::Result<Own> {
     Ok(Own { descriptor: file.into(), restore })
 }
 
+/// The same stream, to be written to without ever waiting, if that can be had without anybody else noticing.
+pub(crate) fn unwaiting(shared: BorrowedFd<'_>) -> Option<File> {
+    let file = File::from(shared.try_clone_to_owned().ok()?);
+    let kind = file.metadata().ok()?.file_type();
+    if kind.is_file() {
+        return Some(file);
+    }
+    let path = path_to_reopen(shared, kind.is_fifo())?;
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+    let is_one = kind.is_char_device() || kind.is_fifo();
+    is_one.then(|| OpenOptions::new().write(true).custom_flags(flags).open(path).ok())?
+}
+
 /// A path under which the same thing is opened with flags of its own. Only pipes without a name.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn path_to_reopen(descriptor: BorrowedFd<'_>, is_fifo: bool) -> Option<PathBuf> {

@@ -1,6 +1,7 @@
 //! One reactor, or one for each of several threads.
 
 use std::error::Error;
+use std::fs::File;
 use std::io;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -36,10 +37,21 @@ fn run_one(args: &Args, config: Config) -> Done {
     reactor.stop_on_signals()?;
     reactor.on_signal(SIGUSR1, |cx| log::info!("statistics\n{}", cx.statistics()))?;
     let bound = listen(&mut reactor, &args.offers, &args.reply)?;
+    check_descriptors()?;
     announce(&bound);
     reactor.run()?;
     conclude("", &reactor.statistics());
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether there is a descriptor for a client. A server that could never accept anybody must not say that it
+/// listens.
+fn check_descriptors() -> io::Result<()> {
+    let none = |error: io::Error| {
+        let why = format!("cannot take a descriptor for a client: {}", describe(&error));
+        io::Error::new(error.kind(), why)
+    };
+    File::open("/dev/null").map(drop).map_err(none)
 }
 
 /// A thread for each worker; this one only listens to signals. It stops when all the others have.
@@ -81,6 +93,10 @@ fn run_many(args: &Args, mut config: Config) -> Done {
                 return Err(error);
             }
         }
+    }
+    if let Err(error) = check_descriptors() {
+        finish(workers, Some(Stop::AtOnce))?;
+        return Err(error.into());
     }
     announce(&bound);
     control.run()?;

@@ -207,7 +207,11 @@ impl<S: Stream> Connection<S> {
             kept.input = ByteQueue::new();
         }
         if cause.is_some() && self.input != Input::Failed {
-            self.kept.get_or_insert_default().cause = cause;
+            let kept = self.kept.get_or_insert_default();
+            // The first reason counts; that of the stop is none that anybody has stated.
+            if matches!(kept.cause, None | Some(Cause::Stopped)) {
+                kept.cause = cause;
+            }
         }
         if self.output == Output::Broken {
             return self.fail(Cause::Closed, account); // Nothing is left that could be polite.
@@ -240,7 +244,8 @@ impl<S: Stream> Connection<S> {
         self.hung_up = true;
         let deaf = match self.input {
             Input::Flowing => error && matches!(self.appetite, Appetite::Paused | Appetite::Full),
-            Input::Over => true,
+            // Once our own end is on its way too, this is the end of both, in order.
+            Input::Over => self.output == Output::Open,
             Input::Discarding | Input::Drained | Input::Failed => false,
         };
         if deaf && self.queued() == 0 {
@@ -308,7 +313,7 @@ impl<S: Stream> Connection<S> {
         Step::Gone(self.end(cause, account))
     }
 
-    /// Nothing moves any more. Returns why: the reason that was stated, or else this one.
+    /// Nothing moves any more. Returns why: the first reason that was stated, or else this one.
     pub(crate) fn end(&mut self, cause: Cause, account: &mut Account) -> Cause {
         let stated = self.kept.as_mut().and_then(|kept| kept.cause.take());
         let lost = self.has_lost();
@@ -318,7 +323,11 @@ impl<S: Stream> Connection<S> {
         }
         (self.input, self.output) = (Input::Failed, Output::Shut);
         self.refusal = Refusal::None; // No room will be found any more.
-        stated.unwrap_or(cause)
+        match (stated, cause) {
+            // That it was to end because of a stop doesn't say that it has not ended well.
+            (Some(Cause::Stopped), cause @ (Cause::Lingered | Cause::Idle)) => cause,
+            (stated, cause) => stated.unwrap_or(cause),
+        }
     }
 
     /// Gives everything kept back to the account. Must be called before a connection is dropped.

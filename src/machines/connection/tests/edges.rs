@@ -106,3 +106,16 @@ fn an_end_in_order_has_lost_nothing() {
     let cause = rig.run(&mut echoes);
     assert!(matches!(cause, Some(Cause::Ended)) && !rig.connection.has_lost());
 }
+
+/// When our own end is on its way, the poller's word that the peer has gone is the end of both, in order.
+#[test]
+fn a_hangup_behind_our_own_end_is_no_failure() {
+    let mut rig = Rig::new(Script::new().gives("hello").ends().takes_all());
+    rig.closes = false;
+    assert!(rig.event(&mut echoes).is_none());
+    let Rig { connection, account, .. } = &mut rig;
+    connection.finish();
+    connection.hung_up(false, account);
+    let cause = rig.settle(&mut echoes);
+    assert!(matches!(cause, Some(Cause::Ended)), "{cause:?}");
+}

@@ -8,7 +8,7 @@ use crate::values::RESERVE;
 fn a_full_output_stops_the_reading() {
     let config = Config { output_limit: 100, ..Config::default() };
     let most = config.output_limit + config.read_buffer;
-    let mut rig = Rig::with(Script::new().gives(pattern(10_000_000)), config);
+    let mut rig = Rig::with(Script::new().gives(pattern(200_000)), config);
     assert!(rig.run(&mut echo).is_none());
     assert_eq!(rig.script().reads, 1);
     assert!(rig.account.most() <= most);

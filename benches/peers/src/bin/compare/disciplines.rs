@@ -57,7 +57,7 @@ pub const DISCIPLINES: [Discipline; 15] = [
         ..streams("tcp-10k", "TCP, 64 bytes, closed loop, 10,000 connections")
     },
     Discipline {
-        options: &["-c", "100", "-d", "16"],
+        options: &["-c", "100", "--depth", "16"],
         ..streams("pipeline", "TCP, 64 bytes, 16 on their way on each of 100 connections")
     },
     Discipline {
@@ -87,15 +87,15 @@ pub const DISCIPLINES: [Discipline; 15] = [
         ..streams("idle", "TCP, 15,000 idle connections, and one active among them")
     },
     Discipline {
-        options: &["-c", "64", "-d", "8", "--no-offload"],
+        options: &["-c", "64", "--depth", "8", "--no-offload"],
         ..datagrams("udp-64", "UDP, 64 bytes, 8 on their way on each of 64 sockets", "udp")
     },
     Discipline {
-        options: &["-c", "64", "-d", "8"],
+        options: &["-c", "64", "--depth", "8"],
         ..datagrams("udp-64-gso", "The same from a client with GSO and GRO", "udp")
     },
     Discipline {
-        options: &["-c", "16", "-d", "32", "-s", "1200"],
+        options: &["-c", "16", "--depth", "32", "-s", "1200"],
         ..datagrams(
             "udp-1200-gso",
             "UDP, 1,200 bytes, 32 on their way on each of 16 sockets, client with GSO and GRO",

@@ -1,0 +1,248 @@
+//! A run as it was before it became JSON.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use hdrhistogram::Histogram;
+use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
+use serde_json::{Map, Value};
+
+use super::load::{Length, Load};
+use super::outcome::Outcome;
+use super::phase::Phase;
+use super::process::Usage;
+use super::series::Point;
+use super::talk::{Answer, Request, Sizes, Talk, Text};
+use super::tally::{Times, Trouble, histogram};
+use super::tcp::Tcp;
+use super::values::{Arrival, Rate};
+
+/// The names of the phases that a run can have come to.
+const PHASES: [(&str, Phase); 4] = [
+    ("connecting", Phase::Connecting),
+    ("warming", Phase::Warming),
+    ("measuring", Phase::Measuring),
+    ("draining", Phase::Draining),
+];
+
+/// The name of a phase.
+pub(super) fn phase(phase: Phase) -> &'static str {
+    let found = PHASES.iter().find(|(_, it)| *it == phase);
+    found.map_or("over", |(name, _)| name)
+}
+
+/// All histograms of a run, as the log format of HdrHistogram has them: compressed, and in base64.
+pub(super) fn histograms(times: &Times) -> Value {
+    let encoded = times.named().map(|(name, histogram)| {
+        let mut bytes = Vec::new();
+        V2DeflateSerializer::new()
+            .serialize(histogram, &mut bytes)
+            .expect("memory can be written to, and the bounds are right");
+        (name.to_owned(), Value::from(BASE64_STANDARD.encode(bytes)))
+    });
+    Value::Object(Map::from_iter(encoded))
+}
+
+/// Reads a run back, and says what is missing.
+pub(super) fn outcome(run: &Value) -> Result<Outcome, String> {
+    let run = Object(run);
+    let load = load(run.object("settings")?)?;
+    let mut outcome = Outcome::new(&load, run.flag("stopped")?, series(&run)?);
+    let tally = &mut outcome.tally;
+    tally.messages = run.whole("messages")?;
+    tally.connects = run.whole("connects")?;
+    tally.trouble = Trouble {
+        not_made: run.whole("connections_not_made")?,
+        why_not_made: run.text("why_not_made"),
+        gone: run.whole("connections_lost")?,
+        why_gone: run.text("why_lost"),
+        gone_before: run.whole("connections_lost_before")?,
+        first_gone: run.0["first_lost_after"].as_u64(),
+        silent: run.whole("connections_silent")?,
+        owed: run.whole("messages_owed")?,
+    };
+    let errors = run.object("errors")?;
+    for (name, count) in tally.errors.by_name() {
+        *count = errors.whole(name)?;
+    }
+    tally.first_fault = run.text("first_fault");
+    tally.first_error = run.text("first_error");
+    let encoded = run.object("histograms")?;
+    for (name, histogram) in tally.times.named_mut() {
+        *histogram = decoded(encoded.0[name].as_str())
+            .ok_or_else(|| format!("its histogram {name} can't be read"))?;
+    }
+    outcome.latency = outcome.tally.times.latency();
+    outcome.drained = run.whole("messages_after_the_end")?;
+    outcome.elapsed = run.time("seconds")?;
+    let generator = run.object("generator")?;
+    outcome.cpu = generator.time("cpu_seconds")?;
+    outcome.busiest = generator.number("busiest_worker")?;
+    outcome.waited = generator.number("waited_for_processor")?;
+    outcome.no_room = generator.whole("datagrams_without_room")?;
+    outcome.server = run.object("server").ok().filter(|it| !it.0.is_null()).map(|server| Usage {
+        cpu: server.time("cpu_seconds").ok(),
+        memory: server.whole("memory_bytes").ok(),
+        idle: server.whole("memory_bytes_before").ok(),
+    });
+    outcome.tcp = tcp(&run);
+    let reached = run.0["reached"].as_str();
+    let reached = PHASES.iter().find(|(name, _)| Some(*name) == reached);
+    outcome.reached = reached.ok_or("it has no \"reached\"")?.1;
+    outcome.backlog = run.list("pending_by_quarter")?.iter().filter_map(Value::as_u64).collect();
+    let began = run.0["began_at"].as_f64();
+    outcome.began = began.map(|seconds| UNIX_EPOCH + Duration::from_secs_f64(seconds));
+    Ok(outcome)
+}
+
+fn decoded(text: Option<&str>) -> Option<Histogram<u64>> {
+    let bytes = BASE64_STANDARD.decode(text?).ok()?;
+    let read: Histogram<u64> = Deserializer::new().deserialize(&mut &bytes[..]).ok()?;
+    let mut sum = histogram(); // With the bounds of all.
+    sum.add(&read).ok()?;
+    Some(sum)
+}
+
+fn load(settings: Object<'_>) -> Result<Load, String> {
+    let endpoint = settings.text("endpoint").and_then(|endpoint| endpoint.parse().ok());
+    let length = match settings.0["count"].as_u64() {
+        Some(count) => Length::Count(count),
+        None => Length::Time(settings.time("seconds")?),
+    };
+    let seed = settings.0["seed"].as_u64().unwrap_or_default();
+    let rate = settings.number("rate").ok();
+    let strings = |name| settings.list(name).map(|list| list.iter().filter_map(Value::as_str));
+    Ok(Load {
+        endpoint: endpoint.ok_or("it has no endpoint")?,
+        connections: settings.whole("connections")? as usize,
+        talk: talk(&settings, seed)?,
+        depth: settings.whole("depth")? as usize,
+        length,
+        warmup: settings.time("warmup_seconds")?,
+        ramp: settings.number("ramp").ok(),
+        rate: match rate {
+            Some(from) => Some(Rate { from, to: settings.number("rate_at_the_end")? }),
+            None => None,
+        },
+        arrival: match settings.0["arrival"].as_str() {
+            Some("poisson") => Arrival::Poisson { seed },
+            _ => Arrival::Even,
+        },
+        think: settings.time("think_seconds")?,
+        churn: settings.flag("churn")?,
+        bind: strings("bind")?.filter_map(|address| address.parse().ok()).collect(),
+        timeout: settings.time("timeout_seconds")?,
+        allow_losses: settings.flag("allow_losses")?,
+        start: None,
+        workers: settings.whole("workers")? as usize,
+        pin: settings.list("pin")?.iter().filter_map(Value::as_u64).map(|it| it as usize).collect(),
+        offload: settings.flag("offload")?,
+    })
+}
+
+fn talk(settings: &Object<'_>, seed: u64) -> Result<Talk, String> {
+    let bytes = |digits: String| format!("hex:{digits}").parse::<Text>().map(|text| text.0);
+    let Some(request) = settings.text("request") else {
+        let part = |part: &Value| Some((part["size"].as_u64()? as usize, part["weight"].as_u64()?));
+        let parts = settings.list("sizes")?.iter().filter_map(part).collect();
+        return Ok(Talk::Echo(Sizes::of_parts(parts)?.seeded(seed)));
+    };
+    let answer = match (settings.text("expect"), settings.text("frame")) {
+        (Some(expect), _) => Answer::Bytes(bytes(expect)?),
+        (None, frame) => Answer::Any(frame.ok_or("it has no frame")?.parse()?),
+    };
+    Ok(Talk::Request(Request { bytes: bytes(request)?, answer }))
+}
+
+fn tcp(from: &Object<'_>) -> Option<Tcp> {
+    let tcp = from.object("tcp").ok()?;
+    Some(Tcp {
+        retransmitted: tcp.whole("retransmitted").ok()?,
+        rtt_p50: tcp.whole("rtt_p50").ok(),
+        rtt_max: tcp.whole("rtt_max").ok()?,
+    })
+}
+
+/// The seconds, without their histograms, which nobody has kept.
+fn series(run: &Object<'_>) -> Result<Vec<Point>, String> {
+    let point = |point: &Value| {
+        let point = Object(point);
+        Ok(Point {
+            number: point.whole("second")?,
+            span: point.time("seconds")?,
+            messages: point.whole("messages")?,
+            rate: point.number("messages_per_second")?,
+            errors: point.whole("errors")?,
+            connections: point.whole("connections")?,
+            pending: point.whole("pending")?,
+            latencies: 0,
+            p50: 0,
+            p90: 0,
+            p99: 0,
+            max: 0,
+            cpu: point.number("generator_cpu_share")?,
+            server_cpu: point.number("server_cpu_share").ok(),
+            tcp: tcp(&point),
+        })
+    };
+    run.list("series")?.iter().map(point).collect()
+}
+
+/// An object, and what is expected in it.
+#[derive(Clone, Copy)]
+struct Object<'a>(&'a Value);
+
+impl<'a> Object<'a> {
+    fn get<T>(&self, name: &str, as_what: impl Fn(&'a Value) -> Option<T>) -> Result<T, String> {
+        as_what(&self.0[name])
+            .ok_or_else(|| format!("it has no {name:?}, or not what it should be"))
+    }
+
+    fn object(&self, name: &str) -> Result<Object<'a>, String> {
+        self.get(name, |value| Some(Object(value)))
+    }
+
+    fn whole(&self, name: &str) -> Result<u64, String> {
+        self.get(name, Value::as_u64)
+    }
+
+    fn number(&self, name: &str) -> Result<f64, String> {
+        self.get(name, Value::as_f64)
+    }
+
+    fn time(&self, name: &str) -> Result<Duration, String> {
+        self.get(name, |value| Duration::try_from_secs_f64(value.as_f64()?).ok())
+    }
+
+    fn flag(&self, name: &str) -> Result<bool, String> {
+        self.get(name, Value::as_bool)
+    }
+
+    fn list(&self, name: &str) -> Result<&'a [Value], String> {
+        self.get(name, |value| value.as_array().map(Vec::as_slice))
+    }
+
+    fn text(&self, name: &str) -> Option<String> {
+        self.0[name].as_str().map(str::to_owned)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn histograms_come_back_as_they_were() {
+        let mut times = Times::new();
+        times.answered.record_n(12_345, 7).unwrap();
+        times.unanswered.record(3_000_000_000_000).unwrap();
+        let encoded = histograms(&times);
+        for (name, histogram) in times.named() {
+            assert_eq!(decoded(encoded[name].as_str()).as_ref(), Some(histogram), "{name}");
+        }
+        assert_eq!(decoded(Some("nonsense")), None);
+        assert!(outcome(&json!({ "settings": {} })).is_err());
+    }
+}
