@@ -109,7 +109,10 @@ impl Session for Client {
     fn timer(&mut self, hub: &mut Hub<'_>, cx: &mut Context<'_>, _timer: TimerId) {
         match (cx.word(), &self.work) {
             (TIME_LIMIT, _) => self.kill(cx, "time limit"),
-            (PIPE_HELD, Work::Command(running)) => cx.on(running.pipe).abort(),
+            (PIPE_HELD, Work::Command(running)) => {
+                cx.on(running.pipe).abort();
+                self.reply_if_over(hub, cx); // Perhaps the pipe has gone, and the process won't.
+            }
             (GRACE, work) => {
                 let is_idle = matches!(work, Work::Nothing);
                 self.ended = Some(Vec::new());
