@@ -98,8 +98,8 @@ impl Session for Noted {
         hub.shared.moments.push(format!("never opened: {cause}"));
     }
 
-    fn tick(hub: &mut Hub<'_, Noted>, _cx: &mut Context<'_>, _timer: TimerId) {
-        hub.shared.moments.push("tick".to_owned());
+    fn tick(hub: &mut Hub<'_, Noted>, cx: &mut Context<'_>, _timer: TimerId) {
+        hub.shared.moments.push(format!("tick {}", cx.word()));
     }
 }
 
@@ -215,11 +215,11 @@ fn timers_find_whom_they_were_set_for() {
     one.write_all(b"late").unwrap();
     expect_moments(&mut reactor, room, &["client 1 closed beside 0: closed by the service"]);
     // Set later, for a later moment, so that the late one is due by then.
-    reactor.with(room, |_, cx| cx.after(Duration::from_millis(2)));
-    expect_moments(&mut reactor, room, &["tick"]);
+    reactor.with(room, |_, cx| cx.after_with(Duration::from_millis(2), 7));
+    expect_moments(&mut reactor, room, &["tick 7"]);
     let listener = reactor.with(room, |_, cx| cx.listen(&endpoint("tcp://127.0.0.1:0")).unwrap());
-    reactor.with(room, |_, cx| cx.on(listener.unwrap()).after(Duration::from_millis(1)));
-    expect_moments(&mut reactor, room, &["tick"]);
+    reactor.with(room, |_, cx| cx.on(listener.unwrap()).after_with(Duration::from_millis(1), 8));
+    expect_moments(&mut reactor, room, &["tick 8"]);
 }
 
 #[test]
