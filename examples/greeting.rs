@@ -11,7 +11,7 @@
 mod support;
 
 use echoloop::{Config, Context, Reactor, Service};
-use support::{Arguments, Failure, listening, stop_on_ctrl_c};
+use support::{Arguments, Failure, listening};
 
 struct Greeting;
 
@@ -28,7 +28,7 @@ fn main() -> Result<(), Failure> {
     let endpoint = arguments.endpoint("tcp://127.0.0.1:8890")?;
     arguments.end()?;
     let mut reactor = Reactor::new(Config::default())?;
-    stop_on_ctrl_c(&mut reactor)?;
+    reactor.stop_on_signals()?;
     reactor.start(|cx| {
         let listener = cx.listen(&endpoint)?;
         listening(cx, listener, &endpoint);

@@ -35,7 +35,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use echoloop::{Address, Config, Context, Peer, Reactor, Service, TimerId};
-use support::{Arguments, Failure, listening, say, stop_on_ctrl_c};
+use support::{Arguments, Failure, listening, say};
 
 const HEARTBEAT: &[u8] = b"^hb^";
 const MESSAGE: &[u8] = b"^msg^";
@@ -167,7 +167,7 @@ fn main() -> Result<(), Failure> {
     let endpoint = arguments.endpoint("udp://127.0.0.1:8893")?;
     arguments.end()?;
     let mut reactor = Reactor::new(Config::default())?;
-    stop_on_ctrl_c(&mut reactor)?;
+    reactor.stop_on_signals()?;
     reactor.start(|cx| {
         let socket = cx.listen(&endpoint)?;
         listening(cx, socket, &endpoint);

@@ -6,7 +6,7 @@
 mod support;
 
 use echoloop::{Config, Echo, Pong, Reactor};
-use support::{Arguments, Failure, listening, stop_on_ctrl_c};
+use support::{Arguments, Failure, listening};
 
 const DEFAULTS: [&str; 4] = [
     "echo=tcp://127.0.0.1:8888",
@@ -22,15 +22,14 @@ fn main() -> Result<(), Failure> {
         wanted = DEFAULTS.map(str::to_owned).to_vec();
     }
     let mut reactor = Reactor::new(Config::default())?;
-    stop_on_ctrl_c(&mut reactor)?;
+    reactor.stop_on_signals()?;
     let (echo, pong) = (reactor.add(Echo), reactor.add(Pong::default()));
     for wanted in wanted {
-        let (service, endpoint) = match wanted.split_once('=') {
-            Some(("echo", endpoint)) => (echo, endpoint.parse()?),
-            Some(("pong", endpoint)) => (pong, endpoint.parse()?),
+        let (mut cx, endpoint) = match wanted.split_once('=') {
+            Some(("echo", endpoint)) => (reactor.context(echo), endpoint.parse()?),
+            Some(("pong", endpoint)) => (reactor.context(pong), endpoint.parse()?),
             _ => return Err(Failure::new(format!("{wanted}: neither echo= nor pong="))),
         };
-        let mut cx = reactor.context(service);
         let listener = cx.listen(&endpoint)?;
         listening(&mut cx, listener, &endpoint);
     }

@@ -57,6 +57,8 @@ mod support;
 mod client;
 #[path = "remote_command/command.rs"]
 mod command;
+#[path = "remote_command/flows.rs"]
+mod flows;
 #[path = "remote_command/server.rs"]
 mod server;
 
@@ -64,12 +66,12 @@ use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
-use echoloop::{Config, Endpoint, Half, Reactor};
+use echoloop::{Config, Endpoint, Reactor, Sessions};
 use signal_hook::consts::SIGCHLD;
 
 use command::Command;
 use server::{Limits, Remote};
-use support::{Arguments, Failure, listening, stop_on_ctrl_c};
+use support::{Arguments, Failure, listening};
 
 /// The longest line: a name.
 const NAME: usize = 256;
@@ -108,15 +110,14 @@ fn main() -> Result<(), Failure> {
         )));
     }
     let mut reactor = Reactor::new(Config { connections: Some(clients), ..Config::default() })?;
-    stop_on_ctrl_c(&mut reactor)?;
-    let signal = support::signal(SIGCHLD)?;
-    reactor.start(|cx| {
-        let sigchld = cx.adopt(signal, Half::Read)?;
-        cx.on(sigchld).in_background();
-        let listener = cx.listen(&endpoint)?;
-        listening(cx, listener, &endpoint);
-        Ok(Remote::new(allowed, limits, sigchld))
+    reactor.stop_on_signals()?;
+    let remote = reactor.add_with(|me| Sessions::new(Remote::new(me, allowed, limits)));
+    reactor.on_signal(SIGCHLD, move |cx| {
+        cx.tell(remote, server::reap);
     })?;
+    let mut cx = reactor.context(remote);
+    let listener = cx.listen(&endpoint)?;
+    listening(&mut cx, listener, &endpoint);
     Ok(reactor.run()?)
 }
 

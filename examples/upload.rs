@@ -42,149 +42,112 @@ mod client;
 #[path = "upload/store.rs"]
 mod store;
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 
-use echoloop::{Cause, Config, Context, Id, Lines, Reactor, Service, describe};
+use echoloop::{Config, Context, Hub, Lines, Reactor, Session, Sessions, describe};
 
 use store::{Partial, Store};
-use support::{Arguments, Failure, listening, say, stop_on_ctrl_c};
+use support::{Arguments, Failure, listening, say};
 
 /// The longest header, and more than the longest answer.
 const HEADER: usize = 1024;
 
-struct Upload {
-    store: Store,
-    clients: HashMap<Id, State>,
-}
-
-/// What comes next from a client.
-enum State {
+/// What comes next from a client. Dropped, it removes the file that isn't whole.
+enum Upload {
     Header,
     /// Bytes of a file.
     File(Partial),
-    /// So many bytes of a file that was refused.
-    Refused(u64),
+    /// So many bytes that nobody wants, then a header.
+    Skip(u64),
 }
 
-/// What became of some input.
-struct Step {
-    taken: usize,
-    state: State,
-    /// Nothing more can be done with this input.
-    is_stuck: bool,
-}
+impl Session for Upload {
+    type Shared = Store;
 
-impl Step {
-    fn on(taken: usize, state: State) -> Step {
-        Step { taken, state, is_stuck: false }
+    fn opened(_hub: &mut Hub<'_, Upload>, _cx: &mut Context<'_>) -> Upload {
+        Upload::Header
     }
 
-    fn stuck(taken: usize, state: State) -> Step {
-        Step { taken, state, is_stuck: true }
-    }
-}
-
-impl Service for Upload {
-    fn opened(&mut self, cx: &mut Context<'_>) {
-        self.clients.insert(cx.id(), State::Header);
-    }
-
-    fn received(&mut self, cx: &mut Context<'_>, input: &[u8]) -> usize {
-        let Some(mut state) = self.clients.remove(&cx.id()) else { return input.len() };
+    fn received(&mut self, hub: &mut Hub<'_, Upload>, cx: &mut Context<'_>, input: &[u8]) -> usize {
         let mut taken = 0;
-        loop {
-            let rest = &input[taken..];
-            let step = match state {
-                State::Header => self.header(cx, rest),
-                State::File(partial) => feed(cx, partial, rest),
-                State::Refused(left) => skip(left, rest),
-            };
-            state = step.state;
-            taken += step.taken;
-            if step.is_stuck {
-                break;
-            }
+        while let Some(more) = self.next(hub.shared, cx, &input[taken..]) {
+            taken += more;
         }
-        self.clients.insert(cx.id(), state);
         taken
-    }
-
-    /// The client has left, or needs no more than its answers.
-    fn ended(&mut self, cx: &mut Context<'_>, _rest: &[u8]) {
-        self.clients.remove(&cx.id());
-        cx.close();
-    }
-
-    /// Dropping the state removes the file that isn't whole.
-    fn closed(&mut self, cx: &mut Context<'_>, _cause: &Cause) {
-        self.clients.remove(&cx.id());
     }
 }
 
 impl Upload {
-    fn header(&mut self, cx: &mut Context<'_>, input: &[u8]) -> Step {
+    /// Takes what comes next; `None`, if nothing can be done with this input.
+    fn next(&mut self, store: &mut Store, cx: &mut Context<'_>, input: &[u8]) -> Option<usize> {
+        match self {
+            Upload::Header => self.header(store, cx, input),
+            Upload::File(Partial { left: 1.., .. }) | Upload::Skip(1..) if input.is_empty() => None,
+            Upload::File(partial) => {
+                let part = up_to(partial.left, input);
+                if let Some(next) = feed(cx, partial, part) {
+                    *self = next;
+                }
+                Some(part.len())
+            }
+            Upload::Skip(0) => {
+                *self = Upload::Header;
+                Some(0)
+            }
+            Upload::Skip(left) => {
+                let part = up_to(*left, input);
+                *left -= part.len() as u64;
+                Some(part.len())
+            }
+        }
+    }
+
+    fn header(&mut self, store: &mut Store, cx: &mut Context<'_>, input: &[u8]) -> Option<usize> {
         if cx.room() < HEADER && cx.await_room() {
-            // A client that reads no answers is not asked for more files.
-            return Step::stuck(0, State::Header);
+            return None; // A client that reads no answers is not asked for more files.
         }
         let fatal = |cx: &mut Context<'_>, why: &str| {
             answer(cx, format_args!("fatal|{why}"));
             cx.close();
-            Step::stuck(input.len(), State::Header)
+            Some(input.len())
         };
         let line = match Lines::new(HEADER / 2).next(input) {
-            Ok(Some(line)) => line,
-            Ok(None) => return Step::stuck(0, State::Header),
+            Ok(line) => line?,
             Err(error) => return fatal(cx, &error.to_string()),
         };
         let Some((size, name)) = store::parse(line.text) else {
             return fatal(cx, "expected post|<byte count>|<file name>");
         };
-        if size > self.store.limit {
-            return fatal(cx, &format!("more than {} bytes", self.store.limit));
+        if size > store.limit {
+            return fatal(cx, &format!("more than {} bytes", store.limit));
         }
         let begun = store::check(name)
             .map_err(str::to_owned)
-            .and_then(|name| self.store.begin(name, size).map_err(|error| describe(&error)));
-        match begun {
-            Ok(partial) => Step::on(line.len(), State::File(partial)),
-            Err(why) => {
-                answer(cx, format_args!("error|{why}"));
-                Step::on(line.len(), State::Refused(size))
-            }
-        }
+            .and_then(|name| store.begin(name, size).map_err(|error| describe(&error)));
+        *self = begun.map(Upload::File).unwrap_or_else(|why| {
+            answer(cx, format_args!("error|{why}"));
+            Upload::Skip(size)
+        });
+        Some(line.len())
     }
 }
 
-/// The next bytes of a file.
-fn feed(cx: &mut Context<'_>, mut partial: Partial, input: &[u8]) -> Step {
-    let part = up_to(partial.left, input);
+/// The next bytes of a file. Returns what comes behind them, if that isn't more of it.
+fn feed(cx: &mut Context<'_>, partial: &mut Partial, part: &[u8]) -> Option<Upload> {
     let left = partial.left - part.len() as u64;
-    if let Err(error) = partial.write(part) {
-        answer(cx, format_args!("error|{}", describe(&error)));
-        return Step::on(part.len(), State::Refused(left));
+    let written = partial.write(part);
+    if written.is_ok() && left > 0 {
+        return None;
     }
-    if left > 0 {
-        return Step::stuck(part.len(), State::File(partial));
-    }
-    let (size, name) = (partial.size, partial.name());
-    match partial.finish() {
+    match written.and_then(|()| partial.finish()) {
         Ok(()) => {
+            let (size, name) = (partial.size, partial.name());
             say(format_args!("stored {name}, {size} bytes"));
             answer(cx, format_args!("stored|{size}|{name}"));
         }
         Err(error) => answer(cx, format_args!("error|{}", describe(&error))),
     }
-    Step::on(part.len(), State::Header)
-}
-
-fn skip(left: u64, input: &[u8]) -> Step {
-    let part = up_to(left, input).len();
-    match left - part as u64 {
-        0 => Step::on(part, State::Header),
-        left => Step::stuck(part, State::Refused(left)),
-    }
+    Some(Upload::Skip(left))
 }
 
 fn up_to(left: u64, input: &[u8]) -> &[u8] {
@@ -210,11 +173,11 @@ fn main() -> Result<(), Failure> {
     let store = Store::new(&directory, limit)
         .map_err(|e| Failure::new(format!("{}: {}", directory.display(), describe(&e))))?;
     let mut reactor = Reactor::new(Config::default())?;
-    stop_on_ctrl_c(&mut reactor)?;
+    reactor.stop_on_signals()?;
     reactor.start(|cx| {
         let listener = cx.listen(&endpoint)?;
         listening(cx, listener, &endpoint);
-        Ok(Upload { store, clients: HashMap::new() })
+        Ok(Sessions::<Upload>::new(store))
     })?;
     Ok(reactor.run()?)
 }

@@ -20,7 +20,7 @@ mod support;
 use std::str;
 
 use echoloop::{Cause, Config, Context, Reactor, Service};
-use support::{Arguments, Failure, listening, say, stop_on_ctrl_c};
+use support::{Arguments, Failure, listening, say};
 
 /// A capital takes up to three times the bytes: `ΐ`, two bytes, becomes `Ϊ́`, six.
 const GROWTH: usize = 3;
@@ -94,7 +94,7 @@ fn main() -> Result<(), Failure> {
     let endpoint = arguments.endpoint("tcp://127.0.0.1:8891")?;
     arguments.end()?;
     let mut reactor = Reactor::new(Config::default())?;
-    stop_on_ctrl_c(&mut reactor)?;
+    reactor.stop_on_signals()?;
     reactor.start(|cx| {
         let listener = cx.listen(&endpoint)?;
         listening(cx, listener, &endpoint);

@@ -13,6 +13,7 @@
 //!
 //! - A [`Service`] says what is done with bytes. [`Echo`] and [`Pong`] are two of them; yours is a type with
 //!   one method or more.
+//! - A [`Session`] is a service in which each connection has a value of its own.
 //! - A [`Reactor`] is the loop. It listens and connects, on whatever an [`Endpoint`] can name, within the
 //!   limits of its [`Config`].
 //! - A [`Context`] is what a service may touch while it is called: everything. It sends, closes, connects,
@@ -45,6 +46,9 @@
 //! `default-features = false`. It starts no threads, has no global state, and writes to nothing but
 //! [`log`]: at `debug` who comes and goes, at `trace` every step of the loop.
 //!
+//! `signals`, which `cli` switches on, is `Reactor::on_signal`: it needs signal-hook, and catches signals for the
+//! whole process.
+//!
 //! It runs on 64-bit Unix. Linux has the fast datagrams; other systems get plain ones.
 
 #[cfg(not(all(unix, target_pointer_width = "64")))]
@@ -69,7 +73,7 @@ pub use machines::{
     Width,
 };
 pub use net::{Context, Handle, HandleError, Reactor, Service, Stop};
-pub use services::{Echo, Pong};
+pub use services::{Echo, Hub, Others, Pong, Session, Sessions};
 pub use values::{
     Address, ByteQueue, Cast, Cause, Closed, Config, ConfigError, Dropped, Endpoint, EndpointError,
     Error, Id, KeepAlive, Local, Peer, Prefix, PrefixError, Rate, Refused, ReusePort, ServiceId,

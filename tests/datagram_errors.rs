@@ -34,6 +34,6 @@ fn a_connected_socket_is_told_that_nobody_is_there() {
         assert!(Instant::now() < deadline, "the service was not told");
         reactor.turn(Some(Duration::from_secs(1))).unwrap();
     }
-    let heard = reactor.service::<Listener>(service).unwrap().heard;
+    let heard = reactor.with(service, |it, _| it.heard).unwrap();
     assert_eq!(heard, Some(io::ErrorKind::ConnectionRefused));
 }

@@ -75,12 +75,12 @@ fn who_asks_for_room_is_told_once_when_all_is_out() {
         while let Ok(read) = theirs.read(&mut buffer) {
             sent -= read;
         }
-        sent == 0 && reactor.service::<Sender>(service).unwrap().refilled > 0
+        sent == 0 && reactor.with(service, |it: &mut Sender, _| it.refilled).unwrap() > 0
     });
     for _ in 0..10 {
         reactor.turn(Some(Duration::ZERO)).unwrap();
     }
-    assert_eq!(reactor.service::<Sender>(service).unwrap().refilled, 1);
+    assert_eq!(reactor.with(service, |it: &mut Sender, _| it.refilled).unwrap(), 1);
 }
 
 /// Answers a small message, and looks whether that is kept.
@@ -109,7 +109,7 @@ fn what_is_gathered_is_not_taken_for_what_is_kept() {
         clients.push(theirs);
     }
     turn_until(&mut reactor, |reactor| {
-        reactor.service::<Asker>(service).unwrap().kept == [false; 3]
+        reactor.with(service, |it: &mut Asker, _| it.kept.clone()).unwrap() == [false; 3]
     });
 }
 
@@ -135,12 +135,12 @@ fn resume_shows_again_what_was_not_taken() {
     theirs.write_all(b"abc").unwrap();
     for expected in [&b"a"[..], b"ab", b"abc"] {
         turn_until(&mut reactor, |reactor| {
-            reactor.service::<Nibbler>(service).unwrap().seen == expected
+            reactor.with(service, |it: &mut Nibbler, _| it.seen.clone()).unwrap() == expected
         });
         for _ in 0..3 {
             reactor.turn(Some(Duration::ZERO)).unwrap();
         }
-        assert_eq!(reactor.service::<Nibbler>(service).unwrap().seen, expected);
+        assert_eq!(reactor.with(service, |it: &mut Nibbler, _| it.seen.clone()).unwrap(), expected);
         reactor.context(service).on(id).resume();
     }
 }

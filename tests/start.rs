@@ -25,7 +25,7 @@ fn a_service_knows_its_first_sources() {
         cx.adopt(from, Half::Read)?;
         Ok(Relay { to: cx.adopt(to, Half::Write)? })
     });
-    assert!(reactor.service::<Relay>(started.unwrap()).is_some());
+    assert!(reactor.with(started.unwrap(), |_, _| ()).is_some());
     keyboard.write_all(b"key").unwrap();
     screen.set_nonblocking(true).unwrap();
     let mut seen = [0; 3];

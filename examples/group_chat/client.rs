@@ -6,18 +6,20 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use echoloop::{Config, Context, Half, Id, Lines, Peer, Reactor, Service, Stop, TimerId};
 
-use super::support::{Arguments, Failure, say, stdio, stop_on_ctrl_c};
+use super::support::{Arguments, Failure, say, stdio};
 use super::{ACKNOWLEDGEMENT, HEARTBEAT, WINDOW};
 
 const BEAT: Duration = Duration::from_secs(3);
 const AGAIN: Duration = Duration::from_millis(500);
 const TRIES: u32 = 5;
 
+/// No message has this number.
+const BEATS: u64 = 0;
+
 struct Client {
     keyboard: Id,
     socket: Id,
     acks: bool,
-    beat: TimerId,
     next: u64,
     /// Not acknowledged yet.
     unanswered: BTreeMap<u64, Message>,
@@ -27,7 +29,6 @@ struct Client {
 struct Message {
     text: String,
     tries: u32,
-    again: TimerId,
 }
 
 impl Service for Client {
@@ -62,10 +63,7 @@ impl Service for Client {
         let text = String::from_utf8_lossy(payload);
         let id = text.strip_prefix(ACKNOWLEDGEMENT).and_then(|id| id.parse().ok());
         match id.map(|id| self.unanswered.remove(&id)) {
-            Some(Some(message)) => {
-                cx.cancel(message.again);
-                self.answered(cx);
-            }
+            Some(Some(_)) => self.answered(cx),
             Some(None) => {} // A late one.
             None => say(text.trim_end()),
         }
@@ -75,16 +73,17 @@ impl Service for Client {
         say(format_args!("the server can't be reached: {error}"));
     }
 
-    fn timer(&mut self, cx: &mut Context<'_>, timer: TimerId) {
-        if timer == self.beat {
+    /// The word of a timer is the message that it is about, if that isn't answered by now.
+    fn timer(&mut self, cx: &mut Context<'_>, _timer: TimerId) {
+        let id = cx.word();
+        if id == BEATS {
             cx.on(self.socket).send(HEARTBEAT);
             return;
         }
-        let due = self.unanswered.iter_mut().find(|(_, message)| message.again == timer);
-        let Some((&id, message)) = due else { return };
+        let Some(message) = self.unanswered.get_mut(&id) else { return };
         if message.tries < TRIES {
             message.tries += 1;
-            message.again = cx.after(AGAIN);
+            cx.after_with(AGAIN, id);
             cx.on(self.socket).send(message.datagram(id).as_bytes());
         } else {
             say(format_args!("not delivered: {}", message.text));
@@ -101,8 +100,9 @@ impl Client {
             Ok("") => {}
             Ok("quit") => self.leave(cx),
             Ok(text) if self.acks => {
-                let message = Message { text: text.to_owned(), tries: 1, again: cx.after(AGAIN) };
+                let message = Message { text: text.to_owned(), tries: 1 };
                 self.next += 1;
+                cx.after_with(AGAIN, self.next);
                 cx.on(self.socket).send(message.datagram(self.next).as_bytes());
                 self.unanswered.insert(self.next, message);
             }
@@ -142,16 +142,16 @@ pub(super) fn run(mut arguments: Arguments) -> Result<(), Failure> {
     arguments.end()?;
     let next = SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos() as u64;
     let mut reactor = Reactor::new(Config::default())?;
-    stop_on_ctrl_c(&mut reactor)?;
+    reactor.stop_on_signals()?;
     let input = stdio::input()?;
     let _restored_at_the_end = input.restore;
     reactor.start(|cx| {
         let (socket, keyboard) = (cx.connect(&endpoint)?, cx.adopt(input.descriptor, Half::Read)?);
         cx.on(keyboard).in_background();
         cx.on(socket).send(HEARTBEAT); // Joins.
-        let beat = cx.every(BEAT);
+        cx.every_with(BEAT, BEATS);
         let (unanswered, is_leaving) = Default::default();
-        Ok(Client { keyboard, socket, acks, beat, next, unanswered, is_leaving })
+        Ok(Client { keyboard, socket, acks, next, unanswered, is_leaving })
     })?;
     Ok(reactor.run()?)
 }

@@ -7,7 +7,7 @@ use std::process::exit;
 use echoloop::{Cause, Config, Context, Lines, Reactor, Service, Stop};
 
 use super::NAME;
-use super::support::{Arguments, Failure, stop_on_ctrl_c};
+use super::support::{Arguments, Failure};
 
 #[derive(Default)]
 struct Client {
@@ -108,13 +108,13 @@ pub(super) fn run(mut arguments: Arguments) -> Result<(), Failure> {
         return Err(Failure::new("expected the names of commands, a line each"));
     }
     let mut reactor = Reactor::new(Config::default())?;
-    stop_on_ctrl_c(&mut reactor)?;
+    reactor.stop_on_signals()?;
     let client = reactor.start(|cx| {
         cx.connect(&endpoint)?;
         Ok(Client { names, ..Client::default() })
     })?;
     reactor.run()?;
-    let client = reactor.service::<Client>(client).map(std::mem::take).unwrap_or_default();
+    let client = reactor.with(client, |client, _| std::mem::take(client)).unwrap_or_default();
     if let Some(why) = client.failure {
         return Err(Failure::new(why));
     }

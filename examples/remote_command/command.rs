@@ -1,13 +1,11 @@
 //! Programs that may be run, and those that run.
 
 use std::fs::File;
-use std::io::{self, PipeReader, Write};
+use std::io::{self, PipeReader, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{self, Child, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
-
-use echoloop::{Id, TimerId};
 
 use super::support::Failure;
 
@@ -16,9 +14,6 @@ pub(super) struct Command {
     program: String,
     arguments: Vec<String>,
 }
-
-/// A program that was started: the process, and the file for its output.
-pub(super) struct Started(Child, File);
 
 impl Command {
     /// `NAME=PROGRAM ARGUMENT...`, at blanks; no shell, so nothing else has a meaning.
@@ -34,9 +29,9 @@ impl Command {
     }
 
     /// Starts it in a process group of its own: what it forks is in it too. Everything it says comes
-    /// out of the pipe.
-    pub(super) fn start(&self) -> io::Result<(Started, PipeReader)> {
-        let spool = unnamed_file()?;
+    /// out of the pipe, and is to go into the spool.
+    pub(super) fn start(&self) -> io::Result<(Process, PipeReader, Spool)> {
+        let spool = Spool { file: unnamed_file()?, written: 0 };
         let (output, input) = io::pipe()?;
         let child = process::Command::new(&self.program)
             .args(&self.arguments)
@@ -45,7 +40,28 @@ impl Command {
             .stdout(input.try_clone()?)
             .stderr(input)
             .spawn()?;
-        Ok((Started(child, spool), output))
+        Ok((Process { child, ended: None }, output, spool))
+    }
+}
+
+/// Where the output is kept until it has an end.
+pub(super) struct Spool {
+    file: File,
+    /// Bytes in the file.
+    pub(super) written: u64,
+}
+
+impl Spool {
+    pub(super) fn write(&mut self, output: &[u8]) -> io::Result<()> {
+        self.file.write_all(output)?;
+        self.written += output.len() as u64;
+        Ok(())
+    }
+
+    /// The file, to be read from its beginning.
+    pub(super) fn read(mut self) -> io::Result<File> {
+        self.file.rewind()?;
+        Ok(self.file)
     }
 }
 
@@ -59,42 +75,17 @@ fn unnamed_file() -> io::Result<File> {
     Ok(file)
 }
 
-/// A command that somebody waits for.
-pub(super) struct Running {
+/// A program that was started.
+pub(super) struct Process {
     child: Child,
     /// How it ended. As long as that isn't known its process id is nobody else's.
     ended: Option<ExitStatus>,
-    pub(super) spool: File,
-    /// Bytes in the spool.
-    pub(super) written: u64,
-    /// Where the output comes from, as long as it does.
-    pub(super) pipe: Option<Id>,
-    /// Of the time limit, then of the grace.
-    pub(super) timer: TimerId,
-    /// Why we have killed it.
-    pub(super) verdict: Option<String>,
 }
 
-impl Running {
-    pub(super) fn new(started: Started, timer: TimerId) -> Running {
-        let Started(child, spool) = started;
-        Running { child, ended: None, spool, written: 0, pipe: None, timer, verdict: None }
-    }
-
-    pub(super) fn write(&mut self, output: &[u8]) -> io::Result<()> {
-        self.spool.write_all(output)?;
-        self.written += output.len() as u64;
-        Ok(())
-    }
-
+impl Process {
     /// Whether it has ended.
     pub(super) fn is_over(&self) -> bool {
         self.ended.is_some()
-    }
-
-    /// Whether it has ended, or is about to.
-    pub(super) fn is_ending(&self) -> bool {
-        self.is_over() || self.verdict.is_some()
     }
 
     /// Kills it and everything it has started, unless that has left the group.
@@ -104,30 +95,30 @@ impl Running {
         }
     }
 
-    /// If it has ended, kills what it has left behind, and then lets its process id go.
+    /// If it has ended, kills what it has left behind, and then lets its process id go. Whether that was
+    /// now.
     pub(super) fn reap(&mut self) -> bool {
-        if self.ended.is_none() && unsafe_calls::has_ended(self.child.id()) {
+        let has_ended = self.ended.is_none() && unsafe_calls::has_ended(self.child.id());
+        if has_ended {
             self.kill();
             self.ended = self.child.wait().ok();
         }
-        self.is_over()
+        has_ended && self.is_over()
     }
 
-    /// The first line of the reply.
+    /// How it ended, in the words of the protocol.
     pub(super) fn status(&self) -> String {
-        match (&self.verdict, self.ended) {
-            (Some(verdict), _) => verdict.clone(),
-            (None, Some(ended)) => match (ended.code(), ended.signal()) {
-                (Some(code), _) => format!("exit {code}"),
-                (None, signal) => format!("signal {}", signal.unwrap_or(0)),
-            },
+        let (code, signal) = self.ended.map_or((None, None), |it| (it.code(), it.signal()));
+        match (code, signal) {
+            (Some(code), _) => format!("exit {code}"),
+            (None, Some(signal)) => format!("signal {signal}"),
             (None, None) => "killed for an unknown reason".to_owned(),
         }
     }
 }
 
 /// For a server that stops.
-impl Drop for Running {
+impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
     }

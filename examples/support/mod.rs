@@ -1,16 +1,14 @@
 //! What the examples share, and what is a program's business rather than a library's: the command
-//! line, Ctrl-C, the terminal.
+//! line, the terminal.
 
 #![allow(dead_code, reason = "no example needs all of it")]
 
 use std::fmt::{self, Display};
 use std::io::{self, Write};
-use std::os::unix::net::UnixStream;
 use std::process::exit;
 use std::str::FromStr;
 
-use echoloop::{Context, Endpoint, Half, Id, Reactor, Service, Stop, describe};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use echoloop::{Context, Endpoint, Id, describe};
 
 /// The terminal as a source, which needs some care; `echoloop connect` takes the same.
 #[path = "../../src/cli/connect/stdio.rs"]
@@ -123,34 +121,5 @@ pub(crate) fn listening(cx: &mut Context<'_>, id: Id, endpoint: &Endpoint) {
             say(format_args!("listening on {scheme}://{address}"));
         }
         _ => say(format_args!("listening on {text}")),
-    }
-}
-
-/// One byte each time that the signal comes, to adopt as a source.
-pub(crate) fn signal(signal: i32) -> io::Result<UnixStream> {
-    let (ours, handlers) = UnixStream::pair()?;
-    signal_hook::low_level::pipe::register(signal, handlers)?;
-    Ok(ours)
-}
-
-/// Ctrl-C stops the reactor: gracefully, the second one at once.
-pub(crate) fn stop_on_ctrl_c(reactor: &mut Reactor) -> Result<(), Failure> {
-    let signals = [signal(SIGINT)?, signal(SIGTERM)?];
-    reactor.start(|cx| {
-        for signal in signals {
-            let id = cx.adopt(signal, Half::Read)?;
-            cx.on(id).in_background(); // Or the stop would wait for it.
-        }
-        Ok(Stopper)
-    })?;
-    Ok(())
-}
-
-struct Stopper;
-
-impl Service for Stopper {
-    fn received(&mut self, cx: &mut Context<'_>, signals: &[u8]) -> usize {
-        signals.iter().for_each(|_| cx.stop(Stop::Gracefully));
-        signals.len()
     }
 }

@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal, Write};
 
 use echoloop::{Cause, Config, Context, Half, Id, Lines, Reactor, Service, Stop};
 
-use super::support::{Arguments, Failure, say, stop_on_ctrl_c};
+use super::support::{Arguments, Failure, say};
 
 struct Client {
     server: Id,
@@ -128,18 +128,19 @@ pub(super) fn run(mut arguments: Arguments) -> Result<(), Failure> {
     let paths = std::iter::from_fn(|| arguments.next());
     let files = paths.map(|path| open(&path)).collect::<Result<VecDeque<_>, _>>()?;
     let mut reactor = Reactor::new(Config::default())?;
-    stop_on_ctrl_c(&mut reactor)?;
+    reactor.stop_on_signals()?;
     let shows_progress = io::stderr().is_terminal();
     let client = reactor.start(|cx| {
         let server = cx.connect(&endpoint)?;
         Ok(Client { server, files, source: None, shows_progress, failures: 0, failure: None })
     })?;
     reactor.run()?;
-    match reactor.service::<Client>(client) {
-        Some(Client { failure: Some(why), .. }) => Err(Failure::new(why.clone())),
-        Some(Client { failures: 1.., .. }) => Err(Failure::new("not all files were stored")),
+    let ending = reactor.with(client, |client, _| match client {
+        Client { failure: Some(why), .. } => Err(Failure::new(why.clone())),
+        Client { failures: 1.., .. } => Err(Failure::new("not all files were stored")),
         _ => Ok(()),
-    }
+    });
+    ending.unwrap_or(Ok(()))
 }
 
 fn open(path: &str) -> Result<Outgoing, Failure> {

@@ -76,14 +76,21 @@ impl Partial {
         Ok(())
     }
 
-    /// It is whole: gives it its name.
-    pub(super) fn finish(mut self) -> io::Result<()> {
+    /// It is whole: gives it its name, or removes it.
+    pub(super) fn finish(&mut self) -> io::Result<()> {
         assert_eq!(self.left, 0, "only a whole file gets its name");
-        if let Some(path) = &self.path {
-            fs::rename(path, &self.target)?;
+        let renamed = self.path.iter().try_for_each(|path| fs::rename(path, &self.target));
+        if renamed.is_err() {
+            self.remove();
         }
         self.path = None;
-        Ok(())
+        renamed
+    }
+
+    fn remove(&self) {
+        if let Some(path) = &self.path {
+            let _ = fs::remove_file(path);
+        }
     }
 
     pub(super) fn name(&self) -> String {
@@ -94,9 +101,7 @@ impl Partial {
 /// It never became whole.
 impl Drop for Partial {
     fn drop(&mut self) {
-        if let Some(path) = &self.path {
-            let _ = fs::remove_file(path);
-        }
+        self.remove();
     }
 }
 

@@ -5,7 +5,6 @@ pub(crate) mod connect;
 pub(crate) mod ping;
 pub(crate) mod printer;
 pub(crate) mod serve;
-pub(crate) mod signals;
 pub(crate) mod units;
 
 use std::{env, io};

@@ -47,7 +47,7 @@
 //! A message that goes to many can't be "taken only if it could be answered": one member who doesn't
 //! read would silence all. What can't be sent is kept, up to a limit. A member who keeps something is
 //! behind, and has some seconds. While somebody is half full no new line is taken, so a flood is slowed
-//! down to the pace of those who read, and nobody loses a line. Who is still behind when his time
+//! down to the pace of those who read, and nobody loses a line. Who is still behind when its time
 //! is over has to go.
 //!
 //! # Members without connections: `group_chat.rs`
@@ -113,5 +113,5 @@
 //!
 //! A client that dropped left half a file under the real name. Now a growing file has a name that no
 //! client can ask for, is renamed when it is whole, and is removed by its destructor otherwise: whichever
-//! way the connection goes, its state is dropped. A size over the limit is refused when the header is
+//! way the connection goes, its [session](super::sessions) is dropped. A size over the limit is refused when the header is
 //! there; a bad name, a full disk, a forbidden directory are answered, and the next file is welcome.

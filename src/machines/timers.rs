@@ -1,6 +1,7 @@
 //! What is to happen later.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use slab::Slab;
@@ -26,12 +27,12 @@ pub struct Timers<T> {
     /// Exactly one entry for each timer. The order tells timers for the same moment apart.
     queue: BTreeSet<(Instant, u64, usize)>,
     next_order: u64,
-    next_generation: u32,
+    next_generation: NonZeroU32,
 }
 
 #[derive(Debug)]
 struct Timer<T> {
-    generation: u32,
+    generation: NonZeroU32,
     at: Instant,
     order: u64,
     period: Option<Duration>,
@@ -47,7 +48,12 @@ impl<T> Default for Timers<T> {
 impl<T> Timers<T> {
     /// No timers. Allocates nothing.
     pub const fn new() -> Timers<T> {
-        Timers { timers: Slab::new(), queue: BTreeSet::new(), next_order: 0, next_generation: 0 }
+        Timers {
+            timers: Slab::new(),
+            queue: BTreeSet::new(),
+            next_order: 0,
+            next_generation: NonZeroU32::MIN,
+        }
     }
 
     /// How many timers are set.
@@ -74,7 +80,7 @@ impl<T> Timers<T> {
 
     fn set(&mut self, at: Instant, period: Option<Duration>, what: T) -> TimerId {
         let generation = self.next_generation;
-        self.next_generation = generation.wrapping_add(1);
+        self.next_generation = generation.checked_add(1).unwrap_or(NonZeroU32::MIN);
         let slot = self.timers.insert(Timer { generation, at, order: 0, period, what });
         self.enqueue(slot, at);
         TimerId { slot: u32::try_from(slot).expect("fewer than 2^32 timers"), generation }

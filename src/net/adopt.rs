@@ -11,7 +11,7 @@ use super::listen::{join_datagrams, prepare_datagrams};
 use super::socket::{StreamSocket, peer_address, set_up_stream};
 use super::table::{DatagramSource, Listener, ListenerSocket, Origin, Source};
 use crate::machines::{Connection, Half};
-use crate::values::{Address, Id, ServiceId};
+use crate::values::{Address, Id, ServiceKey};
 
 /// What a descriptor is.
 enum Kind {
@@ -43,7 +43,7 @@ fn refused<T>(why: &str) -> io::Result<T> {
 /// Takes a descriptor as a stream.
 pub(super) fn adopt(
     core: &mut Core,
-    service: ServiceId,
+    service: ServiceKey,
     descriptor: OwnedFd,
     half: Half,
 ) -> io::Result<Id> {
@@ -88,7 +88,7 @@ fn stream(core: &Core, descriptor: OwnedFd) -> io::Result<StreamSocket> {
 /// Serves a socket that listens, or one for datagrams.
 pub(super) fn listen_on(
     core: &mut Core,
-    service: ServiceId,
+    service: ServiceKey,
     descriptor: OwnedFd,
 ) -> io::Result<Id> {
     core.check_going(service)?;

@@ -11,7 +11,7 @@ use super::socket::local_address;
 use super::stop::Going;
 use super::table::{Source, StreamSource};
 use crate::machines::on_the_wire;
-use crate::values::{Address, Cause, Config, Id, Peer, ServiceId, Statistics, TimerId};
+use crate::values::{Address, Cause, Config, Id, Peer, ServiceKey, Statistics};
 
 /// How [`Context::stop`] stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub enum Stop {
 /// happen while a service wasn't looking.
 pub struct Context<'a> {
     pub(super) core: &'a mut Core,
-    pub(super) service: ServiceId,
+    pub(super) service: ServiceKey,
     pub(super) id: Id,
     pub(super) asked: Option<&'a Asked<'a>>,
 }
@@ -311,31 +311,11 @@ impl Context<'_> {
     }
 }
 
-/// Time, the loop, and looking around.
+/// The loop, and looking around.
 impl Context<'_> {
     /// The time at which this turn began: read once, and the same for all in it.
     pub fn now(&self) -> Instant {
         self.core.clock.now()
-    }
-
-    /// Sets a timer for this service: [`Service::timer`](crate::Service::timer) is called once, not
-    /// before `delay` from the beginning of this turn, for the source of this context, even if that
-    /// has gone by then.
-    pub fn after(&mut self, delay: Duration) -> TimerId {
-        let at = self.core.clock.later(delay.max(Duration::from_nanos(1)));
-        self.core.set_timer(at, None, self.service, self.id)
-    }
-
-    /// The same again and again. When the loop was late, missed ones are left out. At least 1 ms.
-    pub fn every(&mut self, period: Duration) -> TimerId {
-        let period = period.max(Duration::from_millis(1));
-        let first = self.core.clock.later(period);
-        self.core.set_timer(first, Some(period), self.service, self.id)
-    }
-
-    /// Cancels a timer. `false`: it has fired, or was cancelled before.
-    pub fn cancel(&mut self, timer: TimerId) -> bool {
-        self.core.cancel_timer(timer)
     }
 
     /// Stops the loop. The second time, or at once, without any ceremony.
@@ -361,6 +341,13 @@ impl Context<'_> {
     /// Whether the source is still there.
     pub fn is_open(&self) -> bool {
         self.core.table.get(self.id).is_some()
+    }
+
+    /// The listener that has accepted this connection, also if it has gone by now. `None` for what was not
+    /// accepted. With several ports for one service it tells which of them somebody came to.
+    pub fn listener(&mut self) -> Option<Id> {
+        let door = self.core.table.stream(self.id)?.door?;
+        Some(self.core.doors.listener(door))
     }
 
     /// The other end of a connection, `None` if it has no address. Most Unix sockets have none.

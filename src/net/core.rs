@@ -10,22 +10,25 @@ use mio::Poll;
 
 use super::clock::Clock;
 use super::deadlines::Outstanding;
+use super::doors::Doors;
 use super::outgoing::Outgoing;
 use super::packets::{Lent, Outbox};
 use super::roster::Roster;
 use super::socket::StreamSocket;
 use super::stop::{Going, Stopping};
 use super::table::{Entry, Origin, Phase, Polled, Source, StreamSource, Table};
+use super::tell::Tell;
+use super::timing::Words;
 use crate::machines::{
     Connection, DatagramPolicy, Latch, SourceKey, Timers, TokenBucket, source_key,
 };
-use crate::values::{Account, Config, Id, LOG_INTERVAL, ServiceId, Statistics};
+use crate::values::{Account, Config, Id, LOG_INTERVAL, ServiceKey, Statistics};
 
 /// What a timer is for.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Due {
     /// A service set it, while it was called for this source.
-    Service(ServiceId, Id),
+    Service(ServiceKey, Id),
     /// A connection has been quiet for long, or takes long to close.
     Deadline(Id),
     /// A listener may try again.
@@ -45,14 +48,18 @@ pub(super) struct Core {
     pub(super) config: Config,
     pub(super) poll: Poll,
     pub(super) table: Table,
+    pub(super) doors: Doors,
     /// Sources that can move, in the order of their turns.
     pub(super) runnable: Vec<Id>,
     pub(super) timers: Timers<Due>,
+    pub(super) words: Words,
     pub(super) account: Account,
     pub(super) statistics: Statistics,
     pub(super) clock: Clock,
     pub(super) stopping: Stopping,
     pub(super) roster: Roster,
+    /// What services have to be told.
+    pub(super) tells: Vec<(ServiceKey, Tell)>,
     /// Listeners that wait for something.
     pub(super) parked: Vec<Id>,
     /// Sources that a graceful stop doesn't wait for.
@@ -87,12 +94,15 @@ impl Core {
         Ok(Core {
             poll: Poll::new()?,
             table: Table::default(),
+            doors: Doors::default(),
             runnable: Vec::new(),
             timers: Timers::new(),
+            words: Words::default(),
             account: Account::new(config.kept_total),
             statistics: Statistics::default(),
             stopping: Stopping::default(),
             roster: Roster::default(),
+            tells: Vec::new(),
             parked: Vec::new(),
             background: 0,
             accepted: 0,
@@ -117,7 +127,10 @@ impl Core {
     /// is told both ask this, so neither can forget anything.
     #[inline]
     pub(super) fn has_work(&self) -> bool {
-        !self.runnable.is_empty() || self.outbox_of != Id::NONE || self.has_to_stop()
+        !self.runnable.is_empty()
+            || self.outbox_of != Id::NONE
+            || !self.tells.is_empty()
+            || self.has_to_stop()
     }
 
     /// Puts the source into the queue of those that can move.
@@ -134,7 +147,7 @@ impl Core {
     /// A stream that works: from the first moment it can be written to.
     pub(super) fn insert_stream(
         &mut self,
-        service: ServiceId,
+        service: ServiceKey,
         connection: Connection<StreamSocket>,
         peer: Option<SocketAddr>,
         origin: Origin,
@@ -163,8 +176,8 @@ impl Core {
             StreamSocket::Unix(..) if origin == Origin::Accepted => Polled::Input,
             _ => Polled::Both,
         };
-        let (gathered, timer) = (0, None);
-        StreamSource { connection, peer, active, phase, origin, gathered, polled, timer }
+        let (gathered, timer, door) = (0, None, None);
+        StreamSource { connection, peer, active, phase, origin, door, gathered, polled, timer }
     }
 
     /// Counts a stream that has just come about, and watches over its idleness; or over its end, if
@@ -220,6 +233,7 @@ impl Core {
             }
             Source::Listener(listener) => {
                 listener.retry.map(|retry| self.timers.cancel(retry));
+                self.doors.leave(listener.door);
                 if listener.is_adopted {
                     self.deregister(&listener.socket);
                 }
@@ -245,11 +259,12 @@ impl Core {
     }
 
     /// Takes away all sources and timers of a service.
-    pub(super) fn forget_service(&mut self, service: ServiceId) {
+    pub(super) fn forget_service(&mut self, service: ServiceKey) {
         let of_service = |due: &Due| matches!(due, Due::Service(other, _) if *other == service);
         for _ in self.timers.extract_if(of_service) {
             self.roster.leave(service);
         }
+        self.words.keep(|timer| self.timers.is_set(timer));
         for id in self.table.ids() {
             if self.table.get(id).is_some_and(|entry| entry.service == service) {
                 self.forget(id);
@@ -260,6 +275,7 @@ impl Core {
     fn forget_stream(&mut self, stream: &mut StreamSource, in_background: bool) {
         stream.connection.drop_kept(&mut self.account);
         stream.timer.map(|timer| self.timers.cancel(timer));
+        self.doors.leave(stream.door);
         self.statistics.open -= u64::from(!in_background);
         match stream.origin {
             Origin::Accepted if !in_background => self.uncount(stream.peer),
@@ -322,7 +338,7 @@ impl Core {
     }
 
     /// Whether new sources may be made.
-    pub(super) fn check_going(&self, service: ServiceId) -> io::Result<()> {
+    pub(super) fn check_going(&self, service: ServiceKey) -> io::Result<()> {
         if self.stopping.going() != Going::On {
             return Err(io::Error::other("the reactor is stopping"));
         }
@@ -331,7 +347,7 @@ impl Core {
 
     /// Whether a source that the host has may still be taken in: also while stopping, for what is yet
     /// to be answered.
-    pub(super) fn check_not_stopped(&self, service: ServiceId) -> io::Result<()> {
+    pub(super) fn check_not_stopped(&self, service: ServiceKey) -> io::Result<()> {
         if self.stopping.going() == Going::Stopped {
             return Err(io::Error::other("the reactor has stopped"));
         }
@@ -339,7 +355,7 @@ impl Core {
     }
 
     /// Whether there is still somebody to make a source for.
-    fn check_service(&self, service: ServiceId) -> io::Result<()> {
+    fn check_service(&self, service: ServiceKey) -> io::Result<()> {
         match self.roster.has(service) {
             true => Ok(()),
             false => Err(io::Error::other("the service has gone")),

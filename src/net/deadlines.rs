@@ -8,7 +8,7 @@ use super::packets::{unacknowledged, unread};
 use super::socket::StreamSocket;
 use super::stop::Going;
 use super::table::{Origin, Phase, Source};
-use crate::values::{Id, ServiceId, TimerId};
+use crate::values::{Id, ServiceKey, TimerId};
 
 /// What the kernel held of a stream when it was looked at, and when that had become less last.
 #[derive(Clone, Copy, Debug)]
@@ -107,7 +107,7 @@ impl Core {
         &mut self,
         first: Instant,
         period: Option<Duration>,
-        service: ServiceId,
+        service: ServiceKey,
         id: Id,
     ) -> TimerId {
         if !self.roster.has(service) || self.stopping.going() == Going::Stopped {
@@ -121,8 +121,17 @@ impl Core {
         }
     }
 
+    /// Gives a timer a word. One that was not set has none.
+    pub(super) fn give_word(&mut self, timer: TimerId, word: u64) -> TimerId {
+        if timer != TimerId::NONE {
+            self.words.set(timer, word);
+        }
+        timer
+    }
+
     /// From here on nothing comes due.
     pub(super) fn drop_timers(&mut self) {
+        self.words.keep(|_| false);
         for due in self.timers.extract_if(|_| true) {
             if let Due::Service(service, _) = due {
                 self.roster.leave(service);
@@ -134,6 +143,7 @@ impl Core {
     pub(super) fn cancel_timer(&mut self, timer: TimerId) -> bool {
         match self.timers.cancel(timer) {
             Some(Due::Service(service, _)) => {
+                self.words.forget(timer);
                 self.roster.leave(service);
                 true
             }

@@ -18,7 +18,7 @@ use super::socket::{
 };
 use super::table::{DatagramSource, Dial, Origin, Polled, Source};
 use crate::machines::Connection;
-use crate::values::{Address, DIAL_RETRY, Endpoint, Id, Outcome, ServiceId, attempt};
+use crate::values::{Address, DIAL_RETRY, Endpoint, Id, Outcome, ServiceKey, attempt};
 
 /// How a dial stands after it was looked at.
 pub(super) enum Dialled {
@@ -35,7 +35,7 @@ pub(super) enum Dialled {
 /// Begins to connect. For streams, what goes wrong from here on is told later.
 pub(super) fn connect(
     core: &mut Core,
-    service: ServiceId,
+    service: ServiceKey,
     endpoint: &Endpoint,
     local: Option<SocketAddr>,
 ) -> io::Result<Id> {
@@ -75,7 +75,7 @@ pub(super) fn connect(
 /// A socket that sends to one peer and hears from nobody else.
 fn connect_datagram(
     core: &mut Core,
-    service: ServiceId,
+    service: ServiceKey,
     targets: &[Address],
     local: Option<SocketAddr>,
 ) -> io::Result<Id> {

@@ -7,7 +7,7 @@ use super::packets::is_readable;
 use super::reactor::Reactor;
 use super::table::{Phase, Polled, Source};
 use crate::machines::{Latch, Step};
-use crate::values::{ACCEPT_LOOKS, ByteQueue, CALL_COST, Cause, Id, Outcome, ServiceId};
+use crate::values::{ACCEPT_LOOKS, ByteQueue, CALL_COST, Cause, Id, Outcome, ServiceKey};
 
 impl Reactor {
     /// Reads, shows, writes, until nothing moves or the share is used up.
@@ -63,7 +63,7 @@ impl Reactor {
     /// Shows the service what stands at the front of the buffer, and keeps what it doesn't take. Returns
     /// whether the connection rests now, as it does after most messages.
     #[inline]
-    fn show(&mut self, service: ServiceId, id: Id, bytes: usize, read: usize) -> bool {
+    fn show(&mut self, service: ServiceKey, id: Id, bytes: usize, read: usize) -> bool {
         let input = &self.buffer[..bytes];
         let taken = self.halves.call(service, id, |service, cx| service.received(cx, input));
         assert!(taken <= bytes, "a service took {taken} bytes of {bytes}");
@@ -82,7 +82,7 @@ impl Reactor {
     }
 
     /// Shows the service once more what it has left. Returns how much that was.
-    fn show_again(&mut self, service: ServiceId, id: Id, input: ByteQueue) -> usize {
+    fn show_again(&mut self, service: ServiceKey, id: Id, input: ByteQueue) -> usize {
         let bytes = input.len();
         let taken =
             self.halves.call(service, id, |service, cx| service.received(cx, input.as_slice()));

@@ -5,6 +5,7 @@ use std::{error, fmt, io};
 
 use super::commands::Shared;
 use super::context::{Context, Stop};
+use crate::values::write_cause;
 
 /// Reaches a reactor from other threads: wakes it, stops it, has it run something. Nothing here ever
 /// waits.
@@ -80,7 +81,8 @@ impl fmt::Display for HandleError {
             HandleError::Stopped => "the reactor has stopped",
             HandleError::Full => "too much waits to be run by the reactor",
             HandleError::Wake(_) => "cannot wake the reactor",
-        })
+        })?;
+        write_cause(f, self)
     }
 }
 
@@ -90,5 +92,18 @@ impl error::Error for HandleError {
             HandleError::Wake(error) => Some(error),
             HandleError::Stopped | HandleError::Full => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_alternate_form_tells_the_cause() {
+        let error = HandleError::Wake(io::Error::from_raw_os_error(24));
+        assert_eq!(error.to_string(), "cannot wake the reactor");
+        assert_eq!(format!("{error:#}"), "cannot wake the reactor: too many open files");
+        assert_eq!(format!("{:#}", HandleError::Full), HandleError::Full.to_string());
     }
 }

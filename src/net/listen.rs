@@ -13,10 +13,10 @@ use super::packets::{enable_gro, enable_pktinfo, is_readable, offload_supported}
 use super::socket::{StreamSocket, local_address, set_buffers};
 use super::table::{DatagramSource, Listener, ListenerSocket, Origin, Source};
 use crate::machines::{Connection, source_key};
-use crate::values::{ACCEPT_RETRY, Address, Endpoint, Id, Outcome, Refused, ServiceId, attempt};
+use crate::values::{ACCEPT_RETRY, Address, Endpoint, Id, Outcome, Refused, ServiceKey, attempt};
 
 /// Binds and registers. Whatever fails, nothing is left behind.
-pub(super) fn listen(core: &mut Core, service: ServiceId, endpoint: &Endpoint) -> io::Result<Id> {
+pub(super) fn listen(core: &mut Core, service: ServiceKey, endpoint: &Endpoint) -> io::Result<Id> {
     core.check_going(service)?;
     let Bound { socket, file } = bind(endpoint, &core.config)?;
     let descriptor = socket.as_raw_fd();
@@ -193,6 +193,7 @@ impl Core {
         match buffers.and_then(|()| self.insert_stream(service, connection, peer, Origin::Accepted))
         {
             Ok(id) => {
+                self.came_through(id, listener);
                 self.accepted += 1;
                 if in_background {
                     self.put_in_background(id); // As its listener is.
@@ -212,6 +213,16 @@ impl Core {
                 }
                 None
             }
+        }
+    }
+
+    /// Notes which listener has accepted a connection.
+    fn came_through(&mut self, id: Id, by: Id) {
+        let Some(listener) = self.table.listener(by) else { return };
+        let door = *listener.door.get_or_insert_with(|| self.doors.open(by));
+        self.doors.enter(door);
+        if let Some(stream) = self.table.stream(id) {
+            stream.door = Some(door);
         }
     }
 

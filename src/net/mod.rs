@@ -9,6 +9,7 @@ mod core;
 mod datagrams;
 mod deadlines;
 mod dial;
+mod doors;
 mod drive;
 mod handle;
 mod listen;
@@ -24,6 +25,8 @@ mod setup;
 mod socket;
 mod stop;
 mod table;
+mod tell;
+mod timing;
 
 pub use context::{Context, Stop};
 pub use handle::{Handle, HandleError};

@@ -8,7 +8,7 @@ use mio::{Interest, Token};
 
 use super::core::Core;
 use super::table::{Polled, Source};
-use crate::values::{Cause, Id, ServiceId};
+use crate::values::{Cause, Id, ServiceKey};
 
 /// What to ask of the poller for a stream.
 pub(super) fn stream_interest(polled: Polled) -> Interest {
@@ -28,7 +28,7 @@ impl Core {
     /// whether the poller took it; files it doesn't, since they are always ready.
     pub(super) fn insert(
         &mut self,
-        service: ServiceId,
+        service: ServiceKey,
         source: Source,
         descriptor: RawFd,
     ) -> io::Result<(Id, bool)> {

@@ -14,7 +14,7 @@ use super::packets::{Inbox, Lent};
 use super::service::Service;
 use super::stop::Going;
 use super::table::Source;
-use crate::values::{Buffer, Cause, Config, Error, Id, ServiceId};
+use crate::values::{Buffer, Cause, Config, Error, Id, ServiceKey};
 
 /// The event loop: one thread, one poll, any number of sockets.
 ///
@@ -44,7 +44,7 @@ use crate::values::{Buffer, Cause, Config, Error, Id, ServiceId};
 pub struct Reactor {
     pub(super) halves: Halves,
     /// Serves what is made in the name of no other service.
-    pub(super) nobody: ServiceId,
+    pub(super) nobody: ServiceKey,
     pub(super) events: Events,
     /// Shared by all streams: what was kept of one, and one read behind it.
     pub(super) buffer: Buffer,
@@ -75,7 +75,7 @@ impl Halves {
     #[inline]
     pub(super) fn call<R>(
         &mut self,
-        service: ServiceId,
+        service: ServiceKey,
         id: Id,
         call: impl FnOnce(&mut dyn Service, &mut Context<'_>) -> R,
     ) -> R {
@@ -86,7 +86,21 @@ impl Halves {
     #[inline]
     pub(super) fn call_asked<R>(
         &mut self,
-        service: ServiceId,
+        service: ServiceKey,
+        id: Id,
+        asked: Option<&Asked<'_>>,
+        call: impl FnOnce(&mut dyn Service, &mut Context<'_>) -> R,
+    ) -> R {
+        let result = self.visit(service, id, asked, call);
+        self.pass_on();
+        result
+    }
+
+    /// The same, and what it tells others has to wait.
+    #[inline]
+    pub(super) fn visit<R>(
+        &mut self,
+        service: ServiceKey,
         id: Id,
         asked: Option<&Asked<'_>>,
         call: impl FnOnce(&mut dyn Service, &mut Context<'_>) -> R,
@@ -119,7 +133,7 @@ impl Halves {
     }
 
     /// The service by that name.
-    pub(super) fn service(&mut self, service: ServiceId) -> Option<&mut Box<dyn Service>> {
+    pub(super) fn service(&mut self, service: ServiceKey) -> Option<&mut Box<dyn Service>> {
         self.welcome_services();
         match self.core.roster.has(service) {
             true => self.services[service.slot()].as_mut(),
@@ -252,6 +266,7 @@ impl Reactor {
 
     /// Does what other threads want done, a share of it.
     fn obey(&mut self) {
+        self.halves.pass_on(); // What the host has told.
         let Some((stops, runs)) = self.commands.take() else { return };
         stops.into_iter().for_each(|how| self.halves.core.stop(how));
         runs.into_iter().for_each(|run| self.run_command(run));
@@ -260,6 +275,7 @@ impl Reactor {
     fn run_command(&mut self, run: Run) {
         let core = &mut self.halves.core;
         run(&mut Context { core, service: self.nobody, id: Id::NONE, asked: None });
+        self.halves.pass_on();
     }
 
     /// What was taken is run. From here on nothing is.
@@ -299,7 +315,10 @@ impl Reactor {
             match due {
                 Due::Service(service, id) => {
                     let was_last = !self.halves.core.timers.is_set(timer);
-                    self.halves.call(service, id, |service, cx| service.timer(cx, timer));
+                    self.halves.core.words.speak(timer, was_last);
+                    self.halves.visit(service, id, None, |service, cx| service.timer(cx, timer));
+                    self.halves.core.words.fall_silent();
+                    self.halves.pass_on();
                     if was_last {
                         self.halves.core.roster.leave(service);
                     }
@@ -324,6 +343,7 @@ impl Reactor {
             core.flush_outbox(Lent::default());
         }
         core.table.shrink();
+        self.halves.pass_on(); // What was told while others were told.
         self.go_on_stopping();
         self.halves.drop_departed();
         let core = &mut self.halves.core;

@@ -3,7 +3,7 @@
 use slab::Slab;
 
 use super::service::Service;
-use crate::values::ServiceId;
+use crate::values::ServiceKey;
 
 /// The services of a reactor, as far as the half of it that they may touch must know them: the services
 /// themselves are in the other half.
@@ -18,7 +18,7 @@ pub(super) struct Roster {
     /// Added, and on their way to the other half.
     arrivals: Vec<(usize, Box<dyn Service>)>,
     /// Those that nothing keeps here any more, as it seemed when they were put down.
-    departing: Vec<ServiceId>,
+    departing: Vec<ServiceKey>,
 }
 
 struct Resident {
@@ -30,51 +30,61 @@ struct Resident {
 
 impl Roster {
     /// Adds a service, which has a name until that is [given up](Roster::release).
-    pub(super) fn add(&mut self, service: Box<dyn Service>) -> ServiceId {
+    pub(super) fn add(&mut self, service: Box<dyn Service>) -> ServiceKey {
+        let key = self.reserve();
+        self.arrive(key, service);
+        key
+    }
+
+    /// The name of a service that arrives before anybody is called.
+    pub(super) fn reserve(&mut self) -> ServiceKey {
         self.generation = self.generation.wrapping_add(1);
         let generation = self.generation;
         let slot = self.residents.insert(Resident { generation, is_named: true, uses: 0 });
-        self.arrivals.push((slot, service));
-        ServiceId::new(slot, generation)
+        ServiceKey::new(slot, generation)
+    }
+
+    pub(super) fn arrive(&mut self, key: ServiceKey, service: Box<dyn Service>) {
+        self.arrivals.push((key.slot(), service));
     }
 
     /// Whether the service is still there.
-    pub(super) fn has(&self, service: ServiceId) -> bool {
+    pub(super) fn has(&self, service: ServiceKey) -> bool {
         self.find(service).is_some()
     }
 
-    fn find(&self, service: ServiceId) -> Option<&Resident> {
+    fn find(&self, service: ServiceKey) -> Option<&Resident> {
         let resident = self.residents.get(service.slot())?;
         (resident.generation == service.generation()).then_some(resident)
     }
 
-    fn find_mut(&mut self, service: ServiceId) -> Option<&mut Resident> {
+    fn find_mut(&mut self, service: ServiceKey) -> Option<&mut Resident> {
         let resident = self.residents.get_mut(service.slot())?;
         (resident.generation == service.generation()).then_some(resident)
     }
 
     /// The service has one more source or timer.
-    pub(super) fn join(&mut self, service: ServiceId) {
+    pub(super) fn join(&mut self, service: ServiceKey) {
         let resident = self.find_mut(service).expect("whoever makes a source is there");
         resident.uses += 1;
     }
 
     /// The service has one source or timer less.
-    pub(super) fn leave(&mut self, service: ServiceId) {
+    pub(super) fn leave(&mut self, service: ServiceKey) {
         let resident = self.find_mut(service).expect("it had a source or a timer, so it is there");
         resident.uses -= 1;
         self.let_go(service);
     }
 
     /// Nobody knows the service by name any more.
-    pub(super) fn release(&mut self, service: ServiceId) {
+    pub(super) fn release(&mut self, service: ServiceKey) {
         if let Some(resident) = self.find_mut(service) {
             resident.is_named = false;
             self.let_go(service);
         }
     }
 
-    fn let_go(&mut self, service: ServiceId) {
+    fn let_go(&mut self, service: ServiceKey) {
         if self.find(service).is_some_and(Resident::is_free) {
             self.departing.push(service);
         }

@@ -9,7 +9,8 @@ use crate::values::{Cause, Peer, TimerId};
 /// What is done with bytes: [`Echo`](crate::Echo), [`Pong`](crate::Pong), yours.
 ///
 /// One value serves all connections of the listeners it was given to; [`Context::id`] tells which
-/// one it is called for, and is the key for what it remembers about each. From inside any of these
+/// one it is called for. If it remembers something about each, it is better a [`Session`](crate::Session),
+/// where each connection has a value of its own. From inside any of these
 /// methods it may send to any connection, close any, connect out, set timers, and stop the loop; none
 /// of that calls back before the method has returned.
 ///

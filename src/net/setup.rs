@@ -1,6 +1,5 @@
 //! Making services and sources: before the loop runs, and from inside it.
 
-use std::any::Any;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
@@ -16,8 +15,17 @@ use crate::values::{Address, Endpoint, Error, Id, ServiceId, Statistics};
 impl Reactor {
     /// Adds a service without any source yet; [`context`](Reactor::context) gives it some. It stays
     /// until its name is [given up](Context::release).
-    pub fn add(&mut self, service: impl Service) -> ServiceId {
-        self.halves.core.roster.add(Box::new(service))
+    pub fn add<S: Service>(&mut self, service: S) -> ServiceId<S> {
+        ServiceId::new(self.halves.core.roster.add(Box::new(service)))
+    }
+
+    /// The same for a service that knows its own name: for those whom it asks to [tell](Handle::tell) it
+    /// something.
+    pub fn add_with<S: Service>(&mut self, make: impl FnOnce(ServiceId<S>) -> S) -> ServiceId<S> {
+        let key = self.halves.core.roster.reserve();
+        let service = make(ServiceId::new(key));
+        self.halves.core.roster.arrive(key, Box::new(service));
+        ServiceId::new(key)
     }
 
     /// Listens on an endpoint, which this service serves alone. The service is dropped when its last
@@ -27,12 +35,7 @@ impl Reactor {
     ///
     /// Those of [`Context::listen`]; the service is dropped then.
     pub fn listen(&mut self, endpoint: &Endpoint, service: impl Service) -> Result<Id, Error> {
-        let service = self.add(service);
-        let mut cx = self.context(service);
-        let made = cx.listen(endpoint);
-        cx.release(service);
-        self.halves.drop_departed();
-        made
+        self.serve(service, |cx| cx.listen(endpoint))
     }
 
     /// Connects to an endpoint; this service gets the connection. It is dropped when its last source and
@@ -42,10 +45,17 @@ impl Reactor {
     ///
     /// Those of [`Context::connect`]; the service is dropped then.
     pub fn connect(&mut self, endpoint: &Endpoint, service: impl Service) -> Result<Id, Error> {
-        let service = self.add(service);
-        let mut cx = self.context(service);
-        let made = cx.connect(endpoint);
-        cx.release(service);
+        self.serve(service, |cx| cx.connect(endpoint))
+    }
+
+    /// Adds a service for what is made here, and returns what is returned here. The service is dropped when
+    /// the last of its sources and timers has gone; at once, if none was made.
+    pub fn serve<R>(
+        &mut self,
+        service: impl Service,
+        make: impl FnOnce(&mut Context<'_>) -> R,
+    ) -> R {
+        let made = self.context(ServiceId::<()>::new(self.nobody)).serve(service, make);
         self.halves.drop_departed();
         made
     }
@@ -72,16 +82,16 @@ impl Reactor {
     pub fn start<S: Service>(
         &mut self,
         set_up: impl FnOnce(&mut Context<'_>) -> Result<S, Error>,
-    ) -> Result<ServiceId, Error> {
+    ) -> Result<ServiceId<S>, Error> {
         let id = self.add(Unborn);
         match set_up(&mut self.context(id)) {
             Ok(service) => {
-                *self.halves.service(id).expect("it was added just now") = Box::new(service);
-                Ok(id)
+                *self.halves.service(id.key()).expect("it was added just now") = Box::new(service);
+                Ok(ServiceId::new(id.key()))
             }
             Err(error) => {
-                self.halves.core.forget_service(id);
-                self.halves.core.roster.release(id);
+                self.halves.core.forget_service(id.key());
+                self.halves.core.roster.release(id.key());
                 Err(error)
             }
         }
@@ -90,16 +100,10 @@ impl Reactor {
     /// What the service could do if it were called now: listen, connect, set timers, send. What is begun
     /// here goes on with the next [`turn`](Reactor::turn), which then doesn't wait. For a service that
     /// has gone, nothing can be made.
-    pub fn context(&mut self, service: ServiceId) -> Context<'_> {
+    pub fn context<S>(&mut self, service: ServiceId<S>) -> Context<'_> {
         self.halves.core.clock.read(); // The last turn may be long ago.
+        let service = service.key();
         Context { core: &mut self.halves.core, service, id: Id::NONE, asked: None }
-    }
-
-    /// The service itself, to give it something or to see what it has gathered. `None` if it is of
-    /// another type.
-    pub fn service<S: Service>(&mut self, service: ServiceId) -> Option<&mut S> {
-        let service: &mut dyn Any = &mut **self.halves.service(service)?;
-        service.downcast_mut()
     }
 
     /// What a listener or a datagram socket is bound to, which tells the port when 0 was asked for; our
@@ -124,29 +128,39 @@ impl Reactor {
 impl Context<'_> {
     /// Adds a service, for the sources that will name it. It stays until its name is
     /// [given up](Context::release).
-    pub fn add(&mut self, service: impl Service) -> ServiceId {
-        self.core.roster.add(Box::new(service))
+    pub fn add<S: Service>(&mut self, service: S) -> ServiceId<S> {
+        ServiceId::new(self.core.roster.add(Box::new(service)))
+    }
+
+    /// Adds a service for what is made here, and returns what is returned here. The service is dropped when
+    /// the last of its sources and timers has gone; soon, if none was made.
+    ///
+    /// ```
+    /// # use echoloop::{Context, Endpoint, Error, Id, Service};
+    /// fn connect_again(cx: &mut Context<'_>, to: &Endpoint, with: impl Service) -> Result<Id, Error> {
+    ///     cx.serve(with, |cx| cx.connect(to))
+    /// }
+    /// ```
+    pub fn serve<R>(
+        &mut self,
+        service: impl Service,
+        make: impl FnOnce(&mut Context<'_>) -> R,
+    ) -> R {
+        let service = self.add(service);
+        let made = make(&mut self.of(service));
+        self.release(service);
+        made
     }
 
     /// Gives up the name of a service that was [added](Context::add): it is dropped when its last source
     /// and its last timer have gone, or soon if it has none.
-    ///
-    /// ```
-    /// # use echoloop::{Context, Endpoint, Error, Id, Service};
-    /// fn connect_again<S: Service>(cx: &mut Context<'_>, to: &Endpoint, with: S) -> Result<Id, Error> {
-    ///     let service = cx.add(with);
-    ///     let connection = cx.of(service).connect(to);
-    ///     cx.release(service); // It stays as long as the connection.
-    ///     connection
-    /// }
-    /// ```
-    pub fn release(&mut self, service: ServiceId) {
-        self.core.roster.release(service);
+    pub fn release<S>(&mut self, service: ServiceId<S>) {
+        self.core.roster.release(service.key());
     }
 
     /// The same context for another service: what is made through it belongs to that one.
-    pub fn of(&mut self, service: ServiceId) -> Context<'_> {
-        Context { core: self.core, service, id: self.id, asked: self.asked }
+    pub fn of<S>(&mut self, service: ServiceId<S>) -> Context<'_> {
+        Context { core: self.core, service: service.key(), id: self.id, asked: self.asked }
     }
 
     /// Listens on an endpoint of any kind; this service serves it. A host name is looked up first,

@@ -135,6 +135,7 @@ impl Reactor {
             }
         }
         self.halves.core.drop_timers();
+        self.halves.pass_on(); // The last that they have to tell each other.
         log::debug!("stopped");
     }
 

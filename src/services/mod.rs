@@ -2,6 +2,10 @@
 
 mod echo;
 mod pong;
+mod sessions;
+#[cfg(feature = "signals")]
+mod signals;
 
 pub use echo::Echo;
 pub use pong::Pong;
+pub use sessions::{Hub, Others, Session, Sessions};

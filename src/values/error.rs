@@ -6,7 +6,7 @@ use std::{fmt, io};
 /// Something that the reactor was asked to do and could not.
 ///
 /// It prints as `cannot listen on tcp://127.0.0.1:80`; the reason is its `source()`, an
-/// [`io::Error`]. [`describe`] prints both.
+/// [`io::Error`]. The alternate form, `{error:#}`, tells both, and is what [`describe`] says.
 #[derive(Debug)]
 pub struct Error {
     deed: &'static str,
@@ -28,7 +28,10 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "cannot {}", self.deed)?;
-        if self.object.is_empty() { Ok(()) } else { write!(f, " {}", self.object) }
+        if !self.object.is_empty() {
+            write!(f, " {}", self.object)?;
+        }
+        write_cause(f, self)
     }
 }
 
@@ -62,6 +65,17 @@ pub fn describe(error: &(dyn StdError + 'static)) -> String {
     text
 }
 
+/// In the alternate form, `{:#}`: what stands behind an error's own words.
+pub(crate) fn write_cause(
+    f: &mut fmt::Formatter<'_>,
+    error: &(dyn StdError + 'static),
+) -> fmt::Result {
+    match error.source().filter(|_| f.alternate()) {
+        Some(cause) => write!(f, ": {}", describe(cause)),
+        None => Ok(()),
+    }
+}
+
 /// The error without the number that the standard library puts behind the system's own words, and
 /// without their capital.
 fn plain(error: &(dyn StdError + 'static)) -> String {
@@ -86,6 +100,9 @@ mod tests {
         let reason = io::Error::from_raw_os_error(13);
         let error = Error::new("listen on", "tcp://127.0.0.1:80", reason);
         assert_eq!(error.to_string(), "cannot listen on tcp://127.0.0.1:80");
-        assert_eq!(describe(&error), "cannot listen on tcp://127.0.0.1:80: permission denied");
+        let all = "cannot listen on tcp://127.0.0.1:80: permission denied";
+        assert_eq!((describe(&error), format!("{error:#}")), (all.to_owned(), all.to_owned()));
+        let wrapped = io::Error::from(error); // Printed by somebody else, and no cause twice.
+        assert_eq!(describe(&wrapped), all);
     }
 }

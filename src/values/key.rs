@@ -1,6 +1,9 @@
 //! Names for things that come and go: a slot, and a generation that no other user of the slot has.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::marker::PhantomData;
+use std::num::NonZeroU32;
 
 /// Names a source: a listener, a stream, a datagram socket.
 ///
@@ -14,8 +17,9 @@ pub struct Id {
 }
 
 impl Id {
-    /// Names no source, now or ever.
-    pub(crate) const NONE: Id = Id { slot: u32::MAX, generation: u32::MAX };
+    /// Names no source, now or ever. It is what [`Context::id`](crate::Context::id) says when a service is
+    /// called for itself.
+    pub const NONE: Id = Id { slot: u32::MAX, generation: u32::MAX };
 
     pub(crate) fn new(slot: usize, generation: u32) -> Id {
         let slot = u32::try_from(slot).expect("fewer than 2^32 sources");
@@ -56,19 +60,65 @@ impl fmt::Debug for Id {
     }
 }
 
-/// Names a service within its reactor.
+/// Names a service within its reactor, and says of which type it is.
 ///
 /// Like an [`Id`], one that is kept for too long finds nothing, and never another service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ServiceId {
+pub struct ServiceId<S> {
+    key: ServiceKey,
+    service: PhantomData<fn(&S)>,
+}
+
+impl<S> ServiceId<S> {
+    /// The caller vouches for the type.
+    pub(crate) fn new(key: ServiceKey) -> ServiceId<S> {
+        ServiceId { key, service: PhantomData }
+    }
+
+    pub(crate) fn key(self) -> ServiceKey {
+        self.key
+    }
+}
+
+// Derived, they would ask the same of the service.
+impl<S> Clone for ServiceId<S> {
+    fn clone(&self) -> ServiceId<S> {
+        *self
+    }
+}
+
+impl<S> Copy for ServiceId<S> {}
+
+impl<S> PartialEq for ServiceId<S> {
+    fn eq(&self, other: &ServiceId<S>) -> bool {
+        self.key == other.key
+    }
+}
+
+impl<S> Eq for ServiceId<S> {}
+
+impl<S> Hash for ServiceId<S> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key.hash(state);
+    }
+}
+
+impl<S> fmt::Debug for ServiceId<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ServiceId({}.{})", self.key.slot, self.key.generation)
+    }
+}
+
+/// The name of a service alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ServiceKey {
     slot: u32,
     generation: u32,
 }
 
-impl ServiceId {
-    pub(crate) fn new(slot: usize, generation: u32) -> ServiceId {
+impl ServiceKey {
+    pub(crate) fn new(slot: usize, generation: u32) -> ServiceKey {
         let slot = u32::try_from(slot).expect("fewer than 2^32 services");
-        ServiceId { slot, generation }
+        ServiceKey { slot, generation }
     }
 
     pub(crate) fn slot(self) -> usize {
@@ -84,12 +134,13 @@ impl ServiceId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TimerId {
     pub(crate) slot: u32,
-    pub(crate) generation: u32,
+    /// Never zero, so that an `Option` of it is no larger.
+    pub(crate) generation: NonZeroU32,
 }
 
 impl TimerId {
     /// Names no timer: no slot has this number.
-    pub(crate) const NONE: TimerId = TimerId { slot: u32::MAX, generation: u32::MAX };
+    pub(crate) const NONE: TimerId = TimerId { slot: u32::MAX, generation: NonZeroU32::MAX };
 }
 
 #[cfg(test)]

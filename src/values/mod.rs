@@ -29,8 +29,10 @@ pub(crate) use config::{
     LOCK_TRIES, LOG_INTERVAL, RESERVE, STOP_CHECK,
 };
 pub use endpoint::{Endpoint, EndpointError};
+pub(crate) use error::write_cause;
 pub use error::{Error, describe};
 pub use keep_alive::KeepAlive;
+pub(crate) use key::ServiceKey;
 pub use key::{Id, ServiceId, TimerId};
 pub(crate) use outcome::{Outcome, attempt};
 pub use peer::{Address, Cast, Local, Peer, UnixName};

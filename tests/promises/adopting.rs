@@ -291,9 +291,9 @@ fn a_service_stays_as_long_as_anything_needs_it() {
     reactor.turn(Some(Duration::ZERO)).unwrap();
     assert_eq!(Arc::strong_count(&count), 1);
 
-    assert!(reactor.service::<Counted<Does>>(named).is_none());
+    assert!(reactor.with(named, |_, _| ()).is_none());
     let other = reactor.add(Echo); // In the same place, and under another name.
-    assert!(other != named && reactor.service::<Echo>(other).is_some());
+    assert!(reactor.with(other, |_, _| ()).is_some());
     let error = reactor.context(named).listen(&endpoint("tcp://127.0.0.1:0")).unwrap_err();
     assert_eq!(describe(&error), "cannot listen on tcp://127.0.0.1:0: the service has gone");
     reactor.context(named).after(Duration::ZERO); // For nobody.

@@ -249,17 +249,6 @@ fn a_delay_begins_when_it_is_set() {
     turn_until(&mut reactor, |_| fired.try_recv().is_ok());
 }
 
-/// The service itself can be asked for what it has gathered, by its own type only.
-#[test]
-fn a_service_can_be_looked_at() {
-    let mut reactor = reactor(Config::default());
-    let echo = reactor.add(Echo);
-    let does = reactor.add(Does::new());
-    assert!(reactor.service::<Echo>(echo).is_some());
-    assert!(reactor.service::<Echo>(does).is_none());
-    assert!(reactor.service::<Does>(does).is_some());
-}
-
 /// A dropped reactor closes what it has, and calls nobody.
 #[test]
 fn a_dropped_reactor_calls_nobody() {

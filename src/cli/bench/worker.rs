@@ -111,17 +111,20 @@ fn drive<G: Generator>(mut generator: G) -> Result<Part, Failure> {
     reactor.context(generator).after(Duration::ZERO);
     reactor.run()?;
     let no_room = reactor.statistics().dropped.no_room;
-    let meter = reactor.service::<G>(generator).expect("it is what was added").meter();
-    Ok(Part {
-        elapsed: meter.elapsed(),
-        drained: meter.drained,
-        cpu: meter.cpu,
-        waited: meter.waited,
-        server: meter.server,
-        no_room,
-        reached: meter.reached,
-        began: meter.began,
-        backlog: std::mem::take(&mut meter.backlog),
-        tally: std::mem::replace(&mut meter.tally, Tally::new()),
-    })
+    let part = reactor.with(generator, |generator, _| {
+        let meter = generator.meter();
+        Part {
+            elapsed: meter.elapsed(),
+            drained: meter.drained,
+            cpu: meter.cpu,
+            waited: meter.waited,
+            server: meter.server,
+            no_room,
+            reached: meter.reached,
+            began: meter.began,
+            backlog: std::mem::take(&mut meter.backlog),
+            tally: std::mem::replace(&mut meter.tally, Tally::new()),
+        }
+    });
+    Ok(part.expect("it has a name"))
 }

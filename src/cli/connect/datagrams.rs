@@ -10,7 +10,7 @@ use echoloop::{
 
 use super::screen::Screen;
 use super::text::LeaveLine;
-use super::{Args, Ending, greet, say};
+use super::{Args, Ending, Talk, greet, say};
 
 /// What a member of a group sends so that it is not taken for gone.
 const HEARTBEAT: &[u8] = b"^hb^";
@@ -49,7 +49,7 @@ pub(super) struct Datagrams {
     /// Datagrams that came and could not be printed; that could not be sent.
     unprinted: u64,
     unsent: u64,
-    pub(super) ending: Ending,
+    ending: Ending,
 }
 
 /// A datagram that was given to the loop.
@@ -202,6 +202,12 @@ impl Datagrams {
     }
 }
 
+impl Talk for Datagrams {
+    fn ending(&mut self) -> &mut Ending {
+        &mut self.ending
+    }
+}
+
 impl Service for Datagrams {
     fn received(&mut self, cx: &mut Context<'_>, input: &[u8]) -> usize {
         if self.input != Input::Open {
@@ -264,13 +270,15 @@ impl Service for Datagrams {
         }
     }
 
+    fn opened(&mut self, cx: &mut Context<'_>) {
+        if let Err(error) = self.begin(cx) {
+            self.ending.fail(describe(&error));
+            cx.stop(Stop::AtOnce);
+        }
+    }
+
     fn timer(&mut self, cx: &mut Context<'_>, timer: TimerId) {
-        if !self.screen.is_open() {
-            if let Err(error) = self.begin(cx) {
-                self.ending.fail(describe(&error));
-                cx.stop(Stop::AtOnce);
-            }
-        } else if self.beat == Some(timer) {
+        if self.beat == Some(timer) {
             cx.send(HEARTBEAT);
         } else if self.on_its_way.as_ref().is_some_and(|sent| sent.check == timer) {
             if let Some(sent) = self.on_its_way.take() {

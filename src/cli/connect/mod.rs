@@ -7,17 +7,15 @@ pub(crate) mod stdio;
 mod stream;
 mod text;
 
-use std::cell::Cell;
+use std::error::Error;
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
-use std::rc::Rc;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use echoloop::{Config, Endpoint, Reactor, Stop};
+use echoloop::{Config, Endpoint, Reactor, Service, Stop};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use super::signals::on_signal;
 use super::{Done, printer, units};
 use datagrams::Datagrams;
 use screen::Screen;
@@ -94,24 +92,40 @@ pub(crate) fn run(args: Args) -> Done {
     let restore = (input.restore, output.restore);
     let (keyboard, screen) = (input.descriptor, Screen::new(output.descriptor, args.hex));
 
-    let is_datagram = args.endpoint.is_datagram();
-    let service = match is_datagram {
-        true => reactor.add(Datagrams::new(&args, keyboard, screen)),
-        false => reactor.add(Stream::new(&args, keyboard, screen)),
-    };
-    let mut cx = reactor.context(service);
-    let socket = cx.connect(&args.endpoint)?;
-    if is_datagram {
-        cx.on(socket).after(Duration::ZERO); // Nobody says `opened` to a datagram socket.
-    }
-    let signal = leave_on_signals(&mut reactor)?;
-    reactor.run()?;
-    let ending = match is_datagram {
-        true => reactor.service::<Datagrams>(service).map(|it| std::mem::take(&mut it.ending)),
-        false => reactor.service::<Stream>(service).map(|it| std::mem::take(&mut it.ending)),
+    let ending = match args.endpoint.is_datagram() {
+        true => talk(&mut reactor, Datagrams::new(&args, keyboard, screen), &args.endpoint)?,
+        false => talk(&mut reactor, Stream::new(&args, keyboard, screen), &args.endpoint)?,
     };
     drop((reactor, restore));
-    Ok(ending.unwrap_or_default().exit(signal.get()))
+    Ok(ending.exit())
+}
+
+/// A conversation, and how it ended.
+trait Talk: Service {
+    fn ending(&mut self) -> &mut Ending;
+}
+
+fn talk<T: Talk>(
+    reactor: &mut Reactor,
+    talk: T,
+    endpoint: &Endpoint,
+) -> Result<Ending, Box<dyn Error>> {
+    let service = reactor.add(talk);
+    let socket = reactor.context(service).connect(endpoint)?;
+    // The first signal leaves at once; the shell gets its number, unless that is how one leaves a terminal.
+    for signal in [SIGINT, SIGTERM] {
+        reactor.on_signal(signal, move |cx| {
+            cx.tell(service, move |talk, _| talk.ending().signal = Some(signal));
+            cx.stop(Stop::AtOnce);
+        })?;
+    }
+    if endpoint.is_datagram() {
+        // It is connected at once, and nobody says so.
+        reactor.with(service, |talk, cx| talk.opened(&mut cx.on(socket)));
+    }
+    reactor.run()?;
+    let ending = reactor.with(service, |talk, _| std::mem::take(talk.ending()));
+    Ok(ending.unwrap_or_default())
 }
 
 /// What is to be said when everything has been printed.
@@ -121,6 +135,8 @@ struct Ending {
     failure: Option<String>,
     /// On a terminal, why it is over.
     note: Option<&'static str>,
+    /// What has cut it off.
+    signal: Option<i32>,
 }
 
 impl Ending {
@@ -128,9 +144,9 @@ impl Ending {
         self.failure.get_or_insert(why);
     }
 
-    fn exit(self, signal: Option<i32>) -> ExitCode {
+    fn exit(self) -> ExitCode {
         let typed = io::stdin().is_terminal();
-        if let Some(signal) = signal {
+        if let Some(signal) = self.signal {
             return match typed {
                 true => {
                     say_raw("\n"); // Behind the ^C.
@@ -148,19 +164,6 @@ impl Ending {
         }
         ExitCode::SUCCESS
     }
-}
-
-/// The first signal leaves at once; the shell gets its number, unless that is how one leaves a terminal.
-fn leave_on_signals(reactor: &mut Reactor) -> io::Result<Rc<Cell<Option<i32>>>> {
-    let caught = Rc::new(Cell::new(None));
-    for signal in [SIGINT, SIGTERM] {
-        let caught = Rc::clone(&caught);
-        on_signal(reactor, signal, move |cx| {
-            caught.set(Some(signal));
-            cx.stop(Stop::AtOnce);
-        })?;
-    }
-    Ok(caught)
 }
 
 /// Tells a person at the terminal that it can begin, and how it ends.

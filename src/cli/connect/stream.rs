@@ -8,7 +8,7 @@ use echoloop::{Cause, Context, Endpoint, Half, Id, Service, Stop, TimerId, descr
 
 use super::screen::Screen;
 use super::text::{Crlf, LeaveLine};
-use super::{Args, Ending, greet};
+use super::{Args, Ending, Talk, greet};
 
 /// How long somebody who leaves waits for a peer that takes nothing, or doesn't say goodbye.
 const LEAVE: Duration = Duration::from_secs(1);
@@ -36,7 +36,7 @@ pub(super) struct Stream {
     to_socket: Vec<u8>,
     input_over: bool,
     state: State,
-    pub(super) ending: Ending,
+    ending: Ending,
 }
 
 /// How far it is.
@@ -159,6 +159,12 @@ impl Stream {
             let why = "the peer ended the connection before the input did";
             self.ending.fail(format!("{endpoint}: {why}"));
         }
+    }
+}
+
+impl Talk for Stream {
+    fn ending(&mut self) -> &mut Ending {
+        &mut self.ending
     }
 }
 

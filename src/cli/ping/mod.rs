@@ -6,17 +6,13 @@ mod report;
 mod tally;
 mod window;
 
-use std::cell::Cell;
-use std::io;
 use std::process::ExitCode;
-use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::error::ErrorKind;
 use echoloop::{Config, Endpoint, Reactor, Stop};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use super::signals::on_signal;
 use super::{Done, units};
 use payload::Payload;
 use pinger::{Pinger, Plan};
@@ -133,29 +129,21 @@ pub(crate) fn run(args: Args) -> Done {
     };
     let report = Report::new(&args);
     let service = reactor.add(Pinger::new(plan, report));
-    let mut cx = reactor.context(service);
-    let socket = cx.connect(&args.endpoint)?;
-    if args.endpoint.is_datagram() {
-        cx.on(socket).after(Duration::ZERO); // Nobody says `opened` to a datagram socket.
-    }
-    let interrupted = stop_on_signals(&mut reactor)?;
-    if let Some(pinger) = reactor.service::<Pinger>(service) {
-        pinger.begin(Instant::now());
-    }
-    reactor.run()?;
-    let Some(pinger) = reactor.service::<Pinger>(service) else { return Ok(ExitCode::FAILURE) };
-    Ok(pinger.finish(&args, interrupted.get()))
-}
-
-/// The first signal ends it with the summary.
-fn stop_on_signals(reactor: &mut Reactor) -> io::Result<Rc<Cell<bool>>> {
-    let interrupted = Rc::new(Cell::new(false));
+    let socket = reactor.context(service).connect(&args.endpoint)?;
+    // The first signal ends it with the summary.
     for signal in [SIGINT, SIGTERM] {
-        let interrupted = Rc::clone(&interrupted);
-        on_signal(reactor, signal, move |cx| {
-            interrupted.set(true);
+        reactor.on_signal(signal, move |cx| {
+            cx.tell(service, |pinger, _| pinger.interrupt());
             cx.stop(Stop::AtOnce);
         })?;
     }
-    Ok(interrupted)
+    reactor.with(service, |pinger, cx| {
+        pinger.begin(Instant::now());
+        if args.endpoint.is_datagram() {
+            pinger.connected(&mut cx.on(socket)); // It is, at once, and nobody says so.
+        }
+    });
+    reactor.run()?;
+    let code = reactor.with(service, |pinger, _| pinger.finish(&args));
+    Ok(code.unwrap_or(ExitCode::FAILURE))
 }

@@ -61,6 +61,7 @@ pub(super) struct Pinger {
     outgoing: Option<(u64, usize)>,
     incoming: Incoming,
     error: Option<String>,
+    is_interrupted: bool,
     scratch: Vec<u8>,
 }
 
@@ -89,6 +90,7 @@ impl Pinger {
             outgoing: None,
             incoming: Incoming::default(),
             error: None,
+            is_interrupted: false,
             scratch: Vec::new(),
         }
     }
@@ -99,11 +101,16 @@ impl Pinger {
     }
 
     /// Tells the result.
-    pub(super) fn finish(&mut self, args: &Args, interrupted: bool) -> ExitCode {
+    /// Somebody has had enough.
+    pub(super) fn interrupt(&mut self) {
+        self.is_interrupted = true;
+    }
+
+    pub(super) fn finish(&mut self, args: &Args) -> ExitCode {
         if self.socket.is_some() {
             self.tally.elapsed = self.started.elapsed();
         }
-        self.report.ends(args, &self.tally, self.error.as_deref(), interrupted);
+        self.report.ends(args, &self.tally, self.error.as_deref(), self.is_interrupted);
         if let Some(error) = &self.error {
             printer::complain(&format!("echoloop: {error}\n"));
         }
@@ -111,7 +118,7 @@ impl Pinger {
         if good { ExitCode::SUCCESS } else { ExitCode::from(1) }
     }
 
-    fn connected(&mut self, cx: &mut Context<'_>) {
+    pub(super) fn connected(&mut self, cx: &mut Context<'_>) {
         self.socket = Some(cx.id());
         if !self.plan.is_datagram {
             self.tally.connect = Some(self.started.elapsed());
@@ -330,9 +337,6 @@ impl Service for Pinger {
     }
 
     fn timer(&mut self, cx: &mut Context<'_>, timer: TimerId) {
-        if self.socket.is_none() {
-            return self.connected(cx);
-        }
         if self.loss_timer == Some(timer) {
             self.loss_timer = None;
             while let Some(number) = self.window.expire(Instant::now(), self.plan.timeout) {

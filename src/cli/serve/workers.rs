@@ -1,11 +1,9 @@
 //! One reactor, or one for each of several threads.
 
-use std::cell::RefCell;
 use std::error::Error;
 use std::fs::File;
 use std::io;
 use std::process::ExitCode;
-use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -21,7 +19,6 @@ use super::args::{Offer, ServiceName, usage};
 use super::logged::Logged;
 use crate::cli::Done;
 use crate::cli::printer;
-use crate::cli::signals::{on_signal, stop_on_signals};
 
 /// Serves until it is told to stop.
 pub(crate) fn run(args: Args) -> Done {
@@ -37,8 +34,8 @@ fn run_one(args: &Args, config: Config) -> Done {
     pin(args, 0);
     let mut reactor = Reactor::new(config)?;
     // First of all: a signal between the two would end the process, and leave the files of its sockets.
-    stop_on_signals(&mut reactor)?;
-    on_signal(&mut reactor, SIGUSR1, |cx| log::info!("statistics\n{}", cx.statistics()))?;
+    reactor.stop_on_signals()?;
+    reactor.on_signal(SIGUSR1, |cx| log::info!("statistics\n{}", cx.statistics()))?;
     let bound = listen(&mut reactor, &args.offers, &args.reply)?;
     check_descriptors()?;
     announce(&bound);
@@ -60,8 +57,16 @@ fn check_descriptors() -> io::Result<()> {
 /// A thread for each worker; this one only listens to signals. It stops when all the others have.
 fn run_many(args: &Args, mut config: Config) -> Done {
     let mut control = Reactor::new(Config::default())?;
-    let handles = Rc::default();
-    pass_on_signals(&mut control, &handles)?; // First, as above. They are obeyed when all have begun.
+    // First, as above. They are obeyed when all have begun.
+    let crew = control.add(Crew::default());
+    for signal in [SIGINT, SIGTERM] {
+        control.on_signal(signal, move |cx| {
+            cx.tell(crew, |crew, _| crew.stop());
+        })?;
+    }
+    control.on_signal(SIGUSR1, move |cx| {
+        cx.tell(crew, |crew, _| crew.log_statistics());
+    })?;
     let mut workers: Vec<Worker> = Vec::new();
     let mut bound = Vec::new();
     let left = Arc::new(AtomicU32::new(args.workers));
@@ -74,7 +79,8 @@ fn run_many(args: &Args, mut config: Config) -> Done {
         };
         match start(number, args, offers, config.clone(), (control.handle(), left.clone())) {
             Ok((worker, listens)) => {
-                handles.borrow_mut().push(worker.handle.clone());
+                let handle = worker.handle.clone();
+                control.with(crew, |crew, _| crew.workers.push(handle));
                 workers.push(worker);
                 if number == 0 {
                     // The others join it at its ports, which it may have chosen just now.
@@ -99,27 +105,31 @@ fn run_many(args: &Args, mut config: Config) -> Done {
     finish(workers, failed.then_some(Stop::Gracefully))
 }
 
-/// What a signal asks for is asked of every worker.
-fn pass_on_signals(control: &mut Reactor, workers: &Rc<RefCell<Vec<Handle>>>) -> io::Result<()> {
-    for signal in [SIGINT, SIGTERM] {
-        let workers = Rc::clone(workers);
-        on_signal(control, signal, move |_| {
-            for handle in workers.borrow().iter() {
-                handle.stop(Stop::Gracefully).ok();
-            }
-        })?;
+/// All workers: what a signal asks for is asked of each.
+#[derive(Default)]
+struct Crew {
+    workers: Vec<Handle>,
+}
+
+impl Service for Crew {}
+
+impl Crew {
+    fn stop(&self) {
+        for worker in &self.workers {
+            worker.stop(Stop::Gracefully).ok();
+        }
     }
-    let workers = Rc::clone(workers);
-    on_signal(control, SIGUSR1, move |_| {
-        for (number, handle) in workers.borrow().iter().enumerate() {
+
+    fn log_statistics(&self) {
+        for (number, worker) in self.workers.iter().enumerate() {
             let tell = move |cx: &mut Context<'_>| {
                 log::info!("worker {number} statistics\n{}", cx.statistics());
             };
-            if let Err(error) = handle.run(tell) {
+            if let Err(error) = worker.run(tell) {
                 log::info!("worker {number}: {error}");
             }
         }
-    })
+    }
 }
 
 /// A thread that serves.
@@ -197,12 +207,8 @@ fn listen(
             (ServiceName::Pong, true) => reactor.listen(endpoint, logged("pong", Pong::new(reply))),
         }?;
         let endpoint = match (endpoint, reactor.local(id)) {
-            (Endpoint::Tcp { .. }, Some(Address::Ip(bound))) => {
-                Endpoint::Tcp { host: bound.ip().to_string(), port: bound.port() }
-            }
-            (Endpoint::Udp { .. }, Some(Address::Ip(bound))) => {
-                Endpoint::Udp { host: bound.ip().to_string(), port: bound.port() }
-            }
+            (Endpoint::Tcp { .. }, Some(Address::Ip(bound))) => Endpoint::tcp(bound),
+            (Endpoint::Udp { .. }, Some(Address::Ip(bound))) => Endpoint::udp(bound),
             (endpoint, _) => endpoint.clone(),
         };
         Ok(Offer { service: name, endpoint })

@@ -1,9 +1,15 @@
 //! Where to listen or connect, as people write it.
 
+mod parse;
+
 use std::fmt;
 use std::io;
-use std::net::{Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::str::FromStr;
+
+use parse::{parse, unix_name};
 
 use super::peer::{UnixName, write_name};
 
@@ -52,6 +58,36 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
+    /// TCP at this address. What only the address has, the flow label of an IPv6 one, is lost.
+    pub fn tcp(address: SocketAddr) -> Endpoint {
+        let (host, port) = host_and_port(address);
+        Endpoint::Tcp { host, port }
+    }
+
+    /// UDP at this address. What only the address has, the flow label of an IPv6 one, is lost.
+    pub fn udp(address: SocketAddr) -> Endpoint {
+        let (host, port) = host_and_port(address);
+        Endpoint::Udp { host, port }
+    }
+
+    /// A Unix stream socket at this path.
+    ///
+    /// # Errors
+    ///
+    /// The path is empty, has a NUL, or has more than the 107 bytes that unix(7) has room for.
+    pub fn unix(path: impl AsRef<Path>) -> Result<Endpoint, EndpointError> {
+        name_of(path.as_ref()).map(Endpoint::Unix)
+    }
+
+    /// A Unix datagram socket at this path.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`unix`](Endpoint::unix).
+    pub fn unix_datagram(path: impl AsRef<Path>) -> Result<Endpoint, EndpointError> {
+        name_of(path.as_ref()).map(Endpoint::UnixDatagram)
+    }
+
     /// Whether messages keep their borders here, and may get lost.
     pub fn is_datagram(&self) -> bool {
         matches!(self, Endpoint::Udp { .. } | Endpoint::UnixDatagram(_))
@@ -77,6 +113,29 @@ impl Endpoint {
         }
         Ok(addresses)
     }
+}
+
+/// TCP, as nearly everybody means; [`Endpoint::udp`] is the other one.
+impl From<SocketAddr> for Endpoint {
+    fn from(address: SocketAddr) -> Endpoint {
+        Endpoint::tcp(address)
+    }
+}
+
+/// With the number of its interface, if it has one: an address of the local link means nothing without.
+fn host_and_port(address: SocketAddr) -> (String, u16) {
+    let host = match address {
+        SocketAddr::V6(address) if address.scope_id() != 0 => {
+            format!("{}%{}", address.ip(), address.scope_id())
+        }
+        address => address.ip().to_string(),
+    };
+    (host, address.port())
+}
+
+fn name_of(path: &Path) -> Result<UnixName, EndpointError> {
+    let text = || path.display().to_string();
+    unix_name(b"", path.as_os_str().as_bytes()).map_err(|why| EndpointError { text: text(), why })
 }
 
 impl fmt::Display for Endpoint {
@@ -129,127 +188,6 @@ impl FromStr for Endpoint {
     fn from_str(text: &str) -> Result<Endpoint, EndpointError> {
         parse(text).map_err(|why| EndpointError { text: text.to_owned(), why })
     }
-}
-
-fn parse(text: &str) -> Result<Endpoint, String> {
-    let no_scheme = "no scheme, expected something like tcp://127.0.0.1:8888 or unix:///run/x.sock";
-    let (scheme, rest) = text.split_once(':').ok_or(no_scheme)?;
-    let rest = match rest.strip_prefix("//") {
-        Some(rest) => rest,
-        // Only paths may leave out the slashes. Without them, the scheme of `localhost:80` is none.
-        None if matches!(scheme, "unix" | "unixgram") => rest,
-        None => return Err(no_scheme.to_owned()),
-    };
-    match scheme {
-        "tcp" => parse_host_and_port(rest).map(|(host, port)| Endpoint::Tcp { host, port }),
-        "udp" => parse_host_and_port(rest).map(|(host, port)| Endpoint::Udp { host, port }),
-        "unix" => parse_unix(rest).map(Endpoint::Unix),
-        "unixgram" => parse_unix(rest).map(Endpoint::UnixDatagram),
-        other => Err(format!("unknown scheme {other:?}, expected tcp, udp, unix or unixgram")),
-    }
-}
-
-fn parse_host_and_port(text: &str) -> Result<(String, u16), String> {
-    if text.parse::<Ipv6Addr>().is_ok() {
-        return Err(format!("an IPv6 address needs brackets and a port, as in [{text}]:8888"));
-    }
-    let (host, port) = match text.strip_prefix('[') {
-        Some(rest) => {
-            let (host, port) = rest.split_once(']').ok_or("missing ] after the IPv6 address")?;
-            (parse_ipv6(host)?, port.strip_prefix(':'))
-        }
-        None => match text.rsplit_once(':') {
-            Some((host, port)) => (parse_host(host)?, Some(port)),
-            None => (parse_host(text)?, None),
-        },
-    };
-    let port = port.filter(|port| !port.is_empty());
-    Ok((host, parse_port(port.ok_or("missing port, expected host:port")?)?))
-}
-
-/// An address, perhaps with a zone: `fe80::1%eth0` (RFC 4007 section 11).
-fn parse_ipv6(text: &str) -> Result<String, String> {
-    let (address, zone) = match text.split_once('%') {
-        Some((address, zone)) => (address, Some(zone)),
-        None => (text, None),
-    };
-    let not_ipv6 = || format!("[{text}] is not an IPv6 address in brackets, as in [::1]");
-    let address = address.parse::<Ipv6Addr>().map_err(|_| not_ipv6())?;
-    match zone {
-        Some(zone) if is_plain(zone) => Ok(format!("{address}%{zone}")),
-        Some(_) => Err(not_ipv6()),
-        None => Ok(address.to_string()),
-    }
-}
-
-fn parse_host(host: &str) -> Result<String, String> {
-    if host == "*" {
-        return Err("\"*\" is not a host, for every address write 0.0.0.0 or [::]".to_owned());
-    }
-    if host.is_empty() {
-        return Err("empty host, for every address write 0.0.0.0 or [::]".to_owned());
-    }
-    if host.contains(':') {
-        return Err(format!("host {host:?} has a colon, an IPv6 address needs brackets: [::1]"));
-    }
-    if !is_plain(host) {
-        return Err(format!("host {host:?} is neither a name nor an address"));
-    }
-    Ok(host.to_owned())
-}
-
-/// What a host name or the name of an interface may consist of.
-fn is_plain(name: &str) -> bool {
-    !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "-._".contains(c))
-}
-
-fn parse_port(port: &str) -> Result<u16, String> {
-    if !port.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(format!("port {port:?} is not a number")); // `u16` itself would take "+80".
-    }
-    port.parse().map_err(|_| format!("port {port} is out of range, expected 0 to 65535"))
-}
-
-fn parse_unix(path: &str) -> Result<UnixName, String> {
-    // One byte less than the kernel's 108: of a path, the last one is its final zero.
-    const MAX: usize = UnixName::MAX - 1;
-
-    if path.is_empty() || path == "@" {
-        return Err("empty path, expected something like unix:///run/x.sock".to_owned());
-    }
-    let (zero, name): (&[u8], &str) = match path.strip_prefix('@') {
-        Some(_) if !cfg!(any(target_os = "linux", target_os = "android")) => {
-            return Err("abstract names exist on Linux only, a file is ./@name".to_owned());
-        }
-        Some(name) => (b"\0", name),
-        None => (b"", path),
-    };
-    let name = unescape(name.as_bytes());
-    if zero.is_empty() && name.contains(&0) {
-        return Err("a socket's path can't contain NUL".to_owned());
-    }
-    let bytes = [zero, &name].concat();
-    if bytes.len() > MAX {
-        return Err(format!("path of {} bytes, a socket's has at most {MAX}", bytes.len()));
-    }
-    Ok(UnixName::new(&bytes).expect("checked above"))
-}
-
-/// With `%` and two hexadecimal digits read as the byte they stand for. Another `%` is one.
-fn unescape(text: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let [first, behind @ ..] = rest {
-        let digits = behind.first_chunk::<2>().filter(|_| *first == b'%');
-        let byte = digits.and_then(|&[high, low]| Some(digit(high)? << 4 | digit(low)?));
-        bytes.push(byte.unwrap_or(*first));
-        rest = if byte.is_some() { &behind[2..] } else { behind };
-    }
-    bytes
-}
-
-fn digit(hexadecimal: u8) -> Option<u8> {
-    char::from(hexadecimal).to_digit(16).map(|digit| digit as u8)
 }
 
 #[cfg(test)]
@@ -342,6 +280,25 @@ mod tests {
             // The zero that makes a name abstract is one of them.
             refused(&format!("unix://@{path}"), "path of 108 bytes, a socket's has at most 107");
         }
+    }
+
+    /// What is made of a value is what is parsed from its text, and means the same.
+    #[test]
+    fn endpoints_come_from_addresses_and_paths() {
+        for text in ["127.0.0.1:80", "[::1]:0", "[fe80::1%3]:65535", "[::ffff:1.2.3.4]:1"] {
+            let address: SocketAddr = text.parse().unwrap();
+            assert_eq!(Endpoint::tcp(address), parsed(&format!("tcp://{text}")));
+            assert_eq!(Endpoint::from(address), Endpoint::tcp(address));
+            assert_eq!(Endpoint::udp(address), parsed(&format!("udp://{text}")));
+            assert_eq!(Endpoint::tcp(address).resolve().unwrap(), [address]);
+        }
+        assert_eq!(Endpoint::unix("/run/100%").unwrap(), parsed("unix:///run/100%25"));
+        assert_eq!(Endpoint::unix("@x").unwrap(), parsed("unix://%40x")); // A path, and no abstract name.
+        assert_eq!(Endpoint::unix_datagram("x").unwrap(), parsed("unixgram:x"));
+        let why = |path: &str| Endpoint::unix(path).unwrap_err().to_string();
+        assert_eq!(why(""), "\"\": empty path, expected something like unix:///run/x.sock");
+        assert!(why("a\0").ends_with("a socket's path can't contain NUL"));
+        assert!(why(&"/".repeat(108)).ends_with("path of 108 bytes, a socket's has at most 107"));
     }
 
     #[test]

@@ -1,0 +1,144 @@
+//! Reaching a service from anywhere: from the host, from another thread, from another service.
+
+use std::any::Any;
+use std::mem;
+
+use super::context::Context;
+use super::handle::{Handle, HandleError};
+use super::reactor::{Halves, Reactor};
+use super::service::Service;
+use super::stop::Going;
+use crate::values::{Id, ServiceId};
+
+/// Something that a service is to be told.
+pub(super) type Tell = Box<dyn FnOnce(&mut dyn Service, &mut Context<'_>)>;
+
+impl Reactor {
+    /// Calls this with the service, and with what it could do if it were called now. `None`: the service
+    /// has gone.
+    ///
+    /// ```
+    /// # use echoloop::{Config, Context, Id, Reactor, Service};
+    /// #[derive(Default)]
+    /// struct Room {
+    ///     members: Vec<Id>,
+    /// }
+    ///
+    /// impl Service for Room {
+    ///     fn opened(&mut self, cx: &mut Context<'_>) {
+    ///         self.members.push(cx.id());
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> Result<(), echoloop::Error> {
+    /// let mut reactor = Reactor::new(Config::default())?;
+    /// let room = reactor.add(Room::default());
+    /// reactor.context(room).listen(&"tcp://127.0.0.1:0".parse().unwrap())?;
+    /// // ... and at some time:
+    /// let told = reactor.with(room, |room, cx| {
+    ///     room.members.iter().filter(|&&member| cx.on(member).send_all(b"hello\n")).count()
+    /// });
+    /// assert_eq!(told, Some(0));
+    /// # Ok(()) }
+    /// ```
+    pub fn with<S: Service, R>(
+        &mut self,
+        service: ServiceId<S>,
+        with: impl FnOnce(&mut S, &mut Context<'_>) -> R,
+    ) -> Option<R> {
+        let core = &mut self.halves.core;
+        core.clock.read(); // The last turn may be long ago.
+        core.roster.has(service.key()).then(|| {
+            let with = |service: &mut dyn Service, cx: &mut Context<'_>| with(known(service), cx);
+            self.halves.call(service.key(), Id::NONE, with)
+        })
+    }
+}
+
+impl Handle {
+    /// Has a service told something, on the loop's own thread. What [`run`](Handle::run) says of order,
+    /// bounds and the stop holds here too; a service that has gone by then isn't told.
+    ///
+    /// ```
+    /// # use echoloop::{Config, Context, Reactor, Service, Stop};
+    /// struct Counter(u64);
+    /// # impl Service for Counter {}
+    ///
+    /// # fn main() -> Result<(), echoloop::Error> {
+    /// let mut reactor = Reactor::new(Config::default())?;
+    /// let counter = reactor.add(Counter(0));
+    /// let handle = reactor.handle();
+    /// let threads = [1, 2, 3].map(|n| {
+    ///     let handle = handle.clone();
+    ///     std::thread::spawn(move || handle.tell(counter, move |counter, _| counter.0 += n))
+    /// });
+    /// for thread in threads {
+    ///     thread.join().unwrap().expect("the reactor has not stopped");
+    /// }
+    /// reactor.turn(None)?;
+    /// assert_eq!(reactor.with(counter, |counter, _| counter.0), Some(6));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`run`](Handle::run).
+    pub fn tell<S: Service>(
+        &self,
+        service: ServiceId<S>,
+        tell: impl FnOnce(&mut S, &mut Context<'_>) + Send + 'static,
+    ) -> Result<(), HandleError> {
+        self.run(move |cx| {
+            cx.tell(service, tell);
+        })
+    }
+}
+
+impl Context<'_> {
+    /// Tells another service something, or this one: as soon as this callback has returned, and in any
+    /// case in this turn or at the beginning of the next one, which then doesn't wait. `false`: the
+    /// service has gone, or the reactor has stopped.
+    ///
+    /// The context that it is told with names no source. Two services that never cease to tell each
+    /// other keep nobody else from its go.
+    pub fn tell<S: Service>(
+        &mut self,
+        service: ServiceId<S>,
+        tell: impl FnOnce(&mut S, &mut Context<'_>) + 'static,
+    ) -> bool {
+        let key = service.key();
+        if !self.core.roster.has(key) || self.core.stopping.going() == Going::Stopped {
+            return false;
+        }
+        self.core.roster.join(key); // It must not go before it has been told.
+        let tell =
+            Box::new(|service: &mut dyn Service, cx: &mut Context<'_>| tell(known(service), cx));
+        self.core.tells.push((key, tell));
+        true
+    }
+}
+
+impl Halves {
+    /// Tells services what others have to tell them.
+    #[inline]
+    pub(super) fn pass_on(&mut self) {
+        if !self.core.tells.is_empty() {
+            self.pass_on_now();
+        }
+    }
+
+    /// What is told meanwhile has to wait for the next time.
+    #[cold]
+    fn pass_on_now(&mut self) {
+        for (service, tell) in mem::take(&mut self.core.tells) {
+            self.visit(service, Id::NONE, None, tell);
+            self.core.roster.leave(service);
+        }
+    }
+}
+
+/// The service by its own type, which its name vouches for.
+fn known<S: Service>(service: &mut dyn Service) -> &mut S {
+    let service: &mut dyn Any = service;
+    service.downcast_mut().expect("its name says what it is")
+}
