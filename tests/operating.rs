@@ -18,6 +18,7 @@ use std::thread;
 use again::again;
 use cli_support::{DEADLINE, Mortal, Server, run, scratch, wait};
 
+const SIGUSR1: i32 = 10;
 const SIGTERM: i32 = 15;
 
 /// The binary behind a line of shell, which sets what is inherited.
@@ -248,4 +249,25 @@ fn end(child: &mut Child, kill: bool) {
     let pid = child.id().to_string();
     assert!(Command::new("kill").args(["-15", &pid]).status().unwrap().success());
     assert_eq!(wait(child).code(), Some(0));
+}
+
+/// Whoever starts the server may have blocked signals, and such a mask is inherited: it hears them all the same.
+#[test]
+fn blocked_signals_are_heard() {
+    const BLOCK: &str = "import os, signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, [2, 10, 15])
+os.execv(sys.argv[1], sys.argv[1:])";
+    if Command::new("python3").arg("-c").arg("").status().is_err() {
+        return println!("skipped: there is no python3");
+    }
+    for workers in ["1", "2"] {
+        let arguments = ["serve", "--workers", workers, "echo=tcp://127.0.0.1:0"];
+        let mut command = Command::new("python3");
+        command.args(["-c", BLOCK, env!("CARGO_BIN_EXE_echoloop")]).args(arguments);
+        let mut server = Server::start_command(&mut command, &arguments);
+        server.signal(SIGUSR1);
+        server.log_line("statistics");
+        server.signal(SIGTERM);
+        assert_eq!(server.wait().0.code(), Some(0));
+    }
 }

@@ -75,3 +75,21 @@ fn a_failed_beginning_leaves_nothing() {
     turn_until_quiet(&mut reactor);
     assert_eq!(reactor.patience(), None);
 }
+
+/// After the stop there is nothing to do, whatever timers there were; the host isn't woken for any.
+#[test]
+fn nothing_comes_due_after_the_stop() {
+    let mut reactor = reactor(Config::default());
+    let service = reactor.add(Does::echo().timer(|_, _| panic!("it has stopped")));
+    let address = listen(&mut reactor, "tcp://127.0.0.1:0", Echo);
+    let mut client = tcp(address);
+    turn_until(&mut reactor, |reactor| reactor.statistics().open == 1);
+    let beat = reactor.context(service).every(Duration::from_secs(3600));
+    reactor.context(service).stop(Stop::Gracefully);
+    run(&mut reactor);
+    expect_end(&mut client, b"");
+    reactor.context(service).after(Duration::ZERO);
+    assert!(!reactor.context(service).cancel(beat));
+    assert_eq!(reactor.patience(), None);
+    reactor.turn(Some(Duration::ZERO)).unwrap();
+}
