@@ -49,6 +49,8 @@ pub(super) struct Stopping {
     unserved: HashSet<Id>,
     /// Those that are to be told when nobody is unserved.
     served: Vec<Id>,
+    /// Whether connections that are being made for nobody have been given up: there will be no others.
+    has_abandoned: bool,
     /// How many bytes had been sent when this was looked at last, and since when it is so.
     sent: u64,
     last_sent: Tick,
@@ -111,7 +113,9 @@ impl Reactor {
                 if core.stopping.is_over() {
                     let served = mem::take(&mut core.stopping.served);
                     served.into_iter().for_each(|id| self.tell(id));
-                    self.abandon_dials();
+                    if !mem::replace(&mut self.halves.core.stopping.has_abandoned, true) {
+                        self.abandon_dials();
+                    }
                 }
             }
             Going::AtOnce => {}
