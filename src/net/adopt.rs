@@ -28,12 +28,20 @@ enum Kind {
 fn kind(descriptor: &OwnedFd) -> io::Result<Kind> {
     let socket = SockRef::from(descriptor);
     match socket.r#type() {
-        Ok(Type::STREAM) => Ok(Kind::Stream { is_listening: socket.is_listener()? }),
+        Ok(Type::STREAM) => Ok(Kind::Stream { is_listening: is_listening(&socket)? }),
         Ok(Type::DGRAM) => Ok(Kind::Datagrams),
         Ok(_) => Ok(Kind::Other),
         Err(error) if error.raw_os_error() == Some(libc::ENOTSOCK) => Ok(Kind::NoSocket),
         Err(error) => Err(error),
     }
+}
+
+/// Whether it listens. Apple's systems don't tell; there, one without a peer does.
+fn is_listening(socket: &SockRef<'_>) -> io::Result<bool> {
+    #[cfg(not(target_vendor = "apple"))]
+    return socket.is_listener();
+    #[cfg(target_vendor = "apple")]
+    return Ok(socket.peer_addr().is_err());
 }
 
 fn refused<T>(why: &str) -> io::Result<T> {

@@ -2,7 +2,9 @@
 
 use std::io::IoSlice;
 use std::mem::offset_of;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple", test))]
+use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::ops::Range;
 
 use libc::{c_int, msghdr};
@@ -98,7 +100,11 @@ impl Envelope {
             from.local = None;
             return Extra::NONE;
         }
-        let (mut v4, mut v6, mut segment) = (None, None, None);
+        #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+        let mut v4 = None;
+        #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+        let v4 = None;
+        let (mut v6, mut segment) = (None, None);
         self.control.each(header.msg_controllen as _, |level, kind, data| match (level, kind) {
             #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
             (libc::IPPROTO_IP, libc::IP_PKTINFO) => v4 = destination_v4(data),

@@ -1,5 +1,6 @@
 //! What the kernel holds for a stream, and what a plain read doesn't say of it.
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 
