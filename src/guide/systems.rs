@@ -38,7 +38,7 @@
 //!
 //! # A chat with an operator: `chat.rs`
 //!
-//! The original called `input()` for the operator, and while he thought about his words nobody else
+//! The original called `input()` for the operator, and while the operator thought about words, nobody else
 //! could speak. A keyboard is a descriptor: [`adopt`](crate::Context::adopt)ed, it is one more source.
 //! So is the screen, because printing waits as well, when the operator has pressed Ctrl-S. One thing
 //! must be minded: "non-blocking" belongs to the open file, which the shell shares, so the terminal is

@@ -97,7 +97,7 @@ impl Reactor {
     }
 
     /// A stream has come to rest: until its next event, its next turn, or its deadline. Who is closing
-    /// must get one here, also if there is always more to read from him.
+    /// must get one here, also if there is always more to read.
     #[inline]
     fn rests(&mut self, id: Id) {
         let core = &mut self.halves.core;

@@ -53,7 +53,7 @@ impl Reactor {
             }
         }
         core.statistics.events += count as u64;
-        // There may be more than fit in, and whoever waits for an edge of our descriptor got his already.
+        // There may be more than fit in, and whoever waits for an edge of our descriptor has had one already.
         self.has_more_events = count >= core.config.events;
         log::trace!(
             "the poll has returned {count} events, {} sources can move",

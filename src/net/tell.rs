@@ -48,10 +48,12 @@ impl Reactor {
     ) -> Option<R> {
         let core = &mut self.halves.core;
         core.clock.read(); // The last turn may be long ago.
-        core.roster.has(service.key()).then(|| {
-            let with = |service: &mut dyn Service, cx: &mut Context<'_>| with(known(service), cx);
-            self.halves.call(service.key(), Id::NONE, with)
-        })
+        if !core.roster.has(service.key()) {
+            return None;
+        }
+        let with =
+            |service: &mut dyn Service, cx: &mut Context<'_>| Some(with(known(service)?, cx));
+        self.halves.call(service.key(), Id::NONE, with)
     }
 }
 
@@ -111,8 +113,11 @@ impl Context<'_> {
             return false;
         }
         self.core.roster.join(key); // It must not go before it has been told.
-        let tell =
-            Box::new(|service: &mut dyn Service, cx: &mut Context<'_>| tell(known(service), cx));
+        let tell = Box::new(|service: &mut dyn Service, cx: &mut Context<'_>| {
+            if let Some(service) = known(service) {
+                tell(service, cx);
+            }
+        });
         self.core.tells.push((key, tell));
         true
     }
@@ -137,8 +142,8 @@ impl Halves {
     }
 }
 
-/// The service by its own type, which its name vouches for.
-fn known<S: Service>(service: &mut dyn Service) -> &mut S {
+/// The service by its own type. `None` if it is of another one: the name was given by another reactor.
+fn known<S: Service>(service: &mut dyn Service) -> Option<&mut S> {
     let service: &mut dyn Any = service;
-    service.downcast_mut().expect("its name says what it is")
+    service.downcast_mut()
 }

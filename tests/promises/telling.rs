@@ -140,3 +140,15 @@ fn who_has_gone_is_not_told() {
     assert!(!reactor.context(next).tell(room, |_, _| panic!("there is nobody")));
     assert!(reactor.with(room, |_, _| ()).is_none());
 }
+
+/// A name that another reactor has given is no reason to panic: it finds nobody of its type here.
+#[test]
+fn a_name_of_another_reactor_finds_nothing() {
+    let (mut one, mut other) = (reactor(Config::default()), reactor(Config::default()));
+    let (room, echo) = (one.add(Room::default()), other.add(Echo));
+    assert!(other.with(room, |_, _| panic!("it isn't here")).is_none());
+    other.context(echo).tell(room, |_, _| panic!("nor is it told"));
+    other.handle().tell(room, |_, _| panic!("not from elsewhere either")).unwrap();
+    other.turn(None).unwrap();
+    assert!(one.with(room, |room, _| room.told.is_empty()).unwrap());
+}
