@@ -248,8 +248,12 @@ impl Core {
             }
         }
         self.stopping.forget(id);
-        self.idle_timeouts.remove(&id);
-        self.outstanding.remove(&id);
+        if !self.idle_timeouts.is_empty() {
+            self.idle_timeouts.remove(&id); // Mostly there is none, and looking for it means hashing.
+        }
+        if !self.outstanding.is_empty() {
+            self.outstanding.remove(&id);
+        }
         self.roster.leave(entry.service);
         // Whoever waits for a descriptor or a place may find one now.
         for listener in mem::take(&mut self.parked) {
