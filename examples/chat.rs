@@ -107,7 +107,7 @@ impl Session for Member {
         cx.close();
     }
 
-    fn refilled(&mut self, hub: &mut Hub<'_>, cx: &mut Context<'_>) {
+    fn writable(&mut self, hub: &mut Hub<'_>, cx: &mut Context<'_>) {
         self.has_caught_up(hub.shared, cx);
     }
 
@@ -124,7 +124,7 @@ impl Member {
         let readable = |text: &&str| !text.chars().any(|c| c.is_control() && c != '\t');
         let Some(text) = str::from_utf8(line).ok().filter(readable) else {
             let speaker = if is_operator { hub.shared.screen } else { cx.id() };
-            cx.on(speaker).send_all(b"not passed on: it isn't plain UTF-8 text\n");
+            cx.source(speaker).send_all(b"not passed on: it isn't plain UTF-8 text\n");
             return true;
         };
         match &self.name {
@@ -144,7 +144,7 @@ impl Member {
         }
         if !cx.send_all(text.as_bytes()) {
             cx.abort_because(TOO_SLOW);
-        } else if cx.await_room() {
+        } else if cx.await_writable() {
             self.behind.get_or_insert_with(|| cx.after(room.patience));
         }
     }
@@ -160,14 +160,14 @@ impl Member {
     fn has_caught_up(&mut self, room: &mut Room, cx: &mut Context<'_>) {
         if let Some(timer) = self.behind.take() {
             cx.cancel(timer);
-            room.waiting.drain(..).for_each(|speaker| cx.on(speaker).resume());
+            room.waiting.drain(..).for_each(|speaker| cx.source(speaker).resume());
         }
     }
 
     fn somebody_is_half_full(&self, hub: &Hub<'_>, cx: &mut Context<'_>) -> bool {
         let everybody = hub.others.iter().chain([(cx.id(), self)]);
         let mut behind = everybody.filter(|(_, member)| member.behind.is_some());
-        behind.any(|(id, _)| cx.on(id).queued() > KEPT / 2)
+        behind.any(|(id, _)| cx.source(id).queued() > KEPT / 2)
     }
 }
 
@@ -178,17 +178,17 @@ fn operator_said(hub: &mut Hub<'_>, cx: &mut Context<'_>, text: &str) {
     let (name, text) = text.split_once(' ').unwrap_or((text, ""));
     let member = hub.others.iter_mut().find(|(_, it)| it.name.as_deref() == Some(name));
     if let Some((id, member)) = member {
-        member.hears(hub.shared, &mut cx.on(id), &format!("operator, to you: {text}\n"));
+        member.hears(hub.shared, &mut cx.source(id), &format!("operator, to you: {text}\n"));
     } else {
-        cx.on(hub.shared.screen).send_all(format!("nobody is called {name}\n").as_bytes());
+        cx.source(hub.shared.screen).send_all(format!("nobody is called {name}\n").as_bytes());
     }
 }
 
 /// Tells all others, and the operator.
 fn tell(hub: &mut Hub<'_>, cx: &mut Context<'_>, text: &str) {
-    cx.on(hub.shared.screen).send_all(text.as_bytes());
+    cx.source(hub.shared.screen).send_all(text.as_bytes());
     for (id, member) in hub.others.iter_mut() {
-        member.hears(hub.shared, &mut cx.on(id), text);
+        member.hears(hub.shared, &mut cx.source(id), text);
     }
 }
 
@@ -206,8 +206,8 @@ fn main() -> Result<(), Failure> {
     let (input, output) = (input.descriptor, output.descriptor);
     reactor.start(|cx| {
         let (keyboard, screen) = (cx.adopt(input, Half::Read)?, cx.adopt(output, Half::Write)?);
-        cx.on(keyboard).in_background();
-        cx.on(screen).in_background();
+        cx.source(keyboard).unref();
+        cx.source(screen).unref();
         let listener = cx.listen(&endpoint)?;
         listening(cx, listener, &endpoint);
         if std::io::stdin().is_terminal() {
@@ -215,7 +215,7 @@ fn main() -> Result<(), Failure> {
         }
         let room = Room { keyboard, screen, patience, waiting: Vec::new(), guests: 0 };
         let mut members = Sessions::new(room);
-        members.insert(&mut cx.on(keyboard), Member::default());
+        members.insert(&mut cx.source(keyboard), Member::default());
         Ok(members)
     })?;
     Ok(reactor.run()?)

@@ -103,7 +103,7 @@ impl Upload {
     }
 
     fn header(&mut self, store: &mut Store, cx: &mut Context<'_>, input: &[u8]) -> Option<usize> {
-        if cx.room() < HEADER && cx.await_room() {
+        if cx.send_capacity() < HEADER && cx.await_writable() {
             return None; // A client that reads no answers is not asked for more files.
         }
         let fatal = |cx: &mut Context<'_>, why: &str| {

@@ -42,14 +42,14 @@ impl Service for Uppercase {
     }
 
     fn received(&mut self, cx: &mut Context<'_>, input: &[u8]) -> usize {
-        if cx.room() < LEAST && cx.await_room() {
+        if cx.send_capacity() < LEAST && cx.await_writable() {
             return 0;
         }
-        let ready = whole_characters(&input[..input.len().min(cx.room() / GROWTH)]);
+        let ready = whole_characters(&input[..input.len().min(cx.send_capacity() / GROWTH)]);
         let taken = ready.len();
         cx.send_all(&uppercase(ready));
         self.bytes += taken as u64;
-        if 0 < taken && taken < input.len() && !cx.await_room() {
+        if 0 < taken && taken < input.len() && !cx.await_writable() {
             cx.resume(); // It had room: the rest, too.
         }
         taken

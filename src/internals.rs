@@ -22,7 +22,7 @@ impl<S: Read + Write> EchoMachine<S> {
         let config = Config::default();
         EchoMachine {
             connection: Connection::new(Plain(stream)),
-            account: Account::new(config.kept_total),
+            account: Account::new(config.buffer_limit),
             buffer: vec![0; config.input_limit + config.read_buffer],
             config,
         }
@@ -43,7 +43,7 @@ impl<S: Read + Write> EchoMachine<S> {
                         self.connection.send(input.as_slice(), &self.config, &mut self.account);
                     self.connection.put_back(input, taken, &self.config, &mut self.account);
                 }
-                Step::Refilled | Step::Discarded(_) => {}
+                Step::Writable | Step::Discarded(_) => {}
                 Step::Wait | Step::Ended { .. } | Step::Gone(_) => return,
             }
         }

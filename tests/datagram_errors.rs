@@ -27,7 +27,7 @@ fn a_connected_socket_is_told_that_nobody_is_there() {
     let service = reactor.add(Listener::default());
     let mut cx = reactor.context(service);
     let socket = cx.connect(&format!("udp://{nobody}").parse().unwrap()).unwrap();
-    cx.on(socket).send(b"hello");
+    cx.source(socket).send(b"hello");
 
     let deadline = Instant::now() + Duration::from_secs(30);
     while !reactor.is_stopped() {

@@ -43,14 +43,14 @@ fn pong_goes_on_with_the_lines_that_had_no_room() {
 
 /// Sends a little more than the kernel takes, and asks to be told when it is out.
 struct Sender {
-    refilled: usize,
+    writable: usize,
 }
 
 impl Service for Sender {
-    fn refilled(&mut self, cx: &mut Context<'_>) {
-        self.refilled += 1;
+    fn writable(&mut self, cx: &mut Context<'_>) {
+        self.writable += 1;
         assert_eq!(cx.queued(), 0);
-        assert!(!cx.await_room(), "there is nothing to wait for");
+        assert!(!cx.await_writable(), "there is nothing to wait for");
     }
 }
 
@@ -58,16 +58,16 @@ impl Service for Sender {
 fn who_asks_for_room_is_told_once_when_all_is_out() {
     let mut reactor = Reactor::new(Config::default()).unwrap();
     let (ours, mut theirs) = UnixStream::pair().unwrap();
-    let service = reactor.add(Sender { refilled: 0 });
+    let service = reactor.add(Sender { writable: 0 });
     let mut cx = reactor.context(service);
     let id = cx.adopt(ours, Half::Both).unwrap();
-    let mut cx = cx.on(id);
-    assert!(!cx.await_room());
+    let mut cx = cx.source(id);
+    assert!(!cx.await_writable());
     let mut sent = 0;
     while cx.queued() == 0 {
         sent += cx.send(&[7; 1000]);
     }
-    assert!(cx.await_room());
+    assert!(cx.await_writable());
 
     theirs.set_nonblocking(true).unwrap();
     let mut buffer = [0; 65_536];
@@ -75,12 +75,12 @@ fn who_asks_for_room_is_told_once_when_all_is_out() {
         while let Ok(read) = theirs.read(&mut buffer) {
             sent -= read;
         }
-        sent == 0 && reactor.with(service, |it: &mut Sender, _| it.refilled).unwrap() > 0
+        sent == 0 && reactor.with(service, |it: &mut Sender, _| it.writable).unwrap() > 0
     });
     for _ in 0..10 {
         reactor.turn(Some(Duration::ZERO)).unwrap();
     }
-    assert_eq!(reactor.with(service, |it: &mut Sender, _| it.refilled).unwrap(), 1);
+    assert_eq!(reactor.with(service, |it: &mut Sender, _| it.writable).unwrap(), 1);
 }
 
 /// Answers a small message, and looks whether that is kept.
@@ -91,7 +91,7 @@ struct Asker {
 impl Service for Asker {
     fn received(&mut self, cx: &mut Context<'_>, input: &[u8]) -> usize {
         cx.send(input);
-        self.kept.push(cx.await_room());
+        self.kept.push(cx.await_writable());
         input.len()
     }
 }
@@ -141,6 +141,6 @@ fn resume_shows_again_what_was_not_taken() {
             reactor.turn(Some(Duration::ZERO)).unwrap();
         }
         assert_eq!(reactor.with(service, |it: &mut Nibbler, _| it.seen.clone()).unwrap(), expected);
-        reactor.context(service).on(id).resume();
+        reactor.context(service).source(id).resume();
     }
 }

@@ -12,7 +12,7 @@ struct Relay {
 
 impl Service for Relay {
     fn received(&mut self, cx: &mut Context<'_>, input: &[u8]) -> usize {
-        cx.on(self.to).send(input)
+        cx.source(self.to).send(input)
     }
 }
 

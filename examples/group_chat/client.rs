@@ -77,14 +77,14 @@ impl Service for Client {
     fn timer(&mut self, cx: &mut Context<'_>, _timer: TimerId) {
         let id = cx.word();
         if id == BEATS {
-            cx.on(self.socket).send(HEARTBEAT);
+            cx.source(self.socket).send(HEARTBEAT);
             return;
         }
         let Some(message) = self.unanswered.get_mut(&id) else { return };
         if message.tries < TRIES {
             message.tries += 1;
             cx.after_with(AGAIN, id);
-            cx.on(self.socket).send(message.datagram(id).as_bytes());
+            cx.source(self.socket).send(message.datagram(id).as_bytes());
         } else {
             say(format_args!("not delivered: {}", message.text));
             self.unanswered.remove(&id);
@@ -103,18 +103,18 @@ impl Client {
                 let message = Message { text: text.to_owned(), tries: 1 };
                 self.next += 1;
                 cx.after_with(AGAIN, self.next);
-                cx.on(self.socket).send(message.datagram(self.next).as_bytes());
+                cx.source(self.socket).send(message.datagram(self.next).as_bytes());
                 self.unanswered.insert(self.next, message);
             }
             Ok(text) => {
-                cx.on(self.socket).send(text.as_bytes());
+                cx.source(self.socket).send(text.as_bytes());
             }
         }
     }
 
     /// One message less to wait for.
     fn answered(&mut self, cx: &mut Context<'_>) {
-        cx.on(self.keyboard).resume(); // It may have been left waiting.
+        cx.source(self.keyboard).resume(); // It may have been left waiting.
         if self.is_leaving {
             self.leave(cx);
         }
@@ -124,7 +124,7 @@ impl Client {
     fn leave(&mut self, cx: &mut Context<'_>) {
         self.is_leaving = true;
         if self.unanswered.is_empty() {
-            cx.on(self.socket).send(b"quit");
+            cx.source(self.socket).send(b"quit");
             cx.stop(Stop::Gracefully);
         }
     }
@@ -147,8 +147,8 @@ pub(super) fn run(mut arguments: Arguments) -> Result<(), Failure> {
     let _restored_at_the_end = input.restore;
     reactor.start(|cx| {
         let (socket, keyboard) = (cx.connect(&endpoint)?, cx.adopt(input.descriptor, Half::Read)?);
-        cx.on(keyboard).in_background();
-        cx.on(socket).send(HEARTBEAT); // Joins.
+        cx.source(keyboard).unref();
+        cx.source(socket).send(HEARTBEAT); // Joins.
         cx.every_with(BEAT, BEATS);
         let (unanswered, is_leaving) = Default::default();
         Ok(Client { keyboard, socket, acks, next, unanswered, is_leaving })

@@ -56,7 +56,7 @@ pub(super) struct Reply {
 
 impl Service for Reply {
     fn received(&mut self, cx: &mut Context<'_>, input: &[u8]) -> usize {
-        let taken = cx.on(self.client).send(input);
+        let taken = cx.source(self.client).send(input);
         if taken < input.len() {
             cx.pause();
         }
@@ -67,7 +67,7 @@ impl Service for Reply {
         if let Cause::Ended = cause {
             cx.tell_one(self.clients, self.client, Client::has_reply);
         } else {
-            cx.on(self.client).abort(); // Less than the count that it was promised.
+            cx.source(self.client).abort(); // Less than the count that it was promised.
         }
     }
 

@@ -98,9 +98,9 @@ impl Session for Client {
     }
 
     /// It takes more of its reply, or can be answered again.
-    fn refilled(&mut self, hub: &mut Hub<'_>, cx: &mut Context<'_>) {
+    fn writable(&mut self, hub: &mut Hub<'_>, cx: &mut Context<'_>) {
         match self.work {
-            Work::Reply(spool) => cx.on(spool).resume(),
+            Work::Reply(spool) => cx.source(spool).resume(),
             Work::Nothing => self.go_on(hub, cx),
             Work::Command(_) => {}
         }
@@ -110,7 +110,7 @@ impl Session for Client {
         match (cx.word(), &self.work) {
             (TIME_LIMIT, _) => self.kill(cx, "time limit"),
             (PIPE_HELD, Work::Command(running)) => {
-                cx.on(running.pipe).abort();
+                cx.source(running.pipe).abort();
                 self.reply_if_over(hub, cx); // Perhaps the pipe has gone, and the process won't.
             }
             (GRACE, work) => {
@@ -137,9 +137,9 @@ impl Session for Client {
     fn closed(self, hub: &mut Hub<'_>, cx: &mut Context<'_>, _cause: &Cause) {
         match self.work {
             Work::Nothing => {}
-            Work::Reply(spool) => cx.on(spool).abort(),
+            Work::Reply(spool) => cx.source(spool).abort(),
             Work::Command(running) => {
-                cx.on(running.pipe).abort();
+                cx.source(running.pipe).abort();
                 hub.shared.bury(running.process);
             }
         }
@@ -151,7 +151,7 @@ impl Client {
     fn asked(&mut self, hub: &mut Hub<'_>, cx: &mut Context<'_>, input: &[u8]) -> usize {
         let mut taken = 0;
         while let Work::Nothing = self.work {
-            if cx.room() < HEAD && cx.await_room() {
+            if cx.send_capacity() < HEAD && cx.await_writable() {
                 break;
             }
             match Lines::new(NAME).next(&input[taken..]) {

@@ -116,7 +116,7 @@ pub(crate) fn say(line: impl Display) {
 /// Says where a listener listens: with the port that the kernel has chosen, if that was asked for.
 pub(crate) fn listening(cx: &mut Context<'_>, id: Id, endpoint: &Endpoint) {
     let text = endpoint.to_string();
-    match (text.split_once("://"), cx.on(id).local()) {
+    match (text.split_once("://"), cx.source(id).local()) {
         (Some((scheme @ ("tcp" | "udp"), _)), Some(address)) => {
             say(format_args!("listening on {scheme}://{address}"));
         }

@@ -36,9 +36,9 @@ impl Service for Client {
     }
 
     /// The server takes more: of this file, or the header that it had no room for.
-    fn refilled(&mut self, cx: &mut Context<'_>) {
+    fn writable(&mut self, cx: &mut Context<'_>) {
         match self.source {
-            Some(source) => cx.on(source).resume(),
+            Some(source) => cx.source(source).resume(),
             None if self.files.front().is_some_and(|file| file.file.is_some()) => self.begin(cx),
             None => {}
         }
@@ -58,12 +58,12 @@ impl Client {
     fn begin(&mut self, cx: &mut Context<'_>) {
         let Some(file) = self.files.front_mut() else { return cx.stop(Stop::Gracefully) };
         let header = format!("post|{}|{}\n", file.size, file.name);
-        if !cx.on(self.server).send_all(header.as_bytes()) {
+        if !cx.source(self.server).send_all(header.as_bytes()) {
             return; // When there is room.
         }
         match file.file.take().map(|file| cx.adopt(file, Half::Read)) {
             Some(Ok(source)) if file.size > 0 => self.source = Some(source),
-            Some(Ok(source)) => cx.on(source).abort(),
+            Some(Ok(source)) => cx.source(source).abort(),
             Some(Err(error)) => self.give_up(cx, echoloop::describe(&error)),
             None => {}
         }
@@ -74,7 +74,7 @@ impl Client {
         let Some(file) = self.files.front_mut() else { return input.len() };
         let left = usize::try_from(file.size - file.sent).unwrap_or(usize::MAX);
         let part = &input[..input.len().min(left)];
-        let taken = cx.on(self.server).send(part);
+        let taken = cx.source(self.server).send(part);
         file.sent += taken as u64;
         if self.shows_progress {
             let percent = 100 * file.sent / file.size;

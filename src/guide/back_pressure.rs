@@ -60,22 +60,22 @@
 //!     fn received(&mut self, cx: &mut Context<'_>, input: &[u8]) -> usize {
 //!         // The server may still be on its way: what is sent to it waits there.
 //!         let Some(&other) = self.pairs.get(&cx.id()) else { return input.len() };
-//!         let taken = cx.on(other).send(input);
+//!         let taken = cx.source(other).send(input);
 //!         if taken < input.len() {
 //!             cx.pause(); // Until the other one has sent what it keeps.
 //!         }
 //!         taken
 //!     }
 //!
-//!     fn refilled(&mut self, cx: &mut Context<'_>) {
+//!     fn writable(&mut self, cx: &mut Context<'_>) {
 //!         if let Some(&other) = self.pairs.get(&cx.id()) {
-//!             cx.on(other).resume();
+//!             cx.source(other).resume();
 //!         }
 //!     }
 //!
 //!     fn ended(&mut self, cx: &mut Context<'_>, _rest: &[u8]) {
 //!         match self.pairs.get(&cx.id()) {
-//!             Some(&other) => cx.on(other).finish(), // A half-close: the way back stays open.
+//!             Some(&other) => cx.source(other).finish(), // A half-close: the way back stays open.
 //!             None => cx.close(),
 //!         }
 //!     }
@@ -84,8 +84,8 @@
 //!         let Some(other) = self.pairs.remove(&cx.id()) else { return };
 //!         self.pairs.remove(&other);
 //!         match cause {
-//!             Cause::Ended | Cause::Closed | Cause::Stopped => cx.on(other).close(),
-//!             _ => cx.on(other).abort(), // Something is missing, and that must not look like an end.
+//!             Cause::Ended | Cause::Closed | Cause::Stopped => cx.source(other).close(),
+//!             _ => cx.source(other).abort(), // Something is missing, and that must not look like an end.
 //!         }
 //!     }
 //! }
@@ -125,7 +125,7 @@
 //! # All together
 //!
 //! A limit for each connection isn't a limit for the process: twenty thousand clients that don't read
-//! are twenty thousand full buffers. [`Config::kept_total`](crate::Config::kept_total) bounds them
+//! are twenty thousand full buffers. [`Config::buffer_limit`](crate::Config::buffer_limit) bounds them
 //! together. When it is used up, connections that keep nothing are still served, in small steps, since
 //! their answers go straight through; those whose output waits go on waiting; and whoever sends the
 //! beginning of a long message, and would need new memory for it, is closed with a stated cause.

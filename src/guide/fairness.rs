@@ -4,7 +4,7 @@
 //! trap. A client on the same machine can send faster than we can read; its socket never says
 //! `WouldBlock`, and the loop never gets to the next one. One flood, and everybody else's server hangs.
 //!
-//! The way out is to count. A connection may move [`Config::bytes_per_share`](crate::Config) bytes in a
+//! The way out is to count. A connection may move [`Config::read_budget`](crate::Config) bytes in a
 //! turn; a listener may accept so many connections, a datagram socket may receive so many datagrams.
 //! Who has more to do keeps its latch, goes to the back of the queue, and the next poll doesn't sleep.
 //! So a whisper waits for one share of each flood, never for the end of one:
@@ -14,7 +14,7 @@
 //! # use std::net::TcpStream;
 //! # use echoloop::{Address, Config, Echo, Reactor, Stop};
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let mut reactor = Reactor::new(Config { bytes_per_share: 4096, ..Config::default() })?;
+//! let mut reactor = Reactor::new(Config { read_budget: 4096, ..Config::default() })?;
 //! let id = reactor.listen(&"tcp://127.0.0.1:0".parse()?, Echo)?;
 //! let Some(Address::Ip(address)) = reactor.local(id) else { unreachable!() };
 //! let handle = reactor.handle();

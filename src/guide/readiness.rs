@@ -61,9 +61,9 @@
 //! let echo = reactor.add(Echo);
 //! let mut cx = reactor.context(echo);
 //! let old = cx.listen(&"tcp://127.0.0.1:0".parse()?)?;
-//! cx.on(old).close();
+//! cx.source(old).close();
 //! let new = cx.listen(&"tcp://127.0.0.1:0".parse()?)?; // The same slot ...
 //! assert_ne!(old, new); // ... and another name.
-//! assert!(!cx.on(old).is_open());
+//! assert!(!cx.source(old).is_open());
 //! # Ok(()) }
 //! ```

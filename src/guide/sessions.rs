@@ -88,7 +88,7 @@
 //! # impl Member {
 //! fn tell(&self, hub: &mut Hub<'_, Member>, cx: &mut Context<'_>, text: &str) {
 //!     for (id, other) in hub.others.iter_mut() {
-//!         cx.on(id).send_all(format!("{}: {text}\n", self.name).as_bytes());
+//!         cx.source(id).send_all(format!("{}: {text}\n", self.name).as_bytes());
 //!         other.heard += 1;
 //!     }
 //! }

@@ -33,7 +33,7 @@
 //! The trap is the buffer's end: `recv(1024)` may cut a character in two, and `decode` then fails on
 //! both halves. A service doesn't take the first half, and is shown it again with the second behind it.
 //! And an answer may be longer than the question, up to three times here. So the handler takes no more
-//! than there is [`room`](crate::Context::room) to answer, and [asks](crate::Context::await_room) to
+//! than there is [`room`](crate::Context::send_capacity) to answer, and [asks](crate::Context::await_writable) to
 //! be called again when there is more.
 //!
 //! # A chat with an operator: `chat.rs`
@@ -92,15 +92,15 @@
 //! # struct Pipe { from: Id, to: Id }
 //! impl Service for Pipe {
 //!     fn received(&mut self, cx: &mut Context<'_>, input: &[u8]) -> usize {
-//!         let taken = cx.on(self.to).send(input);
+//!         let taken = cx.source(self.to).send(input);
 //!         if taken < input.len() {
 //!             cx.pause();
 //!         }
 //!         taken
 //!     }
 //!
-//!     fn refilled(&mut self, cx: &mut Context<'_>) {
-//!         cx.on(self.from).resume();
+//!     fn writable(&mut self, cx: &mut Context<'_>) {
+//!         cx.source(self.from).resume();
 //!     }
 //! }
 //! ```

@@ -108,7 +108,7 @@
 //!
 //! A window system, a game, another event library has a loop already, and a thread can wait in one place
 //! only. A reactor is a descriptor that becomes readable when it has something to do: the other loop waits
-//! for that beside its own, no longer than [`patience`](crate::Reactor::patience) says, and calls
+//! for that beside its own, no longer than [`poll_timeout`](crate::Reactor::poll_timeout) says, and calls
 //! [`turn`](crate::Reactor::turn) with no timeout left.
 //!
 //! ```
@@ -120,8 +120,8 @@
 //! # trait Ours { fn wait(&mut self, fd: std::os::fd::BorrowedFd<'_>, timeout: Option<Duration>); }
 //!
 //! fn once(ours: &mut impl Ours, reactor: &mut Reactor) -> Result<(), echoloop::Error> {
-//!     let patience = reactor.patience();
-//!     ours.wait(reactor.as_fd(), patience); // poll(2), with whatever else it waits for.
+//!     let timeout = reactor.poll_timeout();
+//!     ours.wait(reactor.as_fd(), timeout); // poll(2), with whatever else it waits for.
 //!     reactor.turn(Some(Duration::ZERO))
 //! }
 //! ```

@@ -83,7 +83,7 @@ impl std::error::Error for DatagramRefusal {}
 /// ```
 #[derive(Debug)]
 pub struct DatagramPolicy {
-    low_ports: bool,
+    privileged_ports: bool,
     multicast: bool,
     own_sockets: bool,
     own: OwnSockets,
@@ -94,12 +94,12 @@ pub struct DatagramPolicy {
 
 impl DatagramPolicy {
     /// For the sockets of a reactor with this configuration, of which there are none yet. What counts is
-    /// [`low_ports`](Config::low_ports), [`multicast`](Config::multicast),
+    /// [`privileged_ports`](Config::privileged_ports), [`multicast`](Config::multicast),
     /// [`own_sockets`](Config::own_sockets), [`datagram_rate`](Config::datagram_rate) and
     /// [`datagram_rate_local`](Config::datagram_rate_local).
     pub fn new(config: &Config) -> DatagramPolicy {
         DatagramPolicy {
-            low_ports: config.low_ports,
+            privileged_ports: config.privileged_ports,
             multicast: config.multicast,
             own_sockets: config.own_sockets,
             own: OwnSockets::default(),
@@ -171,7 +171,7 @@ impl DatagramPolicy {
             let refusal = DatagramRefusal::OwnAddress;
             return Err(if ip == asked { refusal } else { DatagramRefusal::OwnPort });
         }
-        if port < FIRST_HIGH_PORT && !self.low_ports {
+        if port < FIRST_HIGH_PORT && !self.privileged_ports {
             return Err(DatagramRefusal::LowPort);
         }
         if !self.own_sockets && self.own.has_ip(ip, port) {
@@ -320,8 +320,12 @@ mod tests {
         use DatagramRefusal::*;
         let refusals = [LowPort, ToMulticast, ToBroadcast, OwnSocket, OwnSocket];
         assert_eq!(verdicts(Config::default()), refusals.map(Err));
-        let on =
-            Config { low_ports: true, multicast: true, own_sockets: true, ..Config::default() };
+        let on = Config {
+            privileged_ports: true,
+            multicast: true,
+            own_sockets: true,
+            ..Config::default()
+        };
         assert_eq!(verdicts(on), [Ok(()); 5]);
     }
 

@@ -27,7 +27,7 @@ pub enum Stop {
 /// What a service may touch while it is called: the connection it is called for, every other one,
 /// timers, statistics, the loop itself.
 ///
-/// Most methods act on the source that [`id`](Context::id) names; [`on`](Context::on) turns to another
+/// Most methods act on the source that [`id`](Context::id) names; [`source`](Context::source) turns to another
 /// one. On a source that has gone they do nothing, which is not an error: it is normal for that to
 /// happen while a service wasn't looking.
 pub struct Context<'a> {
@@ -50,18 +50,18 @@ impl Context<'_> {
     /// # use echoloop::{Context, Id};
     /// fn tell_all(cx: &mut Context<'_>, members: &[Id], text: &[u8]) {
     ///     for &member in members {
-    ///         cx.on(member).send_all(text);
+    ///         cx.source(member).send_all(text);
     ///     }
     /// }
     /// ```
-    pub fn on(&mut self, id: Id) -> Context<'_> {
+    pub fn source(&mut self, id: Id) -> Context<'_> {
         Context { core: self.core, service: self.service, id, asked: self.asked }
     }
 
     /// Sends bytes. The kernel gets them at once, or, if they are few, at the end of this turn at
     /// the latest, together with those for others; what it doesn't take is kept up to
     /// [`Config::output_limit`]. Returns how many bytes were taken, from the front. If that is less
-    /// than all, [`Service::refilled`](crate::Service::refilled) tells when to go on.
+    /// than all, [`Service::writable`](crate::Service::writable) tells when to go on.
     ///
     /// What is sent to a connection that is still being made is kept, and leaves once it is there.
     ///
@@ -83,7 +83,7 @@ impl Context<'_> {
         }
     }
 
-    /// Sends all of it or nothing, `false`: then there was no [`room`](Context::room).
+    /// Sends all of it or nothing, `false`: then there was no [`room`](Context::send_capacity).
     pub fn send_all(&mut self, bytes: &[u8]) -> bool {
         let sent = self.core.send(self.id, bytes, true);
         if sent.is_some() {
@@ -94,9 +94,9 @@ impl Context<'_> {
     }
 
     /// How many bytes [`send`](Context::send) takes in any case, whatever the kernel says, as long as
-    /// nothing else is sent: all connections together have [`Config::kept_total`]. 0 for a connection
+    /// nothing else is sent: all connections together have [`Config::buffer_limit`]. 0 for a connection
     /// that has gone or is closing.
-    pub fn room(&mut self) -> usize {
+    pub fn send_capacity(&mut self) -> usize {
         let core = &mut *self.core;
         let Some(entry) = core.table.get(self.id) else { return 0 };
         match &entry.source {
@@ -125,18 +125,18 @@ impl Context<'_> {
         stream.connection.unread() + unread(stream.connection.stream()).unwrap_or(0)
     }
 
-    /// Asks for [`Service::refilled`](crate::Service::refilled) when everything that is kept has
-    /// been sent, for a service that measures [`room`](Context::room) instead of being refused, or
+    /// Asks for [`Service::writable`](crate::Service::writable) when everything that is kept has
+    /// been sent, for a service that measures [`room`](Context::send_capacity) instead of being refused, or
     /// that wants to know whether somebody keeps up. `false`: nothing is kept, there is nothing to
     /// wait for.
     ///
     /// Called from [`Service::received`](crate::Service::received) for the connection itself, it
     /// also has the untaken rest shown again then.
-    pub fn await_room(&mut self) -> bool {
+    pub fn await_writable(&mut self) -> bool {
         if self.core.table.stream(self.id).is_some_and(|stream| stream.gathered > 0) {
             self.core.write_gathered(); // Only the kernel knows whether it will have to be kept.
         }
-        self.core.table.connection(self.id).is_some_and(|connection| connection.await_room())
+        self.core.table.connection(self.id).is_some_and(|connection| connection.await_writable())
     }
 
     /// Sends a datagram to anybody, from this datagram socket. `false`: it was dropped, and counted.

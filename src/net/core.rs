@@ -98,7 +98,7 @@ impl Core {
             runnable: Vec::new(),
             timers: Timers::new(),
             words: Words::default(),
-            account: Account::new(config.kept_total),
+            account: Account::new(config.buffer_limit),
             statistics: Statistics::default(),
             stopping: Stopping::default(),
             roster: Roster::default(),
@@ -183,8 +183,8 @@ impl Core {
     /// Counts a stream that has just come about, and watches over its idleness; or over its end, if
     /// the reactor is stopping already.
     pub(super) fn opened(&mut self, id: Id) {
-        let in_background = self.table.get(id).is_some_and(|entry| entry.is_background);
-        self.statistics.open += u64::from(!in_background);
+        let unref = self.table.get(id).is_some_and(|entry| entry.is_background);
+        self.statistics.open += u64::from(!unref);
         if let Some(limit) = self.idle_timeout(id) {
             self.arm(id, limit, limit);
         }
@@ -223,10 +223,10 @@ impl Core {
             self.flush_outbox(Lent::default()); // What it has gathered leaves before it goes.
         }
         let mut entry = self.table.remove(id)?;
-        let in_background = entry.is_background;
-        self.background -= usize::from(in_background);
+        let unref = entry.is_background;
+        self.background -= usize::from(unref);
         match &mut entry.source {
-            Source::Stream(stream) => self.forget_stream(stream, in_background),
+            Source::Stream(stream) => self.forget_stream(stream, unref),
             Source::Dial(dial) => {
                 dial.connection.drop_kept(&mut self.account);
                 dial.timeout.map(|timeout| self.timers.cancel(timeout));
@@ -276,13 +276,13 @@ impl Core {
         }
     }
 
-    fn forget_stream(&mut self, stream: &mut StreamSource, in_background: bool) {
+    fn forget_stream(&mut self, stream: &mut StreamSource, unref: bool) {
         stream.connection.drop_kept(&mut self.account);
         stream.timer.map(|timer| self.timers.cancel(timer));
         self.doors.leave(stream.door);
-        self.statistics.open -= u64::from(!in_background);
+        self.statistics.open -= u64::from(!unref);
         match stream.origin {
-            Origin::Accepted if !in_background => self.uncount(stream.peer),
+            Origin::Accepted if !unref => self.uncount(stream.peer),
             Origin::Accepted | Origin::Connected => {}
             Origin::Adopted => self.deregister(stream.connection.stream()),
         }
@@ -335,8 +335,8 @@ impl Core {
         Statistics {
             bytes_in: self.account.received(),
             bytes_out: self.account.sent(),
-            kept: self.account.kept() as u64,
-            kept_most: self.account.most() as u64,
+            buffered: self.account.kept() as u64,
+            buffered_peak: self.account.most() as u64,
             ..self.statistics.clone()
         }
     }

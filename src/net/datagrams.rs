@@ -62,7 +62,7 @@ impl Reactor {
     pub(super) fn drive_datagram(&mut self, id: Id) {
         let core = &mut self.halves.core;
         let Some(datagram) = core.table.datagram(id) else { return };
-        let mut left = datagram.quota.begin(core.config.datagrams_per_share);
+        let mut left = datagram.quota.begin(core.config.datagram_budget);
         while left > 0 {
             let core = &mut self.halves.core;
             let Some(datagram) = core.table.datagram(id) else { return };

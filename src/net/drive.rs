@@ -12,7 +12,7 @@ use crate::values::{ACCEPT_LOOKS, ByteQueue, CALL_COST, Cause, Id, Outcome, Serv
 impl Reactor {
     /// Reads, shows, writes, until nothing moves or the share is used up.
     pub(super) fn drive_stream(&mut self, id: Id) {
-        let mut share = self.halves.core.config.bytes_per_share;
+        let mut share = self.halves.core.config.read_budget;
         loop {
             let core = &mut self.halves.core;
             let Some(entry) = core.table.get_mut(id) else { return };
@@ -39,8 +39,8 @@ impl Reactor {
                 }
                 Step::Again(input) => self.show_again(service, id, input),
                 Step::Discarded(read) => read,
-                Step::Refilled => {
-                    self.halves.call(service, id, |service, cx| service.refilled(cx));
+                Step::Writable => {
+                    self.halves.call(service, id, |service, cx| service.writable(cx));
                     0
                 }
                 Step::Ended { rest } => {
@@ -159,7 +159,7 @@ impl Reactor {
 
     /// Accepts, until the backlog is empty, a limit is reached, or the share is used up.
     pub(super) fn drive_listener(&mut self, id: Id) {
-        for accepted in 0..self.halves.core.config.accepts_per_share {
+        for accepted in 0..self.halves.core.config.accept_budget {
             let core = &mut self.halves.core;
             match core.table.listener(id) {
                 Some(listener) if listener.parked => return,

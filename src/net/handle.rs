@@ -51,7 +51,7 @@ impl Handle {
     }
 
     /// Has the loop call this once, on its own thread, with a context that names no source and no
-    /// service of yours: what is made is to be made [for one](Context::of), or else takes all that comes
+    /// service of yours: what is made is to be made [for one](Context::as_service), or else takes all that comes
     /// and answers nothing.
     ///
     /// What is taken is run, in the order of the calls of each thread, before the reactor has stopped;

@@ -99,9 +99,9 @@ impl Core {
     /// Takes one connection out of the backlog, if the limits allow it now. `Blocked`: there is none, or
     /// the listener has been parked.
     pub(super) fn accept(&mut self, id: Id) -> Outcome<(StreamSocket, Option<SocketAddr>)> {
-        let in_background = self.table.get(id).is_some_and(|entry| entry.is_background);
+        let unref = self.table.get(id).is_some_and(|entry| entry.is_background);
         let is_full = self.config.connections.is_some_and(|limit| self.accepted >= limit);
-        if is_full && !in_background {
+        if is_full && !unref {
             if self.somebody_waits(id) {
                 let limit = "the connection limit is reached";
                 // Only a connection that goes makes a place, and then nobody needs a timer.
@@ -173,7 +173,7 @@ impl Core {
         peer: Option<SocketAddr>,
     ) -> Option<Id> {
         let entry = self.table.get(listener)?;
-        let (service, in_background) = (entry.service, entry.is_background);
+        let (service, unref) = (entry.service, entry.is_background);
         if let Some(peer) = peer
             && let Err(why) = self.admit(peer.ip())
         {
@@ -195,7 +195,7 @@ impl Core {
             Ok(id) => {
                 self.came_through(id, listener);
                 self.accepted += 1;
-                if in_background {
+                if unref {
                     self.put_in_background(id); // As its listener is.
                 }
                 self.statistics.accepted += 1;

@@ -216,7 +216,7 @@ impl Reactor {
 
     /// How long a host with a loop of its own may wait for the reactor's descriptor to become readable
     /// before it must call [`turn`](Reactor::turn) all the same. `None`: for ever, as after a stop.
-    pub fn patience(&self) -> Option<Duration> {
+    pub fn poll_timeout(&self) -> Option<Duration> {
         let core = &self.halves.core;
         if self.has_more_events || self.commands.is_pending() || core.has_work() {
             return Some(Duration::ZERO);
@@ -226,7 +226,7 @@ impl Reactor {
     }
 
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        let timeout = match (self.patience(), timeout) {
+        let timeout = match (self.poll_timeout(), timeout) {
             (Some(ours), Some(theirs)) => Some(ours.min(theirs)),
             (ours, theirs) => ours.or(theirs),
         };
@@ -353,7 +353,7 @@ impl Reactor {
 }
 
 /// The poller's descriptor: readable when [`Reactor::turn`] has something to do. The loop that polls
-/// it must also mind [`Reactor::patience`].
+/// it must also mind [`Reactor::poll_timeout`].
 impl AsFd for Reactor {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.halves.core.poll.registry().as_fd()

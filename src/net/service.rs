@@ -54,8 +54,8 @@ pub trait Service: Any {
     }
 
     /// Everything that was kept has been sent, after a [`send`](Context::send) had taken less than it
-    /// was given, or [`await_room`](Context::await_room) had asked: there is room again.
-    fn refilled(&mut self, _cx: &mut Context<'_>) {}
+    /// was given, or [`await_writable`](Context::await_writable) had asked: there is room again.
+    fn writable(&mut self, _cx: &mut Context<'_>) {}
 
     /// The connection has gone, for this reason. Sending to it does nothing any more; timers that were
     /// set for it are not cancelled. Called once for each connection that was opened or adopted, and for

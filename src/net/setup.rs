@@ -147,7 +147,7 @@ impl Context<'_> {
         make: impl FnOnce(&mut Context<'_>) -> R,
     ) -> R {
         let service = self.add(service);
-        let made = make(&mut self.of(service));
+        let made = make(&mut self.as_service(service));
         self.release(service);
         made
     }
@@ -159,7 +159,7 @@ impl Context<'_> {
     }
 
     /// The same context for another service: what is made through it belongs to that one.
-    pub fn of<S>(&mut self, service: ServiceId<S>) -> Context<'_> {
+    pub fn as_service<S>(&mut self, service: ServiceId<S>) -> Context<'_> {
         Context { core: self.core, service: service.key(), id: self.id, asked: self.asked }
     }
 
@@ -243,7 +243,7 @@ impl Context<'_> {
     /// or watches it. What is there isn't counted as a connection, and has no idle timeout but [its
     /// own](Context::set_idle_timeout); what a listener there accepts is in the background too. Who is
     /// put there during a stop isn't told of it any more.
-    pub fn in_background(&mut self) {
+    pub fn unref(&mut self) {
         self.core.put_in_background(self.id);
     }
 }

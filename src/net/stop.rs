@@ -168,8 +168,8 @@ impl Reactor {
     /// Tells the service of the stop.
     pub(super) fn tell(&mut self, id: Id) {
         let core = &mut self.halves.core;
-        let in_background = core.table.get(id).is_none_or(|entry| entry.is_background);
-        if in_background || core.table.stream(id).is_none_or(|it| it.phase >= Phase::Told) {
+        let unref = core.table.get(id).is_none_or(|entry| entry.is_background);
+        if unref || core.table.stream(id).is_none_or(|it| it.phase >= Phase::Told) {
             return; // It was put there meanwhile, or knows.
         }
         core.stopping.forget(id);

@@ -36,7 +36,7 @@ impl Reactor {
     /// reactor.context(room).listen(&"tcp://127.0.0.1:0".parse().unwrap())?;
     /// // ... and at some time:
     /// let told = reactor.with(room, |room, cx| {
-    ///     room.members.iter().filter(|&&member| cx.on(member).send_all(b"hello\n")).count()
+    ///     room.members.iter().filter(|&&member| cx.source(member).send_all(b"hello\n")).count()
     /// });
     /// assert_eq!(told, Some(0));
     /// # Ok(()) }

@@ -71,7 +71,7 @@ impl Service for Pong {
         let lines = Lines::new(cx.config().line_length);
         let mut taken = 0;
         loop {
-            let (bytes, rest) = self.gather(lines, &input[taken..], cx.room());
+            let (bytes, rest) = self.gather(lines, &input[taken..], cx.send_capacity());
             // What was refused is shown again when there is room.
             if !self.answers.is_empty() && !cx.send_all(&self.answers) {
                 return taken;
@@ -97,7 +97,7 @@ impl Service for Pong {
         }
     }
 
-    fn refilled(&mut self, cx: &mut Context<'_>) {
+    fn writable(&mut self, cx: &mut Context<'_>) {
         if self.owed.remove(&cx.id()) {
             cx.send_all(&self.word);
             cx.close();

@@ -50,7 +50,7 @@ impl Reactor {
 impl Context<'_> {
     /// Calls this on the loop whenever the signal comes, with a context that names the source of it:
     /// [closed](Context::close), nobody is called any more. It is in the
-    /// [background](Context::in_background), so a stopping reactor doesn't wait for it.
+    /// [background](Context::unref), so a stopping reactor doesn't wait for it.
     ///
     /// The signal is caught for the whole process from here on: what it does by default it doesn't do any
     /// more, also not after the source has gone. All who ask for it are called, in this reactor and in
@@ -88,7 +88,7 @@ fn catch<F>(signal: i32, action: F) -> Result<(UnixStream, OnSignal<F>), Error> 
 /// Makes a source of them, for the service of this context.
 fn hear(cx: &mut Context<'_>, signals: UnixStream) -> Result<Id, Error> {
     let id = cx.adopt(signals, Half::Read)?;
-    cx.on(id).in_background();
+    cx.source(id).unref();
     Ok(id)
 }
 

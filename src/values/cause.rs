@@ -24,8 +24,8 @@ pub enum Cause {
     InputLimit,
     /// The service's answer doesn't fit into [`Config::output_limit`](crate::Config::output_limit).
     OutputLimit,
-    /// [`Config::kept_total`](crate::Config::kept_total) is used up, and this connection wanted more.
-    KeptTotal,
+    /// [`Config::buffer_limit`](crate::Config::buffer_limit) is used up, and this connection wanted more.
+    BufferLimit,
     /// An outgoing connection could not be made.
     ConnectFailed(io::Error),
     /// Reset, aborted, timed out: whatever the system said.
@@ -44,7 +44,7 @@ impl fmt::Display for Cause {
             Cause::Lingered => f.write_str("the peer took too long to end"),
             Cause::InputLimit => f.write_str("a message longer than the input limit"),
             Cause::OutputLimit => f.write_str("an answer longer than the output limit"),
-            Cause::KeptTotal => f.write_str("out of memory for unfinished messages"),
+            Cause::BufferLimit => f.write_str("out of memory for unfinished messages"),
             Cause::ConnectFailed(error) | Cause::Failed(error) => f.write_str(&describe(error)),
             Cause::Stopped => f.write_str("the reactor was stopped"),
         }

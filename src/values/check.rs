@@ -73,9 +73,9 @@ impl Config {
         within("output_limit", Some(self.output_limit), ANY)?;
         within("input_limit", Some(self.input_limit), 1..=MOST_BUFFERED)?;
         within("line_length", Some(self.line_length), ANY)?;
-        within("accepts_per_share", Some(self.accepts_per_share), ANY)?;
-        within("bytes_per_share", Some(self.bytes_per_share), ANY)?;
-        within("datagrams_per_share", Some(self.datagrams_per_share), ANY)?;
+        within("accept_budget", Some(self.accept_budget), ANY)?;
+        within("read_budget", Some(self.read_budget), ANY)?;
+        within("datagram_budget", Some(self.datagram_budget), ANY)?;
         within("read_buffer", Some(self.read_buffer), RESERVE..=MOST_BUFFERED)?;
         within("commands", Some(self.commands), ANY)?;
         within("events", Some(self.events), 1..=MOST_EVENTS)?;

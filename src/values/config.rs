@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{KeepAlive, Prefix, Rate, ReusePort};
 
 /// The most bytes that a connection may keep in each direction beyond the total of
-/// [`Config::kept_total`], so that healthy connections are served while others use the total up. One
+/// [`Config::buffer_limit`], so that healthy connections are served while others use the total up. One
 /// page: it holds most messages, and 20,000 connections of two are 160 MB.
 pub(crate) const RESERVE: usize = 4096;
 
@@ -88,7 +88,7 @@ pub struct Config {
     /// Bytes kept by all connections together. Default 256 MiB. When it is reached, a connection that
     /// keeps nothing is served in steps of 4 KiB, one whose output is kept waits for its reader, and
     /// one that sends an unfinished message of more than 4 KiB is closed.
-    pub kept_total: usize,
+    pub buffer_limit: usize,
 
     /// Bytes of a line, its ending not counted, for services that speak in lines. Default 8 KiB.
     /// A longer line closes the connection.
@@ -118,19 +118,19 @@ pub struct Config {
 
     /// Connections that one listener accepts in one turn before the next source has its go. Default
     /// 64: some 300 µs.
-    pub accepts_per_share: usize,
+    pub accept_budget: usize,
 
     /// Bytes of one connection that its service may be shown in one turn, be they new or shown once more;
     /// each time counts as a KiB at least. Default 256 KiB: some 50 µs of copying, which is the most
     /// that a whisper waits for each flood beside it.
-    pub bytes_per_share: usize,
+    pub read_budget: usize,
 
     /// Datagrams that one socket may receive in one turn. Default 256: some 300 µs. What the kernel has
     /// joined (udp(7), `UDP_GRO`) comes in one piece, of up to 128 datagrams, and so a turn may bring
     /// less than one piece more than its share; or, when such pieces come unforeseen, one batch of 32.
     /// What was too much is a debt that the next turns pay: `n` turns never bring more than `n` times
     /// this number and one batch.
-    pub datagrams_per_share: usize,
+    pub datagram_budget: usize,
 
     /// The size of the one buffer that all streams are read into, and so the most that one read brings.
     /// Default 64 KiB; 4 KiB to 1 GiB. Measured, in units of what this default reaches: with messages of
@@ -186,7 +186,7 @@ pub struct Config {
 
     /// Whether datagrams from ports below 1024 are served. Default false: services such as chargen and
     /// other echo servers live there, and a forged datagram could set two upon each other.
-    pub low_ports: bool,
+    pub privileged_ports: bool,
 
     /// Whether datagrams are served that were sent to a group (multicast) or to everybody on a network
     /// (broadcast), for those who have joined a group on purpose. Default false: one datagram with a
@@ -232,16 +232,16 @@ impl Default for Config {
             accept_rate: None,
             output_limit: 256 * 1024,
             input_limit: 64 * 1024,
-            kept_total: 256 * 1024 * 1024,
+            buffer_limit: 256 * 1024 * 1024,
             line_length: 8 * 1024,
             idle_timeout: None,
             connect_timeout: Duration::from_secs(10),
             linger: Duration::from_secs(5),
             stop_timeout: Duration::from_secs(30),
             commands: 1024,
-            accepts_per_share: 64,
-            bytes_per_share: 256 * 1024,
-            datagrams_per_share: 256,
+            accept_budget: 64,
+            read_budget: 256 * 1024,
+            datagram_budget: 256,
             read_buffer: 64 * 1024,
             events: 1024,
             spin: Duration::ZERO,
@@ -254,7 +254,7 @@ impl Default for Config {
             unix_mode: None,
             allow: Vec::new(),
             deny: Vec::new(),
-            low_ports: false,
+            privileged_ports: false,
             multicast: false,
             own_sockets: false,
             datagram_rate: Some(Rate { per_second: 10_000, burst: 10_000 }),

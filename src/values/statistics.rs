@@ -36,9 +36,9 @@ pub struct Statistics {
     /// Datagrams not served or not sent, by reason.
     pub dropped: Dropped,
     /// Bytes kept now by all connections together, incoming and outgoing.
-    pub kept: u64,
+    pub buffered: u64,
     /// The most bytes that were ever kept.
-    pub kept_most: u64,
+    pub buffered_peak: u64,
     /// Turns of the loop.
     pub turns: u64,
     /// Events that the poll has returned.
@@ -79,7 +79,7 @@ pub struct Closed {
     pub idle: u64,
     /// [`Cause::Lingered`].
     pub lingered: u64,
-    /// [`Cause::InputLimit`], [`Cause::OutputLimit`] and [`Cause::KeptTotal`].
+    /// [`Cause::InputLimit`], [`Cause::OutputLimit`] and [`Cause::BufferLimit`].
     pub limits: u64,
     /// [`Cause::ConnectFailed`].
     pub connect_failed: u64,
@@ -97,7 +97,7 @@ impl Closed {
             Cause::Because(_) => &mut self.because,
             Cause::Idle => &mut self.idle,
             Cause::Lingered => &mut self.lingered,
-            Cause::InputLimit | Cause::OutputLimit | Cause::KeptTotal => &mut self.limits,
+            Cause::InputLimit | Cause::OutputLimit | Cause::BufferLimit => &mut self.limits,
             Cause::ConnectFailed(_) => &mut self.connect_failed,
             Cause::Failed(_) => &mut self.failed,
             Cause::Stopped => &mut self.stopped,
@@ -187,8 +187,8 @@ impl fmt::Display for Statistics {
             self.messages_in,
             self.bytes_out,
             self.messages_out,
-            self.kept,
-            self.kept_most
+            self.buffered,
+            self.buffered_peak
         )?;
         write!(f, "\ndatagrams: {} in, {} out; dropped: ", self.datagrams_in, self.datagrams_out)?;
         reasons(f, &self.dropped.rows())?;

@@ -47,8 +47,8 @@ fn only_connections_from_outside_are_idle_unasked() {
         ids.push(reactor.context(service).adopt(ours, Half::Both).unwrap());
         theirs.push(other);
     }
-    reactor.context(service).on(ids[1]).in_background();
-    reactor.context(service).on(ids[2]).set_idle_timeout(Some(limit));
+    reactor.context(service).source(ids[1]).unref();
+    reactor.context(service).source(ids[2]).set_idle_timeout(Some(limit));
     // The third one shows that more than the limit has passed, then the beats that it still holds.
     turn_until(&mut reactor, |_| causes.try_recv() == Ok((ids[2], "Idle".to_string())));
     let beats = Arc::new(AtomicUsize::new(0));
@@ -111,7 +111,7 @@ fn a_service_that_takes_little_at_a_time_delays_nobody() {
         cx.resume();
         0
     });
-    let config = Config { bytes_per_share: 256 * 1024, ..Config::default() };
+    let config = Config { read_budget: 256 * 1024, ..Config::default() };
     let mut reactor = reactor(config);
     let address = listen(&mut reactor, "tcp://127.0.0.1:0", nibbles);
     let watched = listen(&mut reactor, "tcp://127.0.0.1:0", watch);
@@ -134,7 +134,7 @@ fn a_service_that_takes_little_at_a_time_delays_nobody() {
 fn room_keeps_its_word() {
     const TOTAL: usize = 12_000;
     let (asked, answers) = mpsc::channel();
-    let config = Config { kept_total: TOTAL, output_limit: 100_000, ..Config::default() };
+    let config = Config { buffer_limit: TOTAL, output_limit: 100_000, ..Config::default() };
     let mut reactor = reactor(config);
     // Each first sends a little to those that don't read, then asks how much room it has itself.
     let deaf: Vec<(UnixStream, UnixStream)> = (0..3).map(|_| UnixStream::pair().unwrap()).collect();
@@ -149,9 +149,9 @@ fn room_keeps_its_word() {
     let full_ones = full.clone();
     let service = Does::new().received(move |cx, input| {
         for &id in &full_ones {
-            cx.on(id).send(&[0; 3000]);
+            cx.source(id).send(&[0; 3000]);
         }
-        let room = cx.room();
+        let room = cx.send_capacity();
         let sent = cx.send_all(&vec![1; room]);
         asked.send((room, sent)).unwrap();
         input.len()
@@ -185,8 +185,7 @@ fn a_failed_write_does_not_discard_what_has_arrived() {
             input.len()
         })
         .tells_causes();
-    let mut reactor =
-        reactor(Config { read_buffer: 4096, bytes_per_share: 1, ..Config::default() });
+    let mut reactor = reactor(Config { read_buffer: 4096, read_budget: 1, ..Config::default() });
     let (ours, mut theirs) = UnixStream::pair().unwrap();
     let service = reactor.add(service);
     reactor.context(service).adopt(ours, Half::Both).unwrap();

@@ -34,7 +34,7 @@ fn an_adopted_socket_is_closed_politely() {
     let service = reactor.add(greets());
     let (ours, mut theirs) = pair();
     let id = reactor.context(service).adopt(ours, Half::Both).unwrap();
-    let peer = reactor.context(service).on(id).peer();
+    let peer = reactor.context(service).source(id).peer();
     assert_eq!(peer, Some(Address::Ip(theirs.local_addr().unwrap())));
     let (unix_ours, mut unix_theirs) = UnixStream::pair().unwrap();
     reactor.context(service).adopt(unix_ours, Half::Both).unwrap();
@@ -73,8 +73,8 @@ fn an_adopted_socket_can_be_half_closed() {
             }
         };
         let id = reactor.context(service).adopt(ours, Half::Both).unwrap();
-        reactor.context(service).on(id).send(b"goodbye");
-        reactor.context(service).on(id).finish();
+        reactor.context(service).source(id).send(b"goodbye");
+        reactor.context(service).source(id).finish();
         turn_until_quiet(&mut reactor);
         expect_end(&mut theirs, b"goodbye");
         theirs.write_all(b"not yet").unwrap();
@@ -260,7 +260,7 @@ fn services_go_with_their_last_source() {
         let id = reactor.connect(&to, Counted(closes, Arc::clone(&count))).unwrap();
         turn_until(&mut reactor, |reactor| reactor.statistics().open == 1);
         let nobody = reactor.add(Echo);
-        reactor.context(nobody).on(id).close();
+        reactor.context(nobody).source(id).close();
         turn_until(&mut reactor, |reactor| reactor.statistics().open == 0);
         reactor.context(nobody).release(nobody);
     }
@@ -282,7 +282,7 @@ fn a_service_stays_as_long_as_anything_needs_it() {
     let listener = cx.listen(&endpoint("tcp://127.0.0.1:0")).unwrap();
     let beat = cx.every(Duration::from_millis(1));
     cx.release(named);
-    reactor.context(named).on(listener).close();
+    reactor.context(named).source(listener).close();
     for _ in 0..3 {
         reactor.turn(None).unwrap(); // It beats.
     }
@@ -351,8 +351,8 @@ fn the_background_goes_on_during_a_stop() {
             let mut cx = reactor.context(echo);
             ["tcp://127.0.0.1:0", "udp://127.0.0.1:0"].map(|at| {
                 let id = cx.listen(&endpoint(at)).unwrap();
-                cx.on(id).in_background();
-                internet(cx.on(id).local())
+                cx.source(id).unref();
+                internet(cx.source(id).local())
             })
         },
     );

@@ -29,7 +29,7 @@ fn nothing_is_begun_while_all_is_closed() {
     reactor.context(service).stop(Stop::AtOnce);
     let statistics = run(&mut reactor);
     assert_eq!((refused.try_recv(), statistics.open), (Ok(true), 0));
-    assert_eq!(reactor.patience(), None);
+    assert_eq!(reactor.poll_timeout(), None);
     expect_end(&mut theirs, b"");
 }
 
@@ -55,8 +55,8 @@ fn who_goes_into_the_background_is_not_told() {
     for _ in 0..3 {
         reactor.turn(Some(Duration::ZERO)).unwrap(); // The first is served, the second holds it up.
     }
-    reactor.context(quiet).on(background).in_background();
-    reactor.context(pauses).on(busy).abort();
+    reactor.context(quiet).source(background).unref();
+    reactor.context(pauses).source(busy).abort();
     run(&mut reactor);
     assert_eq!(told.try_iter().count(), 0);
     expect_end(&mut theirs, b"");
@@ -73,7 +73,7 @@ fn a_failed_beginning_leaves_nothing() {
     });
     assert!(made.is_err());
     turn_until_quiet(&mut reactor);
-    assert_eq!(reactor.patience(), None);
+    assert_eq!(reactor.poll_timeout(), None);
 }
 
 /// After the stop there is nothing to do, whatever timers there were; the host isn't woken for any.
@@ -90,6 +90,6 @@ fn nothing_comes_due_after_the_stop() {
     expect_end(&mut client, b"");
     reactor.context(service).after(Duration::ZERO);
     assert!(!reactor.context(service).cancel(beat));
-    assert_eq!(reactor.patience(), None);
+    assert_eq!(reactor.poll_timeout(), None);
     reactor.turn(Some(Duration::ZERO)).unwrap();
 }

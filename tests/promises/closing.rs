@@ -57,7 +57,7 @@ fn a_client_that_never_ends_is_waited_for_no_longer_than_the_deadline() {
 fn a_flood_does_not_put_the_deadline_off() {
     let config = Config {
         linger: Duration::from_millis(50),
-        bytes_per_share: 1,
+        read_budget: 1,
         read_buffer: 4096,
         ..Config::default()
     };
@@ -145,7 +145,7 @@ fn an_abort_is_at_once() {
     let mut client = tcp(server.made);
     client.write_all(b"?").unwrap();
     let statistics = server.until(|statistics| statistics.closed.by_service == 1);
-    assert_eq!((statistics.open, statistics.kept), (0, 0));
+    assert_eq!((statistics.open, statistics.buffered), (0, 0));
 }
 
 /// A service that closes a connection hears of its end once, and of nothing else after the close.

@@ -118,7 +118,7 @@ fn a_connected_socket_hears_of_its_peers_absence() {
     let mut reactor = reactor(Config::default());
     let id = reactor.connect(&endpoint(&format!("udp://{address}")), service).unwrap();
     let service = reactor.add(Echo);
-    assert_eq!(reactor.context(service).on(id).send(b"anybody?"), 8);
+    assert_eq!(reactor.context(service).source(id).send(b"anybody?"), 8);
     let mut count = 0;
     turn_until(&mut reactor, |_| {
         count += told.try_iter().count();
@@ -126,7 +126,7 @@ fn a_connected_socket_hears_of_its_peers_absence() {
     });
 
     let somebody = udp(&address.to_string(), None);
-    assert!(reactor.context(service).on(id).send_all(b"now?"));
+    assert!(reactor.context(service).source(id).send_all(b"now?"));
     turn_until(&mut reactor, |reactor| reactor.statistics().datagrams_out == 2);
     let mut bytes = [0; 10];
     let (length, from) = again(|| somebody.recv_from(&mut bytes)).unwrap();
@@ -166,8 +166,8 @@ fn what_was_gathered_leaves_before_a_close() {
     let service = reactor.add(Echo);
     let mut cx = reactor.context(service);
     let id = cx.listen(&endpoint("udp://127.0.0.1:0")).unwrap();
-    assert!(cx.on(id).send_to(&to, b"bye"));
-    cx.on(id).close();
+    assert!(cx.source(id).send_to(&to, b"bye"));
+    cx.source(id).close();
     turn_until_quiet(&mut reactor);
     assert_eq!(datagram(&client), b"bye");
     assert_eq!(reactor.statistics().dropped.failed, 0);
@@ -241,7 +241,7 @@ fn a_connected_unix_datagram_socket_gets_its_answer() {
     reactor.listen(&at, Echo).unwrap();
     let service = reactor.add(service);
     let id = reactor.context(service).connect(&at).unwrap();
-    reactor.context(service).on(id).after(Duration::ZERO);
+    reactor.context(service).source(id).after(Duration::ZERO);
     let mut answer = None;
     turn_until(&mut reactor, |_| {
         answer = answers.try_recv().ok();
@@ -285,33 +285,34 @@ fn what_one_callback_sends_keeps_its_order() {
     }
     let ways: [(&str, Way); 5] = [
         ("the socket's own callback", |reactor, directory, numbers| {
-            let service = Does::new().datagram(move |cx, _, _| numbers.send(cx.on(cx.id())));
+            let service = Does::new().datagram(move |cx, _, _| numbers.send(cx.source(cx.id())));
             bound(reactor, directory, service);
             ask(directory);
         }),
         ("another socket's callback", |reactor, directory, numbers| {
             let server = bound(reactor, directory, Does::new());
-            let asks = Does::new().datagram(move |cx, _, _| numbers.send(cx.on(server)));
+            let asks = Does::new().datagram(move |cx, _, _| numbers.send(cx.source(server)));
             let asked = listen(reactor, "udp://127.0.0.1:0", asks);
             udp("127.0.0.1:0", Some(asked)).send(b"go on").unwrap();
         }),
         ("a timer", |reactor, directory, numbers| {
             let server = bound(reactor, directory, Does::new());
-            let timer = reactor.add(Does::new().timer(move |cx, _| numbers.send(cx.on(server))));
+            let timer =
+                reactor.add(Does::new().timer(move |cx, _| numbers.send(cx.source(server))));
             reactor.context(timer).after(Duration::ZERO);
         }),
         ("the news of another socket", |reactor, directory, numbers| {
             let server = bound(reactor, directory, Does::new());
             let nobody = udp("127.0.0.1:0", None).local_addr().unwrap();
-            let told = Does::new().unreachable(move |cx| numbers.send(cx.on(server)));
+            let told = Does::new().unreachable(move |cx| numbers.send(cx.source(server)));
             let at = endpoint(&format!("udp://{nobody}"));
             let client = reactor.connect(&at, told).unwrap();
             let service = reactor.add(Does::new());
-            assert!(reactor.context(service).on(client).send_all(b"anybody?"));
+            assert!(reactor.context(service).source(client).send_all(b"anybody?"));
         }),
         ("a stream", |reactor, directory, numbers| {
             let server = bound(reactor, directory, Does::new());
-            let service = Does::new().opened(move |cx| numbers.send(cx.on(server)));
+            let service = Does::new().opened(move |cx| numbers.send(cx.source(server)));
             let listener = listen(reactor, "tcp://127.0.0.1:0", service);
             tcp(listener);
         }),
@@ -352,7 +353,7 @@ fn a_share_is_counted_in_datagrams_also_in_trains() {
     const ALL: u64 = 5 * BATCH;
 
     let config = Config {
-        datagrams_per_share: SHARE as usize,
+        datagram_budget: SHARE as usize,
         receive_buffer: Some(1 << 20),
         ..Config::default()
     };
@@ -363,7 +364,7 @@ fn a_share_is_counted_in_datagrams_also_in_trains() {
         let id = reactor.connect(&endpoint(&format!("udp://{address}")), Does::new()).unwrap();
         let service = reactor.add(Does::new());
         for _ in 0..ALL {
-            assert!(reactor.context(service).on(id).send_all(b"a carriage"));
+            assert!(reactor.context(service).source(id).send_all(b"a carriage"));
         }
     });
     let sent = client.until(|sent| sent.datagrams_out + sent.dropped.no_room == ALL).datagrams_out;

@@ -178,7 +178,7 @@ fn a_connection_in_progress_can_be_closed() {
         let id = reactor.context(service).connect(&endpoint(&format!("tcp://{address}"))).unwrap();
         turn_until_quiet(&mut reactor);
         let mut cx = reactor.context(service);
-        let mut cx = cx.on(id);
+        let mut cx = cx.source(id);
         assert!(cx.is_open());
         assert_eq!(cx.local(), None);
         if abort {
@@ -188,8 +188,8 @@ fn a_connection_in_progress_can_be_closed() {
             cx.close()
         }
         turn_until(&mut reactor, |_| reports.try_recv().is_ok_and(|told| told == "Closed"));
-        assert!(!reactor.context(service).on(id).is_open());
-        assert_eq!(reactor.patience(), None);
+        assert!(!reactor.context(service).source(id).is_open());
+        assert_eq!(reactor.poll_timeout(), None);
     }
 }
 

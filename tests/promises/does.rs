@@ -17,7 +17,7 @@ pub(crate) struct Does {
     opened: Option<Called>,
     received: Option<Received>,
     ended: Option<Called>,
-    refilled: Option<Called>,
+    writable: Option<Called>,
     closed: Option<Closed>,
     datagram: Option<Arrived>,
     unreachable: Option<Called>,
@@ -53,8 +53,8 @@ impl Does {
         self
     }
 
-    pub(crate) fn refilled(mut self, it: impl FnMut(&mut Context<'_>) + Send + 'static) -> Does {
-        self.refilled = Some(Box::new(it));
+    pub(crate) fn writable(mut self, it: impl FnMut(&mut Context<'_>) + Send + 'static) -> Does {
+        self.writable = Some(Box::new(it));
         self
     }
 
@@ -120,8 +120,8 @@ impl Service for Does {
         }
     }
 
-    fn refilled(&mut self, cx: &mut Context<'_>) {
-        if let Some(it) = &mut self.refilled {
+    fn writable(&mut self, cx: &mut Context<'_>) {
+        if let Some(it) = &mut self.writable {
             it(cx);
         }
     }

@@ -45,7 +45,7 @@ fn a_loop_without_services_can_be_asked_for_anything() {
     let run = move |cx: &mut Context<'_>| {
         cx.after(Duration::ZERO);
         let id = cx.listen(&endpoint("tcp://127.0.0.1:0")).unwrap();
-        sender.send(internet(cx.on(id).local())).unwrap();
+        sender.send(internet(cx.source(id).local())).unwrap();
     };
     reactor.handle().run(run).unwrap();
     let mut address = None;
@@ -67,16 +67,16 @@ fn sources_can_be_added_from_elsewhere() {
     let service = server.made;
     let (sender, address) = mpsc::channel();
     let run = move |cx: &mut Context<'_>| {
-        let mut cx = cx.of(service);
+        let mut cx = cx.as_service(service);
         let id = cx.listen(&endpoint("tcp://127.0.0.1:0")).unwrap();
-        sender.send(internet(cx.on(id).local())).unwrap();
+        sender.send(internet(cx.source(id).local())).unwrap();
     };
     server.handle.run(run).unwrap();
     let address = address.recv_timeout(DEADLINE).unwrap();
     exchange(&mut tcp(address), b"hello");
 }
 
-/// A host with a poll of its own waits for the reactor's descriptor, no longer than its patience, and
+/// A host with a poll of its own waits for the reactor's descriptor, no longer than its poll timeout, and
 /// turns it without waiting: everything works, timers too.
 #[test]
 fn a_host_can_poll_the_descriptor() {
@@ -98,7 +98,7 @@ fn a_host_can_poll_the_descriptor() {
     let mut events = Events::with_capacity(8);
     let mut beats = 0;
     while beats < 3 || !client.is_finished() {
-        poll.poll(&mut events, reactor.patience().map(|it| it.min(DEADLINE))).unwrap();
+        poll.poll(&mut events, reactor.poll_timeout().map(|it| it.min(DEADLINE))).unwrap();
         reactor.turn(Some(Duration::ZERO)).unwrap();
         beats += fired.try_iter().count();
     }
@@ -106,7 +106,7 @@ fn a_host_can_poll_the_descriptor() {
     assert!(reactor.context(timers).cancel(beat));
     turn_until(&mut reactor, |reactor| reactor.statistics().open == 0);
     turn_until_quiet(&mut reactor);
-    assert_eq!(reactor.patience(), None);
+    assert_eq!(reactor.poll_timeout(), None);
 }
 
 /// Several reactors in one process, in one thread and in several, know nothing of each other; one can
@@ -166,12 +166,12 @@ fn a_childs_pipes_are_streams() {
         }
     };
     let begins = goes_on.clone();
-    let writes = Does::new().timer(move |cx, _| begins(cx)).refilled(goes_on);
+    let writes = Does::new().timer(move |cx, _| begins(cx)).writable(goes_on);
     let mut reactor = reactor(Config::default());
     let (reads, writes) = (reactor.add(reads), reactor.add(writes));
     reactor.context(reads).adopt(stdout, Half::Read).unwrap();
     let id = reactor.context(writes).adopt(stdin, Half::Write).unwrap();
-    reactor.context(writes).on(id).after(Duration::ZERO);
+    reactor.context(writes).source(id).after(Duration::ZERO);
     turn_until(&mut reactor, |reactor| reactor.statistics().closed.ended == 2);
     let output: Vec<u8> = output.try_iter().flatten().collect();
     assert!(output == pattern(1_000_000), "{} bytes", output.len());
@@ -197,14 +197,14 @@ fn files_are_streams() {
     let out = reactor.context(writes).adopt(copy, Half::Write).unwrap();
     turn_until(&mut reactor, |reactor| {
         for chunk in chunks.try_iter() {
-            assert!(reactor.context(writes).on(out).send_all(&chunk));
+            assert!(reactor.context(writes).source(out).send_all(&chunk));
         }
         reactor.statistics().closed.ended == 1
     });
     for chunk in chunks.try_iter() {
-        assert!(reactor.context(writes).on(out).send_all(&chunk));
+        assert!(reactor.context(writes).source(out).send_all(&chunk));
     }
-    reactor.context(writes).on(out).finish();
+    reactor.context(writes).source(out).finish();
     turn_until(&mut reactor, |reactor| reactor.statistics().closed.ended == 2);
     target.rewind().unwrap();
     let mut copied = Vec::new();
@@ -233,7 +233,7 @@ fn timers_fire_in_order() {
     assert_eq!(order[..6], [first, second, third, beat, beat, beat]);
     let mut cx = reactor.context(service);
     assert!(!cx.cancel(first) && cx.cancel(beat));
-    assert_eq!(reactor.patience(), None);
+    assert_eq!(reactor.poll_timeout(), None);
 }
 
 /// The delay of a timer counts from when it is set, however long ago the reactor last turned.
@@ -245,7 +245,7 @@ fn a_delay_begins_when_it_is_set() {
     thread::sleep(Duration::from_millis(50)); // What the host has to do before.
     reactor.context(service).after(Duration::from_secs(3600));
     reactor.context(service).after(Duration::from_millis(40));
-    assert!(reactor.patience() > Some(Duration::from_millis(1)));
+    assert!(reactor.poll_timeout() > Some(Duration::from_millis(1)));
     turn_until(&mut reactor, |_| fired.try_recv().is_ok());
 }
 

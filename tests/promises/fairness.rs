@@ -11,9 +11,9 @@ use crate::support::*;
 fn small_shares() -> Config {
     Config {
         read_buffer: 4096,
-        bytes_per_share: 4096,
-        accepts_per_share: 2,
-        datagrams_per_share: 4,
+        read_budget: 4096,
+        accept_budget: 2,
+        datagram_budget: 4,
         ..Config::default()
     }
 }
@@ -42,7 +42,7 @@ fn a_whisper_waits_for_one_share_of_a_flood() {
     expect(&mut whisper, b"hello");
 
     // Nobody has to wake the loop for the rest of the flood.
-    assert_eq!(reactor.patience(), Some(Duration::ZERO));
+    assert_eq!(reactor.poll_timeout(), Some(Duration::ZERO));
     turn_until(&mut reactor, |reactor| reactor.statistics().bytes_in == pending + 5);
 }
 

@@ -36,7 +36,7 @@ fn a_connection_knows_its_listener() {
     let (first, at) = listen(&mut reactor, "tcp://127.0.0.1:0");
     let one = tcp(internet(at));
     assert_eq!(next(&mut reactor), ("opened", Some(first)));
-    reactor.context(service).on(first).close();
+    reactor.context(service).source(first).close();
     let (second, at) = listen(&mut reactor, "tcp://127.0.0.1:0");
     assert_eq!(first.slot(), second.slot());
     let (third, third_at) = listen(&mut reactor, "tcp://127.0.0.1:0");
@@ -54,7 +54,7 @@ fn a_connection_knows_its_listener() {
     assert!(both.contains(&("opened", None)) && both.contains(&("opened", Some(third))));
     let (ours, _theirs) = UnixStream::pair().unwrap();
     let adopted = reactor.context(service).adopt(ours, Half::Both).unwrap();
-    assert_eq!(reactor.context(service).on(adopted).listener(), None);
-    assert_eq!(reactor.context(service).on(third).listener(), None);
+    assert_eq!(reactor.context(service).source(adopted).listener(), None);
+    assert_eq!(reactor.context(service).source(third).listener(), None);
     assert_eq!(reactor.context(service).listener(), None);
 }

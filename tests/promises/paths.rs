@@ -92,7 +92,7 @@ fn the_file_goes_with_the_socket() {
         let id = first.listen(&at, Echo).unwrap();
         assert!(fs::symlink_metadata(&path).unwrap().file_type().is_socket());
         let service = first.add(Echo);
-        first.context(service).on(id).close();
+        first.context(service).source(id).close();
         assert!(!path.exists());
 
         first.listen(&at, Echo).unwrap();

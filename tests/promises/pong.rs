@@ -55,7 +55,7 @@ fn every_limit_gets_the_same_answers() {
             writer.write_all(b"last").unwrap();
             writer.shutdown(Shutdown::Write).unwrap();
         });
-        server.until(|statistics| statistics.kept > 0);
+        server.until(|statistics| statistics.buffered > 0);
         expect_end(&mut client, &[&b"pong\n".repeat(60_000)[..], b"pong"].concat());
         writing.join().unwrap();
     }
@@ -83,7 +83,7 @@ fn the_last_answer_waits_for_room() {
     let mut reactor = reactor(config);
     let mut client = pair(&mut reactor, Pong::default());
     let mut asked = 0;
-    while reactor.statistics().kept == 0 {
+    while reactor.statistics().buffered == 0 {
         client.write_all(b"?\n").unwrap();
         asked += 1;
         reactor.turn(Some(Duration::ZERO)).unwrap();
@@ -116,7 +116,7 @@ fn a_line_that_is_too_long_closes_the_connection() {
     drop(client);
     let statistics = server.until(|statistics| statistics.open == 0);
     assert_eq!(statistics.closed.because, 1);
-    assert!(statistics.kept_most <= 102);
+    assert!(statistics.buffered_peak <= 102);
 }
 
 /// On datagrams, the answer ends as the message does, and is never longer than it.

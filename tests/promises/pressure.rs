@@ -24,8 +24,8 @@ fn who_never_reads_is_stopped_and_slows_nobody() {
     let sent = stuff_until_it_stands(&mut reactor, &mut client, TOTAL);
     assert!(sent < TOTAL / 4, "{sent} bytes were taken from a client that does not read");
     let statistics = reactor.statistics();
-    assert!(statistics.kept_most <= most, "kept {}", statistics.kept_most);
-    assert_eq!(reactor.patience(), None); // Not one turn for it from here on.
+    assert!(statistics.buffered_peak <= most, "kept {}", statistics.buffered_peak);
+    assert_eq!(reactor.poll_timeout(), None); // Not one turn for it from here on.
 
     let mut whisper = tcp(address);
     turn_until_quiet(&mut reactor);
@@ -44,7 +44,7 @@ fn who_never_reads_is_stopped_and_slows_nobody() {
     let reading = thread::spawn(move || expect_repeated_to_end(client, sent));
     turn_until(&mut reactor, |reactor| reactor.statistics().closed.ended == 1);
     reading.join().unwrap();
-    assert_eq!(reactor.statistics().kept, 0);
+    assert_eq!(reactor.statistics().buffered, 0);
 }
 
 /// One after the other, until the client can send no more and the reactor has nothing to do.
@@ -85,7 +85,7 @@ fn the_total_holds_for_all_together() {
     const CLIENTS: usize = 25;
     const TOTAL: usize = 1 << 20;
     let config = Config {
-        kept_total: TOTAL,
+        buffer_limit: TOTAL,
         send_buffer: Some(16_384),
         receive_buffer: Some(16_384),
         ..Config::default()
@@ -109,24 +109,24 @@ fn the_total_holds_for_all_together() {
             })
         })
         .collect();
-    server.until(|statistics| statistics.kept as usize > TOTAL - 65_536);
+    server.until(|statistics| statistics.buffered as usize > TOTAL - 65_536);
     go.wait();
     clients.into_iter().for_each(|client| client.join().unwrap());
     let statistics = server.until(|statistics| statistics.open == 0);
     assert_eq!(statistics.closed.ended, CLIENTS as u64);
-    assert!(statistics.kept_most as usize <= TOTAL + CLIENTS * 2 * 4096);
-    assert_eq!(statistics.kept, 0);
+    assert!(statistics.buffered_peak as usize <= TOTAL + CLIENTS * 2 * 4096);
+    assert_eq!(statistics.buffered, 0);
 }
 
 /// A healthy client is served while others have used up all memory.
 #[test]
 fn a_healthy_client_needs_no_free_memory() {
-    let config = Config { kept_total: 0, ..Config::default() };
+    let config = Config { buffer_limit: 0, ..Config::default() };
     let mut reactor = reactor(config);
     let address = listen(&mut reactor, "tcp://127.0.0.1:0", Echo);
     let mut stalled = tcp(address);
     stuff_until_it_stands(&mut reactor, &mut stalled, 64 << 20);
-    assert!(reactor.statistics().kept > 0);
+    assert!(reactor.statistics().buffered > 0);
     let mut healthy = tcp(address);
     let bytes = pattern(100_000);
     let (mut writer, copy) = (healthy.try_clone().unwrap(), bytes.clone());
@@ -151,7 +151,7 @@ fn idle_is_free() {
     turn_until(&mut reactor, |reactor| reactor.statistics().bytes_out == 100);
     turn_until_quiet(&mut reactor);
     let before = reactor.statistics();
-    assert_eq!((before.open, before.kept, reactor.patience()), (100, 0, None));
+    assert_eq!((before.open, before.buffered, reactor.poll_timeout()), (100, 0, None));
     reactor.turn(Some(Duration::from_millis(20))).unwrap();
     assert_eq!(reactor.statistics().events, before.events);
 }
@@ -166,7 +166,7 @@ fn a_full_house_is_free() {
     let mut second = tcp(address);
     turn_until(&mut reactor, |reactor| reactor.statistics().open == 1);
     turn_until_quiet(&mut reactor);
-    assert_eq!(reactor.patience(), None);
+    assert_eq!(reactor.poll_timeout(), None);
     drop(first);
     second.write_all(b"hello").unwrap();
     turn_until(&mut reactor, |reactor| reactor.statistics().bytes_out == 5);

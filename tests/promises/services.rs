@@ -48,7 +48,7 @@ impl Meddler {
         self.left -= 1;
         let me = cx.id();
         for (i, &friend) in self.friends.iter().rev().take(10).enumerate() {
-            let mut cx = cx.on(friend);
+            let mut cx = cx.source(friend);
             cx.send(b"meddling");
             cx.send_all(&[0; 10_000]);
             match (i + self.left) % 7 {
@@ -71,14 +71,15 @@ impl Meddler {
             self.left
                 .is_multiple_of(11)
                 .then(|| cx.add(Echo))
-                .and_then(|echo| cx.of(echo).listen(&endpoint("udp://127.0.0.1:0")).ok()),
+                .and_then(|echo| cx.as_service(echo).listen(&endpoint("udp://127.0.0.1:0")).ok()),
         );
         let timer = cx.after(Duration::from_micros(100));
         if self.left.is_multiple_of(2) {
             cx.cancel(timer);
         }
         assert_eq!(cx.id(), me);
-        let _ = (cx.peer(), cx.local(), cx.queued(), cx.room(), cx.is_open(), cx.statistics());
+        let _ =
+            (cx.peer(), cx.local(), cx.queued(), cx.send_capacity(), cx.is_open(), cx.statistics());
     }
 }
 
@@ -98,8 +99,8 @@ impl Service for Meddler {
         cx.close();
     }
 
-    fn refilled(&mut self, cx: &mut Context<'_>) {
-        self.meddle("refilled", cx);
+    fn writable(&mut self, cx: &mut Context<'_>) {
+        self.meddle("writable", cx);
     }
 
     fn closed(&mut self, cx: &mut Context<'_>, _cause: &Cause) {
@@ -143,7 +144,7 @@ fn anything_can_be_done_from_inside_any_callback() {
         let mut cx = reactor.context(meddler);
         ["tcp://127.0.0.1:0", "udp://127.0.0.1:0"].map(|at| {
             let id = cx.listen(&endpoint(at)).unwrap();
-            internet(cx.on(id).local())
+            internet(cx.source(id).local())
         })
     });
     let [streams, datagrams] = server.made;
@@ -164,7 +165,7 @@ fn anything_can_be_done_from_inside_any_callback() {
     let mut last = tcp(streams);
     let _ = last.write_all(b"?");
     let statistics = server.stop(Stop::Gracefully);
-    assert_eq!((statistics.open, statistics.kept), (0, 0));
+    assert_eq!((statistics.open, statistics.buffered), (0, 0));
     let called = called.lock().unwrap();
     for name in ["opened", "received", "ended", "closed", "datagram", "timer"] {
         assert!(called.contains(name), "{name} was never called");
@@ -185,9 +186,9 @@ fn a_pause_holds_the_sender_up() {
     client.write_all(b"hello").unwrap();
     turn_until(&mut reactor, |reactor| reactor.statistics().open == 1);
     turn_until_quiet(&mut reactor);
-    assert_eq!((reactor.statistics().bytes_in, reactor.patience()), (0, None));
+    assert_eq!((reactor.statistics().bytes_in, reactor.poll_timeout()), (0, None));
     let (id, other) = (opened.try_recv().unwrap(), reactor.add(Echo));
-    reactor.context(other).on(id).resume();
+    reactor.context(other).source(id).resume();
     turn_until(&mut reactor, |reactor| reactor.statistics().bytes_out == 5);
     expect(&mut client, b"hello");
 }
@@ -200,7 +201,7 @@ fn sending_to_others_works_whatever_their_state() {
     let service = Does::new().opened(move |cx| joined.lock().unwrap().push(cx.id())).received(
         move |cx, input| {
             for &member in all.lock().unwrap().iter() {
-                assert!(cx.on(member).send_all(input));
+                assert!(cx.source(member).send_all(input));
             }
             input.len()
         },

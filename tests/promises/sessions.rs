@@ -63,7 +63,7 @@ impl Session for Noted {
             b"flood" => while cx.send(&pattern(100_000)) > 0 {},
             b"shout" => {
                 for (id, _) in hub.others.iter() {
-                    assert!(cx.on(id).send_all(b"!"));
+                    assert!(cx.source(id).send_all(b"!"));
                 }
             }
             _ => self.note(hub, &format!("received {}", input.escape_ascii())),
@@ -76,8 +76,8 @@ impl Session for Noted {
         cx.close();
     }
 
-    fn refilled(&mut self, hub: &mut Hub<'_, Noted>, _cx: &mut Context<'_>) {
-        self.note(hub, "refilled");
+    fn writable(&mut self, hub: &mut Hub<'_, Noted>, _cx: &mut Context<'_>) {
+        self.note(hub, "writable");
     }
 
     fn timer(&mut self, hub: &mut Hub<'_, Noted>, _cx: &mut Context<'_>, _timer: TimerId) {
@@ -218,7 +218,8 @@ fn timers_find_whom_they_were_set_for() {
     reactor.with(room, |_, cx| cx.after_with(Duration::from_millis(2), 7));
     expect_moments(&mut reactor, room, &["tick 7"]);
     let listener = reactor.with(room, |_, cx| cx.listen(&endpoint("tcp://127.0.0.1:0")).unwrap());
-    reactor.with(room, |_, cx| cx.on(listener.unwrap()).after_with(Duration::from_millis(1), 8));
+    reactor
+        .with(room, |_, cx| cx.source(listener.unwrap()).after_with(Duration::from_millis(1), 8));
     expect_moments(&mut reactor, room, &["tick 8"]);
 }
 
@@ -227,9 +228,9 @@ fn a_session_is_told_of_room_and_of_the_stop() {
     let (mut reactor, room, at) = room(Config::default());
     let mut one = tcp(at);
     one.write_all(b"flood").unwrap();
-    turn_until(&mut reactor, |reactor| reactor.statistics().kept > 0);
+    turn_until(&mut reactor, |reactor| reactor.statistics().buffered > 0);
     let reader = std::thread::spawn(move || rest(&mut one).len());
-    let expected = ["client 1 opened beside 0", "client 1 refilled"];
+    let expected = ["client 1 opened beside 0", "client 1 writable"];
     expect_moments(&mut reactor, room, &expected);
     reactor.handle().stop(Stop::Gracefully).unwrap();
     let statistics = run(&mut reactor);
@@ -253,7 +254,7 @@ fn outgoing_connections_have_sessions() {
     reactor.with(room, |sessions, cx| {
         let id = cx.connect(&to).unwrap();
         let session = sessions.shared.born("waiting");
-        assert!(sessions.insert(&mut cx.on(id), session));
+        assert!(sessions.insert(&mut cx.source(id), session));
     });
     turn_until(&mut reactor, |reactor| reactor.statistics().open == 4);
     let mut both = moments(&mut reactor, room);
@@ -266,7 +267,7 @@ fn outgoing_connections_have_sessions() {
     reactor.with(room, |sessions, cx| {
         let id = cx.connect(&nowhere).unwrap();
         let session = sessions.shared.born("in vain");
-        sessions.insert(&mut cx.on(id), session);
+        sessions.insert(&mut cx.source(id), session);
     });
     let in_vain = ["in vain closed beside 4: no such file or directory"];
     expect_moments(&mut reactor, room, &in_vain);
@@ -282,7 +283,7 @@ fn an_adopted_descriptor_is_given_its_session() {
     let id = reactor.with(room, |sessions, cx| {
         let id = cx.adopt(ours, Half::Both).unwrap();
         let session = sessions.shared.born("adopted");
-        assert!(sessions.insert(&mut cx.on(id), session));
+        assert!(sessions.insert(&mut cx.source(id), session));
         id
     });
     theirs.write_all(b"hello").unwrap();
@@ -294,7 +295,7 @@ fn an_adopted_descriptor_is_given_its_session() {
         sessions.with(cx, id.unwrap(), |_, hub, cx| {
             let id = cx.adopt(second, Half::Both).unwrap();
             let session = hub.shared.born("second");
-            assert!(hub.others.insert(&mut cx.on(id), session));
+            assert!(hub.others.insert(&mut cx.source(id), session));
             cx.adopt(third, Half::Both).unwrap();
         })
     });
@@ -310,7 +311,7 @@ fn an_adopted_descriptor_is_given_its_session() {
 
     let gone = reactor.with(room, |sessions, cx| {
         let session = sessions.shared.born("too late");
-        sessions.insert(&mut cx.on(id.unwrap()), session)
+        sessions.insert(&mut cx.source(id.unwrap()), session)
     });
     assert_eq!((gone, alive(&mut reactor, room)), (Some(false), 0));
 }

@@ -106,7 +106,7 @@ fn a_client_that_does_not_move_is_left_behind() {
     server.stall(&mut stalled);
     let statistics = server.stop(Stop::Gracefully);
     assert_eq!((statistics.closed.lingered, statistics.closed.stopped), (1, 1));
-    assert_eq!((statistics.open, statistics.kept), (0, 0));
+    assert_eq!((statistics.open, statistics.buffered), (0, 0));
 }
 
 /// The second stop doesn't wait for anybody.
@@ -134,7 +134,7 @@ fn at_once_is_at_once() {
     let mut idle = tcp(server.made);
     exchange(&mut idle, b"x");
     let statistics = server.stop(Stop::AtOnce);
-    assert_eq!((statistics.closed.stopped, statistics.open, statistics.kept), (2, 0, 0));
+    assert_eq!((statistics.closed.stopped, statistics.open, statistics.buffered), (2, 0, 0));
 }
 
 /// A reactor without any source stops when it is asked to, also if it is asked before it runs.
@@ -161,7 +161,7 @@ fn a_stop_sees_that_the_last_source_has_gone() {
     let listener = reactor.context(service).listen(&endpoint("udp://127.0.0.1:0")).unwrap();
     reactor.context(service).stop(Stop::Gracefully);
     reactor.turn(Some(Duration::ZERO)).unwrap();
-    reactor.context(service).on(listener).close();
+    reactor.context(service).source(listener).close();
     assert!(!reactor.is_stopped());
     reactor.context(service).stop(Stop::AtOnce);
     run(&mut reactor);
@@ -176,7 +176,7 @@ fn background_sources_are_not_waited_for() {
         let service = reactor.add(service);
         let mut cx = reactor.context(service);
         let id = cx.adopt(ours, Half::Read).unwrap();
-        cx.on(id).in_background();
+        cx.source(id).unref();
     });
     server.stop(Stop::Gracefully);
     assert_eq!(causes.recv_timeout(DEADLINE).unwrap().1, "Stopped");

@@ -238,7 +238,7 @@ fn what_a_pipe_holds_is_served() {
         input.len()
     });
     // Each read brings less than there is, so that one read alone would lose most of it.
-    let mut reactor = reactor(Config { read_buffer: 4096, bytes_per_share: 1, ..patient() });
+    let mut reactor = reactor(Config { read_buffer: 4096, read_budget: 1, ..patient() });
     let service = reactor.add(reads);
     reactor.context(service).adopt(reader, Half::Read).unwrap();
     reactor.handle().stop(Stop::Gracefully).unwrap();
@@ -263,21 +263,21 @@ impl Service for Proxy {
     fn received(&mut self, cx: &mut Context<'_>, input: &[u8]) -> usize {
         self.client = self.client.or((cx.id() != self.server).then_some(cx.id()));
         let other = self.other(cx.id());
-        let taken = cx.on(other).send(input);
+        let taken = cx.source(other).send(input);
         if taken < input.len() {
             cx.pause();
         }
         taken
     }
 
-    fn refilled(&mut self, cx: &mut Context<'_>) {
+    fn writable(&mut self, cx: &mut Context<'_>) {
         let other = self.other(cx.id());
-        cx.on(other).resume();
+        cx.source(other).resume();
     }
 
     fn ended(&mut self, cx: &mut Context<'_>, _rest: &[u8]) {
         let other = self.other(cx.id());
-        cx.on(other).finish();
+        cx.source(other).finish();
     }
 }
 
@@ -294,7 +294,7 @@ fn a_paused_connection_is_served_as_soon_as_it_goes_on() {
     reactor
         .start(|cx| {
             let listener = cx.listen(&endpoint("tcp://127.0.0.1:0"))?;
-            address = cx.on(listener).local();
+            address = cx.source(listener).local();
             Ok(Proxy { client: None, server: cx.connect(&at)? })
         })
         .unwrap();
@@ -369,7 +369,7 @@ fn a_stop_that_loses_bytes_says_so() {
     let (pushes, causes) = pushes.tells_causes();
     let server = serve(config, pushes);
     let mut deaf = tcp(server.made);
-    server.until(|statistics| statistics.kept > 0);
+    server.until(|statistics| statistics.buffered > 0);
     server.stop(Stop::Gracefully);
     assert_eq!(causes.recv_timeout(DEADLINE).unwrap().1, "Lingered");
     assert_eq!(rest_of(&mut deaf), ErrorKind::ConnectionReset);

@@ -25,7 +25,7 @@ fn a_half_closed_client_gets_everything_and_then_the_end() {
     writing.join().unwrap();
     let statistics = server.until(|statistics| statistics.closed.ended == 1);
     assert_eq!((statistics.bytes_in, statistics.bytes_out), (8 << 20, 8 << 20));
-    assert_eq!((statistics.kept, statistics.open), (0, 0));
+    assert_eq!((statistics.buffered, statistics.open), (0, 0));
 }
 
 /// The same on a Unix socket.
@@ -74,7 +74,7 @@ fn clients_do_not_get_mixed_up() {
     let config = Config {
         read_buffer: 4096,
         output_limit: 1000,
-        bytes_per_share: 1,
+        read_budget: 1,
         send_buffer: Some(4096),
         ..Config::default()
     };
@@ -155,7 +155,7 @@ fn what_is_counted_is_what_was_done() {
     let statistics = server.statistics();
     assert_eq!((statistics.messages_in, statistics.messages_out), (10, 10));
     assert_eq!((statistics.bytes_in, statistics.bytes_out), (90, 90));
-    assert_eq!((statistics.accepted, statistics.open, statistics.kept_most), (1, 1, 0));
+    assert_eq!((statistics.accepted, statistics.open, statistics.buffered_peak), (1, 1, 0));
 }
 
 /// However many come at once, all are accepted, also those who come just after the listener has looked

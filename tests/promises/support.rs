@@ -66,7 +66,7 @@ impl<T: Send + 'static> Server<T> {
     #[track_caller]
     pub(crate) fn stall(&self, client: &mut TcpStream) {
         let (start, bytes) = (Instant::now(), pattern(1_000_000));
-        while self.statistics().kept == 0 {
+        while self.statistics().buffered == 0 {
             assert!(start.elapsed() < DEADLINE, "it never comes to a standstill");
             stuff(client, &bytes);
         }
@@ -152,7 +152,7 @@ pub(crate) fn turn_until_quiet(reactor: &mut Reactor) {
     while quiet < 3 {
         assert!(start.elapsed() < DEADLINE, "it never comes to rest: {}", reactor.statistics());
         let before = reactor.statistics().events;
-        let busy = reactor.patience() == Some(Duration::ZERO);
+        let busy = reactor.poll_timeout() == Some(Duration::ZERO);
         reactor.turn(Some(Duration::ZERO)).unwrap();
         quiet = if busy || reactor.statistics().events > before { 0 } else { quiet + 1 };
     }

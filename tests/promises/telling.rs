@@ -24,7 +24,7 @@ impl Service for Room {
 impl Room {
     fn say(&mut self, cx: &mut Context<'_>, text: &[u8]) {
         for &member in &self.members {
-            cx.on(member).send_all(text);
+            cx.source(member).send_all(text);
         }
     }
 }
@@ -36,7 +36,7 @@ fn the_host_has_a_service_and_its_context_at_once() {
     let room = reactor.add(Room::default());
     let at = reactor.with(room, |_, cx| {
         let id = cx.listen(&endpoint("tcp://127.0.0.1:0")).unwrap();
-        internet(cx.on(id).local())
+        internet(cx.source(id).local())
     });
     let mut client = tcp(at.unwrap());
     turn_until(&mut reactor, |reactor| reactor.statistics().open == 1);
@@ -71,10 +71,10 @@ fn what_is_told_outside_a_turn_is_passed_on() {
     let mut reactor = reactor(Config::default());
     let (one, other) = (reactor.add(Room::default()), reactor.add(Room::default()));
     assert!(reactor.context(one).tell(other, |other, _| other.told.push(7)));
-    assert_eq!(reactor.patience(), Some(Duration::ZERO));
+    assert_eq!(reactor.poll_timeout(), Some(Duration::ZERO));
     reactor.turn(None).unwrap();
     assert_eq!(reactor.with(other, |other, _| other.told.len()), Some(1));
-    assert_eq!(reactor.patience(), None);
+    assert_eq!(reactor.poll_timeout(), None);
 }
 
 /// Two services that never cease to tell each other something keep nobody from anything.
@@ -99,7 +99,7 @@ fn telling_for_ever_starves_nobody() {
     assert!(reactor.with(one, |room, _| room.told[0]).unwrap() > 1);
     reactor.handle().stop(Stop::Gracefully).unwrap();
     run(&mut reactor);
-    assert_eq!(reactor.patience(), None);
+    assert_eq!(reactor.poll_timeout(), None);
 }
 
 /// From many threads; and when the reactor has stopped, it says so.

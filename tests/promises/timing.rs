@@ -20,7 +20,7 @@ fn a_timer_gives_its_word_back() {
         let sender_too = sender.clone();
         cx.tell(other, move |_, cx| sender_too.send((None, cx.word())).unwrap());
         sender.send((Some(timer), cx.word())).unwrap();
-        assert_eq!(cx.on(cx.id()).word(), cx.word());
+        assert_eq!(cx.source(cx.id()).word(), cx.word());
     }));
     let mut cx = reactor.context(service);
     let first = cx.after_with(MS, u64::MAX);

@@ -36,7 +36,7 @@ fn a_reset_ends_one_connection() {
     reset(client); // While its answers are kept.
 
     let statistics = server.until(|statistics| statistics.open == 1);
-    assert_eq!(statistics.kept, 0);
+    assert_eq!(statistics.buffered, 0);
     exchange(&mut friend, b"after");
     for (_, cause) in causes.try_iter() {
         assert!(cause.starts_with("Failed"), "{cause}");
@@ -71,7 +71,7 @@ fn a_connection_closed_in_the_same_batch_is_not_heard_again() {
             log.lock().unwrap().push(cx.id());
             let me = cx.id();
             for &other in members.lock().unwrap().iter().filter(|&&other| other != me) {
-                cx.on(other).abort();
+                cx.source(other).abort();
             }
             input.len()
         })
@@ -145,7 +145,7 @@ fn a_closed_copy_of_a_descriptor_makes_no_events() {
     let service = reactor.add(Echo);
     let id = reactor.context(service).adopt(ours, Half::Both).unwrap();
     turn_until_quiet(&mut reactor);
-    reactor.context(service).on(id).abort();
+    reactor.context(service).source(id).abort();
     turn_until(&mut reactor, |reactor| reactor.statistics().open == 0);
     let before = reactor.statistics().events;
     theirs.write_all(b"anybody?").unwrap();

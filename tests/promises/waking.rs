@@ -29,17 +29,17 @@ fn what_is_sent_outside_a_turn_leaves() {
     let bound = cx.listen(&endpoint("udp://127.0.0.1:0")).unwrap();
     let connected = cx.connect(&endpoint(&format!("udp://{at}"))).unwrap();
     let stream = cx.adopt(ours, Half::Both).unwrap();
-    assert!(cx.on(bound).send_to(&Peer::from(at), b"bound"));
-    assert_eq!(cx.on(connected).send(b"connected"), 9);
-    assert_eq!(cx.on(stream).send(b"stream"), 6);
-    assert_eq!(reactor.patience(), Some(Duration::ZERO));
+    assert!(cx.source(bound).send_to(&Peer::from(at), b"bound"));
+    assert_eq!(cx.source(connected).send(b"connected"), 9);
+    assert_eq!(cx.source(stream).send(b"stream"), 6);
+    assert_eq!(reactor.poll_timeout(), Some(Duration::ZERO));
     reactor.turn(Some(Duration::ZERO)).unwrap();
     let mut came = [datagram(&receiver), datagram(&receiver)];
     came.sort();
     assert_eq!(came, [b"bound".to_vec(), b"connected".to_vec()]);
     expect(&mut theirs, b"stream");
     turn_until_quiet(&mut reactor);
-    assert_eq!(reactor.patience(), None);
+    assert_eq!(reactor.poll_timeout(), None);
 }
 
 /// Passes on what comes to a server that it dials for the first client, as in the guide.
@@ -64,21 +64,21 @@ impl Service for Proxy {
 
     fn received(&mut self, cx: &mut Context<'_>, input: &[u8]) -> usize {
         let other = self.other(cx.id());
-        let taken = cx.on(other).send(input);
+        let taken = cx.source(other).send(input);
         if taken < input.len() {
             cx.pause();
         }
         taken
     }
 
-    fn refilled(&mut self, cx: &mut Context<'_>) {
+    fn writable(&mut self, cx: &mut Context<'_>) {
         let other = self.other(cx.id());
-        cx.on(other).resume();
+        cx.source(other).resume();
     }
 
     fn ended(&mut self, cx: &mut Context<'_>, _rest: &[u8]) {
         let other = self.other(cx.id());
-        cx.on(other).finish();
+        cx.source(other).finish();
     }
 }
 
@@ -115,7 +115,7 @@ fn what_was_sent_before_it_was_connected_is_delivered() {
     let service = reactor.add(service);
     let id = reactor.context(service).connect(&to).unwrap();
     let mut cx = reactor.context(service);
-    let mut cx = cx.on(id);
+    let mut cx = cx.source(id);
     assert_eq!((cx.send(b"hello"), cx.send_all(b", server"), cx.queued()), (5, true, 13));
     cx.close_because("said all");
     let server = thread::spawn(move || rest(&mut listener.accept().unwrap().0));
@@ -194,7 +194,7 @@ fn an_edge_triggered_host_serves_more_than_one_batch() {
             break;
         }
         reactor.turn(Some(Duration::ZERO)).unwrap();
-        timeout = reactor.patience();
+        timeout = reactor.poll_timeout();
         if reactor.statistics().bytes_out == CLIENTS as u64 * 11 {
             break;
         }
@@ -274,7 +274,7 @@ fn commands_that_wait_are_bounded() {
     reactor.turn(Some(Duration::ZERO)).unwrap();
     let first = ran.try_iter().count();
     assert!((1..MOST).contains(&first), "{first} in one turn");
-    assert_eq!(reactor.patience(), Some(Duration::ZERO));
+    assert_eq!(reactor.poll_timeout(), Some(Duration::ZERO));
     run().unwrap();
     handle.stop(Stop::AtOnce).unwrap();
     reactor.turn(Some(DEADLINE)).unwrap();

@@ -94,11 +94,11 @@ fn low_ports_get_an_answer_only_if_asked_for() {
         return;
     };
     low.set_read_timeout(Some(DEADLINE)).unwrap();
-    for low_ports in [false, true] {
-        let server = echo_at(Config { low_ports, ..Config::default() }, "udp://127.0.0.1:0");
+    for privileged_ports in [false, true] {
+        let server = echo_at(Config { privileged_ports, ..Config::default() }, "udp://127.0.0.1:0");
         low.connect(server.made).unwrap();
         low.send(b"hello").unwrap();
-        if low_ports {
+        if privileged_ports {
             assert_eq!(datagram(&low), b"hello");
         } else {
             server.until(|statistics| statistics.dropped.forbidden == 1);
@@ -220,7 +220,7 @@ fn our_own_sockets_do_not_answer_each_other() {
             let other = reactor.context(echo).listen(&endpoint(other)).unwrap();
             let port = internet(reactor.local(other)).port();
             let to = Peer::from(SocketAddr::new(asked.parse().unwrap(), port));
-            assert!(reactor.context(first).on(one).send_to(&to, b"go"));
+            assert!(reactor.context(first).source(one).send_to(&to, b"go"));
             turn_until(&mut reactor, |reactor| {
                 let done = reactor.statistics();
                 done.dropped.forbidden == 1 || own_sockets && done.datagrams_in == 2
@@ -245,7 +245,7 @@ fn a_port_is_ours_for_as_long_as_its_socket_is_there() {
     turn_until(&mut reactor, |reactor| reactor.statistics().dropped.forbidden == 1);
 
     let service = reactor.add(Echo);
-    reactor.context(service).on(sibling).close();
+    reactor.context(service).source(sibling).close();
     client.send(b"two").unwrap();
     turn_until(&mut reactor, |reactor| reactor.statistics().datagrams_out == 1);
     assert_eq!(datagram(&client), b"two");
@@ -280,7 +280,7 @@ fn an_adopted_socket_is_no_weapon_either() {
         }
         let [id, _] = [0, 1].map(|i| adopt(i).unwrap());
 
-        reactor.context(service).on(id).send_to(&Peer::from(other), b"each other");
+        reactor.context(service).source(id).send_to(&Peer::from(other), b"each other");
         let client = udp("127.0.0.1:0", None);
         client.set_broadcast(true).unwrap();
         client.send_to(b"all of you", ("127.255.255.255", one.port())).unwrap();
@@ -299,7 +299,7 @@ fn an_unbound_socket_does_not_answer_itself() {
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, None).unwrap();
     let id = reactor.context(service).listen_on(socket).unwrap();
     let own = SocketAddr::from((Ipv4Addr::LOCALHOST, internet(reactor.local(id)).port()));
-    reactor.context(service).on(id).send_to(&Peer::from(own), b"to myself");
+    reactor.context(service).source(id).send_to(&Peer::from(own), b"to myself");
     turn_until(&mut reactor, |reactor| reactor.statistics().dropped.forbidden == 1);
     turn_until_quiet(&mut reactor);
     assert_eq!(reactor.statistics().datagrams_out, 1);

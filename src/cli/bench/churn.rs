@@ -233,7 +233,7 @@ impl Service for Churn {
         input.len()
     }
 
-    fn refilled(&mut self, cx: &mut Context<'_>) {
+    fn writable(&mut self, cx: &mut Context<'_>) {
         if let Some(index) = self.finder.find(cx.id()) {
             self.push(cx, index);
         }

@@ -180,7 +180,7 @@ impl Datagrams {
     #[inline]
     fn pump(&mut self, cx: &mut Context<'_>, index: usize, now: u64) {
         let Some(id) = self.lanes[index].id else { return };
-        let mut cx = cx.on(id);
+        let mut cx = cx.source(id);
         loop {
             let lane = &mut self.lanes[index];
             if !lane.has_room() {

@@ -211,13 +211,13 @@ impl Streams {
     fn push(&mut self, cx: &mut Context<'_>, index: usize) {
         let lane = &mut self.lanes[index];
         let Some(id) = lane.id else { return };
-        let mut cx = cx.on(id);
+        let mut cx = cx.source(id);
         while lane.unsent() > 0 {
             let piece = self.script.piece(lane);
             let taken = cx.send(piece);
             lane.sent(taken);
             if taken < piece.len() {
-                return; // `refilled` tells when to go on.
+                return; // `writable` tells when to go on.
             }
         }
     }
@@ -299,7 +299,7 @@ impl Service for Streams {
         input.len()
     }
 
-    fn refilled(&mut self, cx: &mut Context<'_>) {
+    fn writable(&mut self, cx: &mut Context<'_>) {
         if let Some(index) = self.finder.find(cx.id()) {
             self.push(cx, index);
         }

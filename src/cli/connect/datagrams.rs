@@ -125,12 +125,12 @@ impl Datagrams {
     fn transmit(&mut self, cx: &mut Context<'_>, payload: Vec<u8>) {
         let Some(socket) = self.socket else { return };
         let before = Some(cx.statistics().dropped);
-        let mut to = cx.on(socket);
+        let mut to = cx.source(socket);
         to.send(&payload);
         let check = to.after(Duration::ZERO);
         self.on_its_way = Some(OnItsWay { payload, before, check });
         if let Some(keyboard) = self.keyboard_id {
-            cx.on(keyboard).pause();
+            cx.source(keyboard).pause();
         }
     }
 
@@ -154,7 +154,7 @@ impl Datagrams {
         }
         match (self.input, self.keyboard_id) {
             (Input::Left, _) => self.finish(cx),
-            (_, Some(keyboard)) => cx.on(keyboard).resume(),
+            (_, Some(keyboard)) => cx.source(keyboard).resume(),
             (_, None) => {}
         }
     }
@@ -178,7 +178,7 @@ impl Datagrams {
     fn finish(&mut self, cx: &mut Context<'_>) {
         self.unsent += u64::from(self.on_its_way.take().is_some_and(|it| it.before.is_none()));
         if let Some(socket) = self.socket.take() {
-            cx.on(socket).close();
+            cx.source(socket).close();
         }
         self.screen.close(cx);
     }
@@ -264,8 +264,8 @@ impl Service for Datagrams {
         }
     }
 
-    fn refilled(&mut self, cx: &mut Context<'_>) {
-        if self.screen.is(cx.id()) && self.screen.refilled(cx) {
+    fn writable(&mut self, cx: &mut Context<'_>) {
+        if self.screen.is(cx.id()) && self.screen.writable(cx) {
             self.go_on(cx);
         }
     }

@@ -83,7 +83,7 @@ pub(crate) fn run(args: Args) -> Done {
     let config = Config {
         connect_timeout: args.connect_timeout,
         linger: LINGER,
-        low_ports: true,
+        privileged_ports: true,
         datagram_rate: None,
         ..Config::default()
     };
@@ -121,7 +121,7 @@ fn talk<T: Talk>(
     }
     if endpoint.is_datagram() {
         // It is connected at once, and nobody says so.
-        reactor.with(service, |talk, cx| talk.opened(&mut cx.on(socket)));
+        reactor.with(service, |talk, cx| talk.opened(&mut cx.source(socket)));
     }
     reactor.run()?;
     let ending = reactor.with(service, |talk, _| std::mem::take(talk.ending()));

@@ -11,7 +11,7 @@ use super::hex::Dump;
 /// Standard output.
 ///
 /// What the loop doesn't take at once is kept here, one piece. Whoever printed it prints nothing more
-/// until [`refilled`](Screen::refilled) says so.
+/// until [`writable`](Screen::writable) says so.
 #[derive(Debug)]
 pub(super) struct Screen {
     descriptor: Option<OwnedFd>,
@@ -102,17 +102,17 @@ impl Screen {
 
     fn print(&mut self, cx: &mut Context<'_>, bytes: &[u8]) {
         let Some(id) = self.id else { return };
-        let taken = if self.rest.is_empty() { cx.on(id).send(bytes) } else { 0 };
+        let taken = if self.rest.is_empty() { cx.source(id).send(bytes) } else { 0 };
         self.rest.extend_from_slice(&bytes[taken..]);
     }
 
     /// There is room again. Returns whether everything is out, so that more may be printed.
-    pub(super) fn refilled(&mut self, cx: &mut Context<'_>) -> bool {
+    pub(super) fn writable(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(id) = self.id else { return false };
-        let taken = cx.on(id).send(&self.rest);
+        let taken = cx.source(id).send(&self.rest);
         self.rest.drain(..taken);
         if self.closing && self.rest.is_empty() {
-            cx.on(id).close();
+            cx.source(id).close();
         }
         self.rest.is_empty()
     }
@@ -123,7 +123,7 @@ impl Screen {
         if self.rest.is_empty()
             && let Some(id) = self.id
         {
-            cx.on(id).close();
+            cx.source(id).close();
         }
     }
 

@@ -93,16 +93,16 @@ impl Stream {
         if !self.may_type()
             && let Some(keyboard) = self.keyboard_id
         {
-            cx.on(keyboard).pause();
+            cx.source(keyboard).pause();
         }
     }
 
     fn push(&mut self, cx: &mut Context<'_>) {
         let Some(socket) = self.socket else { return };
-        let taken = cx.on(socket).send(&self.to_socket);
+        let taken = cx.source(socket).send(&self.to_socket);
         self.to_socket.drain(..taken);
         if self.to_socket.is_empty() && self.input_over {
-            cx.on(socket).finish();
+            cx.source(socket).finish();
         }
     }
 
@@ -115,19 +115,19 @@ impl Stream {
         if self.may_type()
             && let Some(keyboard) = self.keyboard_id
         {
-            cx.on(keyboard).resume();
+            cx.source(keyboard).resume();
         }
     }
 
     /// Says goodbye politely, which has a deadline as long as nothing moves.
     fn leave(&mut self, cx: &mut Context<'_>) {
         let Some(socket) = self.socket else { return };
-        let mut cx = cx.on(socket);
+        let mut cx = cx.source(socket);
         cx.close();
         self.state = State::Leaving { queued: cx.queued() };
         cx.after(LEAVE);
         if let Some(keyboard) = self.keyboard_id {
-            cx.on(keyboard).close();
+            cx.source(keyboard).close();
         }
     }
 
@@ -192,12 +192,12 @@ impl Service for Stream {
         input.len()
     }
 
-    fn refilled(&mut self, cx: &mut Context<'_>) {
+    fn writable(&mut self, cx: &mut Context<'_>) {
         if self.screen.is(cx.id()) {
-            if self.screen.refilled(cx)
+            if self.screen.writable(cx)
                 && let Some(socket) = self.socket
             {
-                cx.on(socket).resume();
+                cx.source(socket).resume();
             }
         } else {
             self.push(cx);

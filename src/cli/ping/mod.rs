@@ -111,7 +111,7 @@ pub(crate) fn run(args: Args) -> Done {
     }
     let config = Config {
         connect_timeout: args.connect_timeout,
-        low_ports: true,
+        privileged_ports: true,
         datagram_rate: None,
         ..Config::default()
     };
@@ -140,7 +140,7 @@ pub(crate) fn run(args: Args) -> Done {
     reactor.with(service, |pinger, cx| {
         pinger.begin(Instant::now());
         if args.endpoint.is_datagram() {
-            pinger.connected(&mut cx.on(socket)); // It is, at once, and nobody says so.
+            pinger.connected(&mut cx.source(socket)); // It is, at once, and nobody says so.
         }
     });
     reactor.run()?;

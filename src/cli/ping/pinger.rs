@@ -140,7 +140,7 @@ impl Pinger {
     /// Sends what is due, and sets the timer for the next.
     fn send_due(&mut self, cx: &mut Context<'_>) {
         let Some(socket) = self.socket else { return };
-        let mut cx = cx.on(socket);
+        let mut cx = cx.source(socket);
         let now = Instant::now();
         for _ in 0..CATCH_UP {
             if self.next > now || !self.may_send() {
@@ -316,7 +316,7 @@ impl Service for Pinger {
         }
     }
 
-    fn refilled(&mut self, cx: &mut Context<'_>) {
+    fn writable(&mut self, cx: &mut Context<'_>) {
         self.push(cx);
         self.set_timers(cx);
     }

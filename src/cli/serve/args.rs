@@ -148,19 +148,19 @@ struct Limits {
     input_limit: usize,
     /// Bytes kept for all clients together, each worker
     #[arg(long, value_name = "SIZE", value_parser = size, default_value = "256MiB")]
-    kept_total: usize,
+    buffer_limit: usize,
     /// Bytes of a line that pong answers
     #[arg(long, value_name = "SIZE", value_parser = size, default_value = "8KiB")]
     line_length: usize,
     /// Connections accepted by one listener before others have their go
     #[arg(long, value_name = "N", value_parser = positive, default_value = "64")]
-    accepts_per_share: u64,
+    accept_budget: u64,
     /// Bytes read from one connection before others have their go
     #[arg(long, value_name = "SIZE", value_parser = size_from::<1>, default_value = "256KiB")]
-    bytes_per_share: usize,
+    read_budget: usize,
     /// Datagrams received by one socket before others have their go
     #[arg(long, value_name = "N", value_parser = positive, default_value = "256")]
-    datagrams_per_share: u64,
+    datagram_budget: u64,
     /// The buffer that all streams are read into
     #[arg(long, value_name = "SIZE", value_parser = size_from::<4096>, default_value = "64KiB")]
     read_buffer: usize,
@@ -198,7 +198,7 @@ struct Limits {
     multicast: bool,
     /// Answer datagrams from ports below 1024 too
     #[arg(long)]
-    low_ports: bool,
+    privileged_ports: bool,
     /// Don't let the kernel join and split datagrams (UDP_GRO, UDP_SEGMENT)
     #[arg(long)]
     no_offload: bool,
@@ -220,14 +220,14 @@ impl Args {
             accept_rate: limits.accept_rate.map(rate),
             output_limit: limits.output_limit,
             input_limit: limits.input_limit,
-            kept_total: limits.kept_total,
+            buffer_limit: limits.buffer_limit,
             line_length: limits.line_length,
             idle_timeout: limits.idle_timeout,
             linger: limits.linger,
             stop_timeout: limits.stop_timeout,
-            accepts_per_share: small(limits.accepts_per_share),
-            bytes_per_share: limits.bytes_per_share,
-            datagrams_per_share: small(limits.datagrams_per_share),
+            accept_budget: small(limits.accept_budget),
+            read_budget: limits.read_budget,
+            datagram_budget: small(limits.datagram_budget),
             read_buffer: limits.read_buffer,
             receive_buffer: limits.receive_buffer,
             send_buffer: limits.send_buffer,
@@ -242,7 +242,7 @@ impl Args {
             unix_mode: self.unix_mode,
             allow: limits.allow.clone(),
             deny: limits.deny.clone(),
-            low_ports: limits.low_ports,
+            privileged_ports: limits.privileged_ports,
             multicast: limits.multicast,
             datagram_rate_local: (limits.datagram_rate_local > 0)
                 .then(|| rate(limits.datagram_rate_local)),

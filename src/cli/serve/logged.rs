@@ -41,8 +41,8 @@ impl<S: Service> Service for Logged<S> {
         self.inner.ended(cx, rest);
     }
 
-    fn refilled(&mut self, cx: &mut Context<'_>) {
-        self.inner.refilled(cx);
+    fn writable(&mut self, cx: &mut Context<'_>) {
+        self.inner.writable(cx);
     }
 
     fn closed(&mut self, cx: &mut Context<'_>, cause: &Cause) {

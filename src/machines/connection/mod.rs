@@ -226,12 +226,12 @@ impl<S: Stream> Connection<S> {
     pub(crate) fn finish(&mut self) {
         if self.output == Output::Open {
             self.output = Output::Flushing;
-            self.refilled();
+            self.writable();
         }
     }
 
     /// After a refusal, there is nothing to wait for any more.
-    fn refilled(&mut self) {
+    fn writable(&mut self) {
         self.refusal = Refusal::None;
         if self.appetite == Appetite::Full {
             self.appetite = Appetite::Again;
@@ -293,8 +293,8 @@ impl<S: Stream> Connection<S> {
             && self.latch.writable
             && self.queued() == 0
         {
-            self.refilled();
-            return Step::Refilled;
+            self.writable();
+            return Step::Writable;
         }
         match (self.input, self.output) {
             (Input::Flowing, _) => self.feed(buffer, config, account),

@@ -53,11 +53,11 @@ impl<S: Stream> Connection<S> {
             Refusal::Now => self.appetite = Appetite::Full,
             Refusal::Hopeless | Refusal::Crowded if taken > 0 => self.appetite = Appetite::Again,
             Refusal::Hopeless => self.fail(Cause::OutputLimit, account),
-            Refusal::Crowded => self.fail(Cause::KeptTotal, account),
+            Refusal::Crowded => self.fail(Cause::BufferLimit, account),
             // It will go on with what it has.
             _ if taken > 0 && self.appetite == Appetite::Again => {}
             _ if rest >= config.input_limit => self.fail(Cause::InputLimit, account),
-            _ if rest > RESERVE && lacks_memory => self.fail(Cause::KeptTotal, account),
+            _ if rest > RESERVE && lacks_memory => self.fail(Cause::BufferLimit, account),
             _ => {}
         }
     }

@@ -86,7 +86,7 @@ impl<S: Stream> Connection<S> {
         kept.output = ByteQueue::new();
         kept.cause.get_or_insert(Cause::Failed(error));
         self.output = Output::Broken;
-        self.refilled(); // Nobody will: it is to be shown what is left, and see.
+        self.writable(); // Nobody will: it is to be shown what is left, and see.
         self.latch.readable = true; // The event that told of this was perhaps the last one.
     }
 
@@ -120,7 +120,7 @@ impl<S: Stream> Connection<S> {
     }
 
     /// As if something had been refused just now. `false`: nothing is kept, so nothing has to go first.
-    pub(crate) fn await_room(&mut self) -> bool {
+    pub(crate) fn await_writable(&mut self) -> bool {
         let waits = self.output == Output::Open && self.queued() > 0;
         if waits {
             self.refusal = Refusal::Now;

@@ -84,7 +84,7 @@ pub(crate) enum Step {
     /// So many bytes were read and thrown away.
     Discarded(usize),
     /// Tell the service that all it has sent is out, and that it can send again.
-    Refilled,
+    Writable,
     /// Tell the service that the peer has sent its last byte; the first `rest` bytes of the buffer
     /// are what it has not taken.
     Ended { rest: usize },

@@ -11,7 +11,7 @@ use crate::{Cause, Context, Handle, HandleError, Id, Service, ServiceId, TimerId
 /// connection has a value of its own, `self`, beside what [all of them share](Session::Shared).
 ///
 /// ```text
-///   opened ──▶ a session ── received, refilled, timer, ended, stopping ──▶ closed, and it is dropped
+///   opened ──▶ a session ── received, writable, timer, ended, stopping ──▶ closed, and it is dropped
 /// ```
 ///
 /// Nothing has to be looked up, and nothing taken out of a table at the end: what a session owns goes with
@@ -73,8 +73,8 @@ pub trait Session: Sized + 'static {
         Unasked.ended(cx, rest);
     }
 
-    /// There is room again; see [`Service::refilled`].
-    fn refilled(&mut self, _hub: &mut Hub<'_, Self>, _cx: &mut Context<'_>) {}
+    /// There is room again; see [`Service::writable`].
+    fn writable(&mut self, _hub: &mut Hub<'_, Self>, _cx: &mut Context<'_>) {}
 
     /// A timer has come due that was set for this connection. None comes due for one that has gone, so
     /// nothing has to be cancelled at the end.
@@ -107,7 +107,7 @@ pub trait Session: Sized + 'static {
 /// # impl Member {
 /// /// Says to all others what this one has said. Returns how many were reached.
 /// fn say(&self, hub: &mut Hub<'_, Member>, cx: &mut Context<'_>, text: &[u8]) -> usize {
-///     hub.others.iter().filter(|(member, _)| cx.on(*member).send_all(text)).count()
+///     hub.others.iter().filter(|(member, _)| cx.source(*member).send_all(text)).count()
 /// }
 /// # }
 /// # impl Session for Member {
@@ -196,7 +196,7 @@ impl<S: Session> Sessions<S> {
         id: Id,
         with: impl FnOnce(&mut S, &mut Hub<'_, S>, &mut Context<'_>) -> R,
     ) -> Option<R> {
-        self.call(id, |session, hub| with(session, hub, &mut cx.on(id)))
+        self.call(id, |session, hub| with(session, hub, &mut cx.source(id)))
     }
 
     /// Gives a session to the source of this context: an adopted descriptor, or an outgoing connection that
@@ -213,7 +213,7 @@ impl<S: Session> Sessions<S> {
     /// ) -> Result<(), Error> {
     ///     let taken = reactor.with(room, |sessions, cx| {
     ///         let id = cx.adopt(socket, Half::Both)?;
-    ///         sessions.insert(&mut cx.on(id), session);
+    ///         sessions.insert(&mut cx.source(id), session);
     ///         Ok(())
     ///     });
     ///     taken.unwrap_or(Ok(()))
@@ -313,8 +313,8 @@ impl<S: Session> Service for Sessions<S> {
         told.unwrap_or_else(|| Unasked.ended(cx, rest));
     }
 
-    fn refilled(&mut self, cx: &mut Context<'_>) {
-        self.call(cx.id(), |session, hub| session.refilled(hub, cx));
+    fn writable(&mut self, cx: &mut Context<'_>) {
+        self.call(cx.id(), |session, hub| session.writable(hub, cx));
     }
 
     fn closed(&mut self, cx: &mut Context<'_>, cause: &Cause) {

@@ -99,7 +99,7 @@ proptest! {
         let stream = pattern(cuts.iter().sum());
         let config = Config {
             output_limit: limit,
-            kept_total: total,
+            buffer_limit: total,
             read_buffer: 4096,
             ..Config::default()
         };
@@ -153,7 +153,7 @@ fn random_run(mut random: Random) {
         output_limit: 1 + random.below(300),
         input_limit: 50 + random.below(300),
         read_buffer: 4096,
-        kept_total: random.below(3) * 1000,
+        buffer_limit: random.below(3) * 1000,
         ..Config::default()
     };
     let mut rig = Rig::with(Script::new(), config);
@@ -197,7 +197,7 @@ fn random_run(mut random: Random) {
         assert!(given.starts_with(&rig.script().taken));
         if let Some(cause) = gone {
             assert!(
-                closed || ended || matches!(cause, Cause::InputLimit | Cause::KeptTotal),
+                closed || ended || matches!(cause, Cause::InputLimit | Cause::BufferLimit),
                 "{cause}"
             );
             return;

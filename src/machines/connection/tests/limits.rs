@@ -46,7 +46,7 @@ fn a_message_within_the_limit_is_waited_for() {
 /// When all memory is used up by others, one who keeps nothing is served in small steps.
 #[test]
 fn without_memory_healthy_connections_are_served() {
-    let config = Config { kept_total: 100_000, ..Config::default() };
+    let config = Config { buffer_limit: 100_000, ..Config::default() };
     let mut rig = Rig::with(Script::new().gives(pattern(50_000)).ends().takes_all(), config);
     rig.account.take(100_000); // Somebody else's.
     let mut gone = None;
@@ -73,7 +73,7 @@ fn without_memory_healthy_connections_are_served() {
 /// Without memory, one whose output waits reads nothing before it has gone, and then goes on.
 #[test]
 fn without_memory_a_stalled_connection_waits_for_its_reader() {
-    let config = Config { kept_total: 0, ..Config::default() };
+    let config = Config { buffer_limit: 0, ..Config::default() };
     let mut rig = Rig::with(Script::new().gives(pattern(20_000)), config);
     assert!(rig.run(&mut echo).is_none());
     assert_eq!(rig.account.kept(), RESERVE);
@@ -91,18 +91,18 @@ fn without_memory_a_stalled_connection_waits_for_its_reader() {
 /// Without memory, an unfinished message within the reserve is waited for, a longer one is not.
 #[test]
 fn without_memory_a_long_message_ends_the_connection() {
-    let config = Config { kept_total: 0, ..Config::default() };
+    let config = Config { buffer_limit: 0, ..Config::default() };
     let mut rig = Rig::with(Script::new().gives(pattern(RESERVE)).takes_all(), config);
     assert!(rig.event(&mut wants_more).is_none());
     rig.script().gives.push_back(Give::Bytes(b"x".to_vec()));
-    assert_cause(rig.event(&mut wants_more), Cause::KeptTotal);
+    assert_cause(rig.event(&mut wants_more), Cause::BufferLimit);
 }
 
 /// There is room for a first answer whatever others keep, and `send_all` takes what was promised.
 #[test]
 fn room_is_a_promise() {
     for (total, limit) in [(0, 1), (0, 100_000), (1000, 500), (50_000, 100_000)] {
-        let config = Config { kept_total: total, output_limit: limit, ..Config::default() };
+        let config = Config { buffer_limit: total, output_limit: limit, ..Config::default() };
         let mut rig = Rig::with(Script::new(), config);
         let room = rig.connection.room(&rig.config, &rig.account);
         assert!(room >= RESERVE.min(limit));

@@ -153,7 +153,7 @@ impl Stream for Script {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Told {
     Shown(Vec<u8>),
-    Refilled,
+    Writable,
     Ended(Vec<u8>),
 }
 
@@ -200,7 +200,7 @@ impl Rig {
 
     fn of(connection: Connection<Script>, config: Config) -> Rig {
         let buffer = vec![0; config.input_limit + config.read_buffer];
-        let account = Account::new(config.kept_total);
+        let account = Account::new(config.buffer_limit);
         Rig { connection, config, account, buffer, told: Vec::new(), closes: true }
     }
 
@@ -233,7 +233,7 @@ impl Rig {
                     connection.put_back(input, taken, config, account);
                 }
                 Step::Discarded(bytes) => assert!(bytes > 0),
-                Step::Refilled => self.told.push(Told::Refilled),
+                Step::Writable => self.told.push(Told::Writable),
                 Step::Ended { rest } => {
                     self.told.push(Told::Ended(self.buffer[..rest].to_vec()));
                     if self.closes {

@@ -126,7 +126,7 @@ fn a_pause_outlasts_a_full_output() {
     assert!(rig.event(&mut pauses).is_none());
     rig.script().takes.push_back(Take::UpTo(usize::MAX));
     assert!(rig.event(&mut echo).is_none());
-    assert_eq!(rig.told, [Told::Shown(b"abcdef".to_vec()), Told::Refilled]);
+    assert_eq!(rig.told, [Told::Shown(b"abcdef".to_vec()), Told::Writable]);
     rig.connection.resume();
     assert!(rig.settle(&mut echo).is_none());
     assert_eq!(rig.script().taken, b"abcdef");

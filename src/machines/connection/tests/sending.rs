@@ -54,7 +54,7 @@ fn a_refusal_is_followed_by_one_refill() {
     assert_eq!(rig.told, []);
     rig.script().takes.push_back(Take::UpTo(3));
     assert!(rig.run(&mut sink).is_none());
-    assert_eq!(rig.told, [Told::Refilled]);
+    assert_eq!(rig.told, [Told::Writable]);
 }
 
 /// `send_all` sends all or nothing, and what was refused is heard of again.
@@ -68,7 +68,7 @@ fn all_or_nothing_is_meant() {
     assert_eq!(rig.connection.queued(), 2);
     rig.script().takes.push_back(Take::UpTo(2));
     assert!(rig.event(&mut sink).is_none());
-    assert_eq!(rig.told, [Told::Refilled]);
+    assert_eq!(rig.told, [Told::Writable]);
     assert_eq!(rig.script().taken, b"abc");
 }
 
