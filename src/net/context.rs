@@ -10,7 +10,7 @@ use super::socket::local_address;
 use super::stopping::{Going, Stop};
 use super::table::{Source, StreamSource};
 use crate::machines::on_the_wire;
-use crate::values::{Address, Cause, Config, Id, Peer, Statistics};
+use crate::values::{Act, Address, Cause, Config, Id, Peer, Statistics};
 
 /// Sending and closing.
 impl Context<'_> {
@@ -53,10 +53,7 @@ impl Context<'_> {
         match self.core.send(self.id, bytes, false) {
             Some(taken) => {
                 self.core.statistics.messages_out += u64::from(taken > 0);
-                if log::log_enabled!(log::Level::Trace) {
-                    let (id, length, left) = (self.id, bytes.len(), self.queued());
-                    log::trace!("{id} sent {taken} of {length} bytes, {left} are still here");
-                }
+                self.note_sent(bytes.len(), taken);
                 taken
             }
             None if self.gather(None, bytes) => bytes.len(),
@@ -69,9 +66,17 @@ impl Context<'_> {
         let sent = self.core.send(self.id, bytes, true);
         if sent.is_some() {
             self.core.statistics.messages_out += u64::from(!bytes.is_empty());
-            log::trace!("{} sent {} bytes", self.id, bytes.len());
+            self.note_sent(bytes.len(), bytes.len());
         }
         sent.is_some() || self.gather(None, bytes)
+    }
+
+    #[inline]
+    fn note_sent(&mut self, length: usize, taken: usize) {
+        if self.core.watch.is_on() {
+            let (id, queued) = (self.id, self.queued());
+            self.core.watch.note(id, || Act::Sent { length, taken, queued });
+        }
     }
 
     /// How many bytes [`send`](Context::send) takes in any case, whatever the kernel says, as long as

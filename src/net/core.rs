@@ -18,6 +18,7 @@ use super::roster::Roster;
 use super::socket::StreamSocket;
 use super::stopping::{Going, Stopping};
 use super::table::{Entry, Origin, Phase, Polled, Source, StreamSource, Table};
+use super::watch::Watch;
 use super::words::Words;
 use crate::machines::{Connection, Latch, Timers};
 use crate::values::{Account, Config, Id, ServiceKey, Statistics};
@@ -41,6 +42,33 @@ pub(super) enum Due {
     StopTimeout,
 }
 
+impl Due {
+    /// The source that it is about.
+    pub(super) fn source(self) -> Id {
+        match self {
+            Due::Service(_, id)
+            | Due::Deadline(id)
+            | Due::Accept(id)
+            | Due::DialTimeout(id)
+            | Due::DialRetry(id) => id,
+            Due::StopCheck | Due::StopTimeout => Id::NONE,
+        }
+    }
+
+    /// What it is for, in a word.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Due::Service(..) => "the service's",
+            Due::Deadline(_) => "deadline",
+            Due::Accept(_) => "accept again",
+            Due::DialTimeout(_) => "connect timeout",
+            Due::DialRetry(_) => "connect again",
+            Due::StopCheck => "a look at the stop",
+            Due::StopTimeout => "stop timeout",
+        }
+    }
+}
+
 /// Everything but the services.
 pub(super) struct Core {
     pub(super) config: Config,
@@ -60,6 +88,7 @@ pub(super) struct Core {
     pub(super) guard: Guard,
     pub(super) outgoing: Outgoing,
     pub(super) outlet: Outlet,
+    pub(super) watch: Watch,
 }
 
 impl Core {
@@ -80,6 +109,7 @@ impl Core {
             guard: Guard::new(&config),
             outgoing: Outgoing::default(),
             outlet: Outlet::new(),
+            watch: Watch::default(),
             clock,
             config,
         })

@@ -10,7 +10,7 @@ use super::packets::{Inbox, Lent, Message, send_one};
 use super::reactor::Reactor;
 use super::table::{DatagramSource, Source};
 use crate::machines::{DatagramRefusal, on_the_wire};
-use crate::values::{Id, Outcome, Peer, attempt};
+use crate::values::{Act, Id, Outcome, Peer, attempt};
 
 /// What is to become of a sender's datagrams.
 #[derive(Clone, Copy)]
@@ -108,8 +108,8 @@ impl Reactor {
                 if !self.halves.core.admits(id, from, verdict) {
                     continue;
                 }
-                log::trace!("{id} received {} bytes from {from}", payload.len());
                 let length = payload.len();
+                self.halves.core.watch.note(id, || Act::Received { length });
                 let left = Cell::new(on_the_wire(length, from));
                 let lent = inbox.lend();
                 let asked = Asked { by: id, connected, from, sender, length, left, lent };
@@ -218,11 +218,8 @@ impl Core {
             return;
         };
         let sent = self.outlet.flush(datagram.socket.as_fd(), lent, datagram.offload);
-        log::trace!(
-            "{id} sent {} datagrams, {} refused",
-            sent.datagrams,
-            sent.refused + sent.failed
-        );
+        let (left, refused) = (sent.datagrams, sent.refused + sent.failed);
+        self.watch.note(id, || Act::Dispatched { sent: left, refused });
         self.statistics.datagrams_out += sent.datagrams;
         self.statistics.dropped.no_room += sent.refused;
         self.statistics.dropped.failed += sent.failed;

@@ -61,6 +61,7 @@ pub(super) fn connect(
     };
     let id = core.table.insert(service, Source::Dial(Box::new(dial)));
     core.roster.join(service);
+    core.note_made(id);
     // Not from the beginning of the turn: looking up the name may have taken long.
     let timeout = later(Instant::now(), core.config.connect_timeout);
     let timeout = core.timers.once(timeout, Due::DialTimeout(id));

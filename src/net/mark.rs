@@ -1,13 +1,11 @@
 //! What the events of a turn say.
 
-use std::fmt;
-
 use mio::event::Event;
 
 use super::reactor::Reactor;
 use super::table::Source;
 use crate::machines::Latch;
-use crate::values::Id;
+use crate::values::{Act, Id, Readiness};
 
 impl Reactor {
     /// Events only set latches. Nothing moves here, so nothing can close under a later event.
@@ -22,7 +20,7 @@ impl Reactor {
                 continue;
             }
             let Some(entry) = core.table.get_mut(id) else {
-                log::trace!("{id} has gone: a stale event"); // It closed after this was queued.
+                core.watch.note(id, || Act::Stale); // It closed after this was queued.
                 continue;
             };
             match &mut entry.source {
@@ -46,7 +44,7 @@ impl Reactor {
                     }
                 }
             }
-            log::trace!("{id} is {}", Readiness(event));
+            core.watch.note(id, || Act::Ready(readiness(event)));
             if !entry.queued {
                 entry.queued = true;
                 core.runnable.push(id);
@@ -55,34 +53,21 @@ impl Reactor {
         core.statistics.events += count as u64;
         // There may be more than fit in, and whoever waits for an edge of our descriptor has had one already.
         self.has_more_events = count >= core.config.events;
-        log::trace!(
-            "the poll has returned {count} events, {} sources can move",
-            core.runnable.len()
-        );
+        let (events, runnable) = (count, core.runnable.len());
+        core.watch.note(Id::NONE, || Act::Polled { events, runnable });
     }
 }
 
-/// An event in words.
-struct Readiness<'a>(&'a Event);
-
-impl fmt::Display for Readiness<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Readiness(event) = self;
-        let words = [
-            (event.is_readable(), "readable"),
-            (event.is_writable(), "writable"),
-            (event.is_priority(), "urgent"),
-            (event.is_read_closed(), "closed for reading"),
-            (event.is_write_closed(), "closed for writing"),
-            (event.is_error(), "in error"),
-        ];
-        let mut separator = "";
-        for (_, word) in words.iter().filter(|(is_so, _)| *is_so) {
-            write!(f, "{separator}{word}")?;
-            separator = ", ";
-        }
-        Ok(())
-    }
+/// What an event says, all of it.
+fn readiness(event: &Event) -> Readiness {
+    Readiness::new([
+        event.is_readable(),
+        event.is_writable(),
+        event.is_priority(),
+        event.is_read_closed(),
+        event.is_write_closed(),
+        event.is_error(),
+    ])
 }
 
 /// What an event says of a stream.

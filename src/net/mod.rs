@@ -23,6 +23,7 @@ mod packets;
 mod paths;
 mod polling;
 mod reactor;
+mod record;
 mod roster;
 mod send;
 mod service;
@@ -35,6 +36,7 @@ mod tell;
 mod throttle;
 mod timeouts;
 mod timing;
+mod watch;
 mod words;
 
 pub use handle::Handle;

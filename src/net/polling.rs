@@ -42,6 +42,7 @@ impl Core {
         match self.register(descriptor, id, interest) {
             Ok(polled) => {
                 self.roster.join(service);
+                self.note_made(id);
                 if let Some(bound) = self.table.datagram(id).and_then(|datagram| datagram.bound) {
                     self.guard.bound(bound);
                 }

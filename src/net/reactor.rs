@@ -13,7 +13,7 @@ use super::packets::{Inbox, Lent};
 use super::service::{Context, Errands, Service};
 use super::stopping::Going;
 use super::table::Source;
-use crate::values::{Buffer, Cause, Config, Error, Id, ServiceKey};
+use crate::values::{Act, Buffer, Cause, Config, Error, Id, ServiceKey};
 
 /// The event loop: one thread, one poll, any number of sockets.
 ///
@@ -244,13 +244,17 @@ impl Reactor {
             (Some(ours), Some(theirs)) => Some(ours.min(theirs)),
             (ours, theirs) => ours.or(theirs),
         };
+        let begun = self.halves.core.watch.begin();
         if self.halves.core.config.spin.is_zero() {
             self.poll(timeout)?;
         } else {
             self.spin(timeout)?;
         }
-        self.halves.core.clock.read();
-        self.halves.core.statistics.turns += 1;
+        let core = &mut self.halves.core;
+        core.watch.end(begun, Id::NONE, Act::Slept);
+        core.clock.read();
+        core.watch.look_up();
+        core.statistics.turns += 1;
         Ok(())
     }
 
@@ -308,12 +312,14 @@ impl Reactor {
             let id = self.batch[i];
             let Some(entry) = self.halves.core.table.get_mut(id) else { continue };
             entry.queued = false;
+            let begun = self.halves.core.watch.begin();
             match &entry.source {
                 Source::Stream(_) => self.drive_stream(id),
                 Source::Listener(_) => self.drive_listener(id),
                 Source::Datagram(_) => self.drive_datagram(id),
                 Source::Dial(_) => self.drive_dial(id),
             }
+            self.halves.core.watch.end(begun, id, Act::Driven);
         }
         self.batch.clear();
         let core = &mut self.halves.core;
@@ -326,7 +332,7 @@ impl Reactor {
     fn fire_timers(&mut self) {
         let now = self.halves.core.clock.now();
         while let Some((timer, due)) = self.halves.core.timers.due(now) {
-            log::trace!("timer: {due:?}");
+            self.halves.core.watch.note(due.source(), || Act::Timer(due.name()));
             match due {
                 Due::Service(service, id) => {
                     let was_last = !self.halves.core.timers.is_set(timer);
@@ -364,6 +370,9 @@ impl Reactor {
         let core = &mut self.halves.core;
         let took = core.clock.now().elapsed();
         core.statistics.longest_turn = core.statistics.longest_turn.max(took);
+        if core.watch.is_on() {
+            core.watch.end(Some(core.clock.now()), Id::NONE, Act::Turn);
+        }
     }
 }
 

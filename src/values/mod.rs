@@ -1,6 +1,7 @@
 //! Floor 0: plain values. They know `std` and nothing else of this crate.
 
 mod account;
+mod act;
 mod buffer;
 mod cause;
 mod check;
@@ -15,11 +16,13 @@ mod peer;
 mod prefix;
 mod queue;
 mod rate;
+mod recording;
 mod reuse_port;
 mod statistics;
 mod too_long;
 
 pub(crate) use account::Account;
+pub(crate) use act::{Act, Readiness};
 pub(crate) use buffer::Buffer;
 pub use cause::Cause;
 pub use check::ConfigError;
@@ -40,6 +43,7 @@ pub use peer::{Address, Cast, Local, Peer, UnixName};
 pub use prefix::{Prefix, PrefixError};
 pub use queue::ByteQueue;
 pub use rate::Rate;
+pub use recording::Recording;
 pub use reuse_port::ReusePort;
 pub use statistics::{Closed, Dropped, Refused, Statistics};
 pub use too_long::TooLong;
