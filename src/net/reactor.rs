@@ -244,16 +244,14 @@ impl Reactor {
             (Some(ours), Some(theirs)) => Some(ours.min(theirs)),
             (ours, theirs) => ours.or(theirs),
         };
-        let begun = self.halves.core.watch.begin();
         if self.halves.core.config.spin.is_zero() {
             self.poll(timeout)?;
         } else {
             self.spin(timeout)?;
         }
         let core = &mut self.halves.core;
-        core.watch.end(begun, Id::NONE, Act::Slept);
         core.clock.read();
-        core.watch.look_up();
+        core.watch.turn_begins();
         core.statistics.turns += 1;
         Ok(())
     }
@@ -312,14 +310,14 @@ impl Reactor {
             let id = self.batch[i];
             let Some(entry) = self.halves.core.table.get_mut(id) else { continue };
             entry.queued = false;
-            let begun = self.halves.core.watch.begin();
+            self.halves.core.watch.go_begins();
             match &entry.source {
                 Source::Stream(_) => self.drive_stream(id),
                 Source::Listener(_) => self.drive_listener(id),
                 Source::Datagram(_) => self.drive_datagram(id),
                 Source::Dial(_) => self.drive_dial(id),
             }
-            self.halves.core.watch.end(begun, id, Act::Driven);
+            self.halves.core.watch.go_ends(id);
         }
         self.batch.clear();
         let core = &mut self.halves.core;
@@ -370,9 +368,7 @@ impl Reactor {
         let core = &mut self.halves.core;
         let took = core.clock.now().elapsed();
         core.statistics.longest_turn = core.statistics.longest_turn.max(took);
-        if core.watch.is_on() {
-            core.watch.end(Some(core.clock.now()), Id::NONE, Act::Turn);
-        }
+        core.watch.turn_ends();
     }
 }
 

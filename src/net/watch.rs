@@ -10,6 +10,10 @@ use crate::values::{Act, Id, Recording};
 pub(super) struct Watch {
     is_on: bool,
     recording: Option<Box<Recording>>,
+    /// When what takes a while began: the latest turn, its end, a source's go.
+    turn_began: Option<Instant>,
+    turn_ended: Option<Instant>,
+    go_began: Option<Instant>,
 }
 
 impl Watch {
@@ -54,19 +58,45 @@ impl Watch {
         }
     }
 
-    /// The time, for something that is going to take a while. `None`: nobody wants to know.
+    /// The wait for events is over, a turn begins.
     #[inline]
-    pub(super) fn begin(&self) -> Option<Instant> {
-        if self.is_on && self.recording.is_some() { Some(Instant::now()) } else { None }
+    pub(super) fn turn_begins(&mut self) {
+        self.look_up();
+        if self.is_on {
+            let ended = self.turn_ended.take();
+            self.turn_began = self.has_taken(ended, Id::NONE, Act::Slept);
+        }
     }
 
-    /// What began then has ended.
     #[inline]
-    pub(super) fn end(&mut self, since: Option<Instant>, source: Id, act: Act) {
-        if let Some(since) = since
-            && let Some(recording) = &mut self.recording
-        {
-            recording.note_since(since, source, act);
+    pub(super) fn turn_ends(&mut self) {
+        if self.is_on {
+            let began = self.turn_began.take();
+            self.turn_ended = self.has_taken(began, Id::NONE, Act::Turn);
         }
+    }
+
+    #[inline]
+    pub(super) fn go_begins(&mut self) {
+        if self.is_on {
+            self.go_began = self.has_taken(None, Id::NONE, Act::Driven);
+        }
+    }
+
+    #[inline]
+    pub(super) fn go_ends(&mut self, source: Id) {
+        if self.is_on {
+            self.has_taken(self.go_began, source, Act::Driven);
+        }
+    }
+
+    /// What began then, if it is known when, has ended now.
+    #[cold]
+    fn has_taken(&mut self, began: Option<Instant>, source: Id, act: Act) -> Option<Instant> {
+        let recording = self.recording.as_mut()?;
+        if let Some(began) = began {
+            recording.note_since(began, source, act);
+        }
+        Some(Instant::now())
     }
 }
