@@ -5,6 +5,7 @@ pub(crate) mod connect;
 pub(crate) mod ping;
 pub(crate) mod printer;
 pub(crate) mod serve;
+pub(crate) mod trace;
 pub(crate) mod units;
 
 use std::{env, io};
