@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
 use std::{fmt, io, mem};
 
@@ -11,6 +10,7 @@ use mio::Poll;
 use super::clock::Clock;
 use super::deadlines::Outstanding;
 use super::doors::Doors;
+use super::mem::{MemEvent, Memory};
 use super::outgoing::Outgoing;
 use super::packets::{Lent, Outbox};
 use super::roster::Roster;
@@ -47,6 +47,10 @@ pub(super) enum Due {
 pub(super) struct Core {
     pub(super) config: Config,
     pub(super) poll: Poll,
+    /// The kernel of the sources that have none.
+    pub(super) memory: Memory,
+    /// What it has told last. Empty between turns.
+    pub(super) mem_events: Vec<MemEvent>,
     pub(super) table: Table,
     pub(super) doors: Doors,
     /// Sources that can move, in the order of their turns.
@@ -93,6 +97,8 @@ impl Core {
         let clock = Clock::new();
         Ok(Core {
             poll: Poll::new()?,
+            memory: Memory::new(&config),
+            mem_events: Vec::new(),
             table: Table::default(),
             doors: Doors::default(),
             runnable: Vec::new(),
@@ -128,6 +134,7 @@ impl Core {
     #[inline]
     pub(super) fn has_work(&self) -> bool {
         !self.runnable.is_empty()
+            || self.memory.has_events()
             || self.outbox_of != Id::NONE
             || !self.tells.is_empty()
             || self.has_to_stop()
@@ -149,12 +156,10 @@ impl Core {
         &mut self,
         service: ServiceKey,
         connection: Connection<StreamSocket>,
-        peer: Option<SocketAddr>,
         origin: Origin,
     ) -> io::Result<Id> {
-        let descriptor = connection.stream().as_fd().as_raw_fd();
-        let stream = self.stream_source(connection, peer, origin);
-        let (id, polled) = self.insert(service, Source::Stream(stream), descriptor)?;
+        let stream = self.stream_source(connection, origin);
+        let (id, polled) = self.insert(service, Source::Stream(stream))?;
         if !polled && let Some(stream) = self.table.stream(id) {
             stream.polled = Polled::Nothing;
             stream.connection.latch(Latch { readable: true, writable: true, read_on: true });
@@ -167,7 +172,6 @@ impl Core {
     pub(super) fn stream_source(
         &self,
         mut connection: Connection<StreamSocket>,
-        peer: Option<SocketAddr>,
         origin: Origin,
     ) -> StreamSource {
         connection.latch(Latch { writable: true, ..Latch::default() });
@@ -177,7 +181,7 @@ impl Core {
             _ => Polled::Both,
         };
         let (gathered, timer, door) = (0, None, None);
-        StreamSource { connection, peer, active, phase, origin, door, gathered, polled, timer }
+        StreamSource { connection, active, phase, origin, door, gathered, polled, timer }
     }
 
     /// Counts a stream that has just come about, and watches over its idleness; or over its end, if
@@ -205,7 +209,8 @@ impl Core {
         if stream.phase < Phase::Closing {
             stream.phase = Phase::Serving;
         }
-        let accepted = (stream.origin == Origin::Accepted).then_some(stream.peer);
+        let peer = stream.connection.stream().internet_peer();
+        let accepted = (stream.origin == Origin::Accepted).then_some(peer);
         self.stopping.forget(id);
         self.statistics.open -= 1; // From here on it isn't counted as a connection.
         timer.map(|timer| self.timers.cancel(timer));
@@ -235,12 +240,12 @@ impl Core {
                 listener.retry.map(|retry| self.timers.cancel(retry));
                 self.doors.leave(listener.door);
                 if listener.is_adopted {
-                    self.deregister(&listener.socket);
+                    self.deregister(listener.socket.descriptor());
                 }
             }
             Source::Datagram(datagram) => {
                 if datagram.is_adopted {
-                    self.deregister(&datagram.socket);
+                    self.deregister(datagram.socket.descriptor());
                 }
                 if let Some(bound) = &datagram.bound {
                     self.policy.gone(bound);
@@ -282,9 +287,11 @@ impl Core {
         self.doors.leave(stream.door);
         self.statistics.open -= u64::from(!unref);
         match stream.origin {
-            Origin::Accepted if !unref => self.uncount(stream.peer),
+            Origin::Accepted if !unref => {
+                self.uncount(stream.connection.stream().internet_peer());
+            }
             Origin::Accepted | Origin::Connected => {}
-            Origin::Adopted => self.deregister(stream.connection.stream()),
+            Origin::Adopted => self.deregister(stream.connection.stream().descriptor()),
         }
     }
 

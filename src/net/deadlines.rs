@@ -4,8 +4,6 @@ use std::time::{Duration, Instant};
 
 use super::clock::Tick;
 use super::core::{Core, Due};
-use super::packets::{unacknowledged, unread};
-use super::socket::StreamSocket;
 use super::stop::Going;
 use super::table::{Origin, Phase, Source};
 use crate::values::{Id, ServiceKey, TimerId};
@@ -52,12 +50,7 @@ impl Core {
     pub(super) fn quiet(&mut self, id: Id) -> Duration {
         let Some(stream) = self.table.stream(id) else { return Duration::ZERO };
         let (active, now) = (stream.active, self.clock.tick());
-        let socket = stream.connection.stream();
-        let bytes = match socket {
-            StreamSocket::File(_) => unread(socket), // A pipe tells at either end.
-            _ => unacknowledged(socket),
-        };
-        let bytes = bytes.unwrap_or(0);
+        let bytes = stream.connection.stream().unacknowledged().unwrap_or(0);
         let before = self.outstanding.get(&id).copied();
         let moved = match before {
             Some(before) if bytes < before.bytes => now,

@@ -1,9 +1,11 @@
 //! What the events of a turn say.
 
-use std::fmt;
+use std::{fmt, mem};
 
 use mio::event::Event;
 
+use super::core::Core;
+use super::mem::MemEvent;
 use super::reactor::Reactor;
 use super::table::Source;
 use crate::machines::Latch;
@@ -52,6 +54,9 @@ impl Reactor {
                 core.runnable.push(id);
             }
         }
+        if core.memory.has_events() {
+            core.mark_memory();
+        }
         core.statistics.events += count as u64;
         // There may be more than fit in, and whoever waits for an edge of our descriptor has had one already.
         self.has_more_events = count >= core.config.events;
@@ -59,6 +64,44 @@ impl Reactor {
             "the poll has returned {count} events, {} sources can move",
             core.runnable.len()
         );
+    }
+}
+
+impl Core {
+    /// The same for what is in memory.
+    fn mark_memory(&mut self) {
+        let mut events = mem::take(&mut self.mem_events);
+        self.memory.take_events(&mut events);
+        for &MemEvent { id, ready } in &events {
+            let Some(entry) = self.table.get_mut(id) else { continue };
+            let closed = ready.read_closed || ready.in_error;
+            let latch = Latch {
+                readable: ready.readable || closed,
+                writable: ready.writable || ready.hung_up,
+                read_on: closed,
+            };
+            match &mut entry.source {
+                Source::Stream(stream) => {
+                    stream.connection.latch(latch);
+                    if ready.hung_up {
+                        stream.connection.hung_up(ready.in_error, &mut self.account);
+                    }
+                }
+                Source::Listener(listener) => listener.readable = true,
+                Source::Datagram(datagram) => datagram.readable = true,
+                Source::Dial(dial) => {
+                    dial.answered = true;
+                    dial.connection.latch(latch);
+                    if ready.hung_up {
+                        dial.hung_up = Some(ready.in_error);
+                    }
+                }
+            }
+            log::trace!("{id} is {ready}");
+            self.schedule(id);
+        }
+        self.statistics.events += events.len() as u64;
+        self.mem_events = events;
     }
 }
 

@@ -4,21 +4,25 @@ use std::fmt::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
-/// The address of a socket: internet or Unix.
+use super::mem_name::MemName;
+
+/// The address of a socket: internet, Unix, or in memory.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Address {
     /// An internet address and port.
     Ip(SocketAddr),
     /// A Unix socket's name.
     Unix(UnixName),
+    /// A name in memory, which this reactor alone knows.
+    Mem(MemName),
 }
 
 impl Address {
-    /// The internet address without its port; `None` for a Unix socket.
+    /// The internet address without its port; `None` for others.
     pub fn ip(&self) -> Option<IpAddr> {
         match self {
             Address::Ip(address) => Some(address.ip()),
-            Address::Unix(_) => None,
+            Address::Unix(_) | Address::Mem(_) => None,
         }
     }
 }
@@ -34,6 +38,7 @@ impl fmt::Display for Address {
         match self {
             Address::Ip(address) => address.fmt(f),
             Address::Unix(name) => name.fmt(f),
+            Address::Mem(name) => name.fmt(f),
         }
     }
 }
@@ -178,7 +183,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// The internet address without its port; `None` for a Unix socket.
+    /// The internet address without its port; `None` for others.
     pub fn ip(&self) -> Option<IpAddr> {
         self.address.ip()
     }

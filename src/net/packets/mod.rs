@@ -18,7 +18,7 @@ mod raw;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use outbox::{Lent, Outbox, send_one};
+pub(crate) use outbox::{Lent, Outbox, Sent, send_one};
 pub(crate) use raw::{
     Inbox, Message, enable_gro, enable_pktinfo, is_readable, offload_supported, unacknowledged,
     unread,

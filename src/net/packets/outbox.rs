@@ -214,6 +214,31 @@ impl Outbox {
         sent
     }
 
+    /// The same without a socket: each by itself, through what is given.
+    pub(crate) fn flush_each(
+        &mut self,
+        lent: Lent<'_>,
+        mut send: impl FnMut(Option<&Peer>, &[u8]) -> io::Result<()>,
+    ) -> Sent {
+        let mut sent = Sent::default();
+        for datagram in &self.datagrams {
+            let payload = datagram.payload.of(lent.arena, &self.copies);
+            match send(datagram.to.find(&self.listed, lent.senders), payload) {
+                Ok(()) => {
+                    sent.datagrams += 1;
+                    sent.bytes += payload.len() as u64;
+                }
+                Err(error) if no_room(&error) => sent.refused += 1,
+                Err(error) => {
+                    sent.failed += 1;
+                    sent.last_error = Some(error);
+                }
+            }
+        }
+        self.clear();
+        sent
+    }
+
     /// The same without packing.
     fn send_alone(
         &mut self,

@@ -1,0 +1,81 @@
+//! What has changed for whom.
+
+use std::{fmt, mem};
+
+use crate::values::Id;
+
+/// An event, as the poller would give one.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::net) struct MemEvent {
+    pub(in crate::net) id: Id,
+    pub(in crate::net) ready: Ready,
+}
+
+/// What a source is ready for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::net) struct Ready {
+    pub(in crate::net) readable: bool,
+    pub(in crate::net) writable: bool,
+    /// The other end has sent its last byte.
+    pub(in crate::net) read_closed: bool,
+    /// The other end has gone.
+    pub(in crate::net) hung_up: bool,
+    /// It has gone in anger.
+    pub(in crate::net) in_error: bool,
+}
+
+/// In words, those of the poller's.
+impl fmt::Display for Ready {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = [
+            (self.readable, "readable"),
+            (self.writable, "writable"),
+            (self.read_closed, "closed for reading"),
+            (self.hung_up, "closed for writing"),
+            (self.in_error, "in error"),
+        ];
+        let mut separator = "";
+        for (_, word) in words.iter().filter(|(is_so, _)| *is_so) {
+            write!(f, "{separator}{word}")?;
+            separator = ", ";
+        }
+        Ok(())
+    }
+}
+
+/// The events that nobody has marked yet. Edges only, so there are no more of them than calls that were made.
+#[derive(Default)]
+pub(super) struct Events {
+    queue: Vec<MemEvent>,
+}
+
+impl Events {
+    pub(super) const READABLE: Ready = Ready {
+        readable: true,
+        writable: false,
+        read_closed: false,
+        hung_up: false,
+        in_error: false,
+    };
+
+    pub(super) const WRITABLE: Ready =
+        Ready { readable: false, writable: true, ..Events::READABLE };
+
+    /// Tells a source, if it is one yet.
+    #[inline]
+    pub(super) fn tell(&mut self, id: Id, ready: Ready) {
+        if id != Id::NONE {
+            self.queue.push(MemEvent { id, ready });
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// Swaps the queue with an empty vector.
+    pub(super) fn take(&mut self, into: &mut Vec<MemEvent>) {
+        into.clear();
+        mem::swap(&mut self.queue, into);
+    }
+}
