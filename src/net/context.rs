@@ -3,37 +3,12 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use super::core::Core;
-use super::datagrams::Asked;
 use super::packets::Lent;
-use super::stop::Going;
+use super::service::Context;
+use super::stopping::{Going, Stop};
 use super::table::Source;
 use crate::machines::on_the_wire;
-use crate::values::{Address, Cause, Config, Id, Peer, ServiceKey, Statistics};
-
-/// How [`Context::stop`] stops.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stop {
-    /// Serves what has arrived, the backlog included, then says goodbye to everybody. Whoever is owed
-    /// nothing goes at once; the others may take up to [`Config::linger`] beyond the last byte that
-    /// moves, and all together [`Config::stop_timeout`].
-    Gracefully,
-    /// Closes everything as it is.
-    AtOnce,
-}
-
-/// What a service may touch while it is called: the connection it is called for, every other one,
-/// timers, statistics, the loop itself.
-///
-/// Most methods act on the source that [`id`](Context::id) names; [`source`](Context::source) turns to another
-/// one. On a source that has gone they do nothing, which is not an error: it is normal for that to
-/// happen while a service wasn't looking.
-pub struct Context<'a> {
-    pub(super) core: &'a mut Core,
-    pub(super) service: ServiceKey,
-    pub(super) id: Id,
-    pub(super) asked: Option<&'a Asked<'a>>,
-}
+use crate::values::{Address, Cause, Config, Id, Peer, Statistics};
 
 /// Sending and closing.
 impl Context<'_> {
@@ -53,7 +28,13 @@ impl Context<'_> {
     /// }
     /// ```
     pub fn source(&mut self, id: Id) -> Context<'_> {
-        Context { core: self.core, service: self.service, id, asked: self.asked }
+        Context {
+            core: self.core,
+            errands: self.errands,
+            service: self.service,
+            id,
+            asked: self.asked,
+        }
     }
 
     /// Sends bytes. The kernel gets them at once, or, if they are few, at the end of this turn at
@@ -164,12 +145,12 @@ impl Context<'_> {
         }
         let is_own = asked.by == self.id;
         if is_own
-            && core.outbox_of == self.id
+            && core.outlet.gathers_for(self.id)
             && !asked.connected
             && core.table.datagram(self.id).is_some_and(|it| !it.closed)
         {
             asked.left.set(left);
-            core.outbox.answer(asked.sender, payload); // The usual way, and no copy of the address.
+            core.outlet.answer(asked.sender, payload); // The usual way, and no copy of the address.
             core.flush_if_full(Some(asked));
             return true;
         }
@@ -193,14 +174,14 @@ impl Context<'_> {
             core.statistics.dropped.failed += 1;
             return false;
         }
-        if core.outbox_of != self.id && !core.lent {
+        if !core.outlet.gathers_for(self.id) && !core.outlet.is_lent() {
             core.flush_outbox(Lent::default());
-            core.outbox_of = self.id;
+            core.outlet.open(self.id);
         }
-        if core.outbox_of != self.id {
+        if !core.outlet.gathers_for(self.id) {
             return core.send_now(self.id, to, payload); // It gathers for one socket at a time.
         }
-        core.outbox.push(to, payload);
+        core.outlet.push(to, payload);
         core.flush_if_full(self.asked);
         true
     }
@@ -233,7 +214,9 @@ impl Context<'_> {
                 dial.connection.close(cause, &mut core.account);
                 core.schedule(self.id);
             }
-            Some(Source::Datagram(datagram)) if core.lent && core.outbox_of == self.id => {
+            Some(Source::Datagram(datagram))
+                if core.outlet.is_lent() && core.outlet.gathers_for(self.id) =>
+            {
                 datagram.closed = true;
             }
             Some(Source::Listener(_) | Source::Datagram(_)) => {
@@ -318,7 +301,7 @@ impl Context<'_> {
 
     /// Stops the loop. The second time, or at once, without any ceremony.
     pub fn stop(&mut self, how: Stop) {
-        self.core.stop(how);
+        self.core.stopping.ask(how);
     }
 
     /// Whether the reactor has been asked to stop.
@@ -345,7 +328,7 @@ impl Context<'_> {
     /// accepted. With several ports for one service it tells which of them somebody came to.
     pub fn listener(&mut self) -> Option<Id> {
         let door = self.core.table.stream(self.id)?.door?;
-        Some(self.core.doors.listener(door))
+        Some(self.core.acceptor.listener(door))
     }
 
     /// The other end of a connection, `None` if it has no address. Most Unix sockets have none; of a stream in

@@ -7,13 +7,14 @@ use std::time::Instant;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::bind::{Bound, bind};
+use super::bind::bind;
 use super::core::Core;
 use super::packets::{enable_gro, enable_pktinfo, offload_supported};
+use super::paths::Bound;
 use super::receiving::{DatagramSocket, ListenerSocket};
 use super::socket::{StreamSocket, local_address, set_buffers};
 use super::table::{DatagramSource, Listener, Origin, Source};
-use crate::machines::{Connection, source_key};
+use crate::machines::Connection;
 use crate::values::{ACCEPT_RETRY, Address, Endpoint, Id, Outcome, Refused, ServiceKey, attempt};
 
 /// Binds and registers. Whatever fails, nothing is left behind.
@@ -115,7 +116,7 @@ impl Core {
     /// the listener has been parked.
     pub(super) fn accept(&mut self, id: Id) -> Outcome<StreamSocket> {
         let unref = self.table.get(id).is_some_and(|entry| entry.is_background);
-        let is_full = self.config.connections.is_some_and(|limit| self.accepted >= limit);
+        let is_full = self.config.connections.is_some_and(|it| self.acceptor.accepted() >= it);
         if is_full && !unref {
             if self.somebody_waits(id) {
                 let limit = "the connection limit is reached";
@@ -127,8 +128,7 @@ impl Core {
         // A token is only taken for a connection that is there, and wanted. At a stop, the backlog is all
         // there is, and the sooner it is served the better.
         let now = self.clock.now();
-        if let Some(ready) = self.accept_bucket.as_ref().map(|bucket| bucket.ready_at(now))
-            && ready > now
+        if let Some(ready) = self.acceptor.ready_at(now)
             && !self.stopping.is_draining()
         {
             if self.somebody_waits(id) {
@@ -174,7 +174,7 @@ impl Core {
         retry: Option<Instant>,
     ) {
         *reason(&mut self.statistics.refused) += 1;
-        if let Some(more) = self.accept_log.pass(self.clock.now()) {
+        if let Some(more) = self.acceptor.may_log(self.clock.now()) {
             log::warn!("{id} accepts nobody for now: {why}{more}");
         }
         self.park(id, retry);
@@ -188,14 +188,12 @@ impl Core {
         if let Some(peer) = peer
             && let Err(why) = self.admit(peer.ip())
         {
-            if let Some(more) = self.accept_log.pass(self.clock.now()) {
+            if let Some(more) = self.acceptor.may_log(self.clock.now()) {
                 log::warn!("{listener} refuses {peer}: {why}{more}");
             }
             return None;
         }
-        if let Some(bucket) = &mut self.accept_bucket {
-            bucket.take(self.clock.now()); // There is one, `accept` has looked; or it is the end.
-        }
+        self.acceptor.take_token(self.clock.now());
         let buffers = match &socket {
             StreamSocket::Unix(socket, _) => set_buffers(socket, &self.config),
             _ => Ok(()),
@@ -204,7 +202,7 @@ impl Core {
         match buffers.and_then(|()| self.insert_stream(service, connection, Origin::Accepted)) {
             Ok(id) => {
                 self.came_through(id, listener);
-                self.accepted += 1;
+                self.acceptor.count();
                 if unref {
                     self.put_in_background(id); // As its listener is.
                 }
@@ -219,7 +217,7 @@ impl Core {
                 self.statistics.refused.failed += 1;
                 log::warn!("{listener} cannot serve a connection: {error}");
                 if let Some(peer) = peer {
-                    self.leave(peer.ip());
+                    self.acceptor.leave(peer.ip());
                 }
                 None
             }
@@ -229,8 +227,7 @@ impl Core {
     /// Notes which listener has accepted a connection.
     fn came_through(&mut self, id: Id, by: Id) {
         let Some(listener) = self.table.listener(by) else { return };
-        let door = *listener.door.get_or_insert_with(|| self.doors.open(by));
-        self.doors.enter(door);
+        let door = self.acceptor.come_through(by, &mut listener.door);
         if let Some(stream) = self.table.stream(id) {
             stream.door = Some(door);
         }
@@ -242,13 +239,9 @@ impl Core {
             self.statistics.refused.denied += 1;
             return Err("its address is not admitted");
         }
-        if let Some(limit) = self.config.connections_per_source {
-            let count = self.by_source.entry(source_key(ip)).or_default();
-            if *count >= limit {
-                self.statistics.refused.per_source += 1;
-                return Err("too many connections from its address");
-            }
-            *count += 1;
+        if !self.acceptor.enter(ip, self.config.connections_per_source) {
+            self.statistics.refused.per_source += 1;
+            return Err("too many connections from its address");
         }
         Ok(())
     }

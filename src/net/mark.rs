@@ -1,6 +1,6 @@
 //! What the events of a turn say.
 
-use std::{fmt, mem};
+use std::fmt;
 
 use mio::event::Event;
 
@@ -70,8 +70,7 @@ impl Reactor {
 impl Core {
     /// The same for what is in memory.
     fn mark_memory(&mut self) {
-        let mut events = mem::take(&mut self.mem_events);
-        self.memory.take_events(&mut events);
+        let events = self.memory.take_events();
         for &MemEvent { id, ready } in &events {
             let Some(entry) = self.table.get_mut(id) else { continue };
             let closed = ready.read_closed || ready.in_error;
@@ -101,7 +100,7 @@ impl Core {
             self.schedule(id);
         }
         self.statistics.events += events.len() as u64;
-        self.mem_events = events;
+        self.memory.give_back(events);
     }
 }
 

@@ -45,7 +45,7 @@ impl Core {
             Ok(polled) => {
                 self.roster.join(service);
                 if let Some(bound) = self.table.datagram(id).and_then(|datagram| datagram.bound) {
-                    self.policy.bound(bound);
+                    self.guard.bound(bound);
                 }
                 Ok((id, polled))
             }

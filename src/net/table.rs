@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 
 use slab::Slab;
 
-use super::bind::SocketFile;
 use super::clock::Tick;
 use super::doors::Door;
+use super::paths::SocketFile;
 use super::receiving::{DatagramSocket, ListenerSocket};
 use super::socket::StreamSocket;
 use crate::machines::{Connection, Quota};
@@ -232,14 +232,32 @@ pub(super) struct Dial {
 pub(super) struct Table {
     entries: Slab<Entry>,
     generation: u32,
+    /// Entries in the background.
+    background: usize,
 }
 
 /// Below this many slots, memory is not given back.
 const KEPT_SLOTS: usize = 1024;
 
 impl Table {
-    pub(super) fn len(&self) -> usize {
-        self.entries.len()
+    /// Sources that a graceful stop waits for.
+    pub(super) fn waited_for(&self) -> usize {
+        self.entries.len() - self.background
+    }
+
+    /// Whether only those are left that nobody waits for.
+    #[inline]
+    pub(super) fn has_emptied(&self) -> bool {
+        self.waited_for() == 0
+    }
+
+    /// From here on the source isn't waited for. `None`: it has gone, or is there already.
+    pub(super) fn put_in_background(&mut self, id: Id) -> Option<&mut Entry> {
+        let found = self.entries.get_mut(id.slot());
+        let entry = found.filter(|it| it.generation == id.generation() && !it.is_background)?;
+        entry.is_background = true;
+        self.background += 1;
+        Some(entry)
     }
 
     pub(super) fn insert(&mut self, service: ServiceKey, source: Source) -> Id {
@@ -264,7 +282,9 @@ impl Table {
 
     pub(super) fn remove(&mut self, id: Id) -> Option<Entry> {
         self.get(id)?;
-        self.entries.try_remove(id.slot())
+        let entry = self.entries.try_remove(id.slot())?;
+        self.background -= usize::from(entry.is_background);
+        Some(entry)
     }
 
     pub(super) fn ids(&self) -> Vec<Id> {

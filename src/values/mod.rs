@@ -7,12 +7,12 @@ mod check;
 mod config;
 mod endpoint;
 mod error;
+mod handle_error;
 mod keep_alive;
 mod key;
 mod mem_name;
 mod outcome;
 mod peer;
-
 mod prefix;
 mod queue;
 mod rate;
@@ -33,6 +33,7 @@ pub(crate) use config::{
 pub use endpoint::{Endpoint, EndpointError};
 pub(crate) use error::write_cause;
 pub use error::{Error, describe};
+pub use handle_error::HandleError;
 pub use keep_alive::KeepAlive;
 pub(crate) use key::ServiceKey;
 pub use key::{Id, ServiceId, TimerId};

@@ -47,6 +47,8 @@ impl fmt::Display for Ready {
 #[derive(Default)]
 pub(super) struct Events {
     queue: Vec<MemEvent>,
+    /// The memory of the last ones.
+    spare: Vec<MemEvent>,
 }
 
 impl Events {
@@ -73,9 +75,14 @@ impl Events {
         self.queue.is_empty()
     }
 
-    /// Swaps the queue with an empty vector.
-    pub(super) fn take(&mut self, into: &mut Vec<MemEvent>) {
-        into.clear();
-        mem::swap(&mut self.queue, into);
+    pub(super) fn take(&mut self) -> Vec<MemEvent> {
+        mem::replace(&mut self.queue, mem::take(&mut self.spare))
+    }
+
+    pub(super) fn give_back(&mut self, mut taken: Vec<MemEvent>) {
+        const KEPT: usize = 1024; // After a burst has gone.
+        taken.clear();
+        taken.shrink_to(KEPT);
+        self.spare = taken;
     }
 }

@@ -61,12 +61,14 @@ impl Memory {
         self.shared.has_events.get()
     }
 
-    /// The events since the last time, in their order. The vector that is given back has its capacity.
-    pub(super) fn take_events(&self, into: &mut Vec<MemEvent>) {
-        if self.has_events() {
-            self.shared.has_events.set(false);
-            self.shared.state.borrow_mut().events.take(into);
-        }
+    /// The events since the last time, in their order.
+    pub(super) fn take_events(&self) -> Vec<MemEvent> {
+        self.with(|state| state.events.take())
+    }
+
+    /// They have been marked, and their memory can be used again.
+    pub(super) fn give_back(&self, events: Vec<MemEvent>) {
+        self.with(|state| state.events.give_back(events));
     }
 
     /// Listens under a name.
