@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::peer::write_name;
+use super::name::write_name;
 
 /// What a stream or a datagram socket in memory is called, within its reactor: 1 to 107 bytes, any bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

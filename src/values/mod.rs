@@ -11,6 +11,7 @@ mod handle_error;
 mod keep_alive;
 mod key;
 mod mem_name;
+mod name;
 mod outcome;
 mod peer;
 mod prefix;

@@ -1,6 +1,6 @@
 //! What has changed for whom.
 
-use std::{fmt, mem};
+use std::{fmt, io, mem};
 
 use crate::values::Id;
 
@@ -22,6 +22,11 @@ pub(in crate::net) struct Ready {
     pub(in crate::net) hung_up: bool,
     /// It has gone in anger.
     pub(in crate::net) in_error: bool,
+}
+
+/// What a socket would say, in the same words.
+pub(super) fn system_error(code: i32) -> io::Error {
+    io::Error::from_raw_os_error(code)
 }
 
 /// In words, those of the poller's.

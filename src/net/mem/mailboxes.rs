@@ -5,7 +5,7 @@ use std::io;
 
 use slab::Slab;
 
-use super::events::Events;
+use super::events::{Events, system_error};
 use crate::values::{Config, Id, MEM_DATAGRAM, MEM_MAILBOX, MEM_OVERHEAD, MemName};
 
 struct Mailbox {
@@ -46,14 +46,14 @@ impl Mailboxes {
 
     pub(super) fn bind(&mut self, name: MemName) -> io::Result<u32> {
         match self.names.contains_key(&name) {
-            true => Err(io::ErrorKind::AddrInUse.into()),
+            true => Err(system_error(libc::EADDRINUSE)),
             false => Ok(self.insert(name, None)),
         }
     }
 
     pub(super) fn connect(&mut self, to: MemName) -> io::Result<u32> {
         if !self.names.contains_key(&to) {
-            return Err(io::ErrorKind::ConnectionRefused.into());
+            return Err(system_error(libc::ECONNREFUSED));
         }
         let name = self.free_name();
         Ok(self.insert(name, Some(to)))
@@ -103,21 +103,21 @@ impl Mailboxes {
     ) -> io::Result<()> {
         let sender = &self.sockets[key as usize];
         let from = sender.name;
-        let to = to.or(sender.connected).ok_or(io::ErrorKind::NotConnected)?;
+        let to = to.or(sender.connected).ok_or_else(|| system_error(libc::ENOTCONN))?;
         if payload.len() > MEM_DATAGRAM {
-            return Err(io::Error::from_raw_os_error(libc::EMSGSIZE));
+            return Err(system_error(libc::EMSGSIZE));
         }
         let receiver = self.names.get(&to).map(|&key| &mut self.sockets[key as usize]);
         let Some(receiver) = receiver.filter(|receiver| !receiver.is_stopping) else {
-            return Err(io::ErrorKind::ConnectionRefused.into());
+            return Err(system_error(libc::ECONNREFUSED));
         };
         if receiver.connected.is_some_and(|only| only != from) {
-            return Err(io::ErrorKind::PermissionDenied.into()); // As unix(7) says.
+            return Err(system_error(libc::EPERM)); // As unix(7) says.
         }
         let size = payload.len() + MEM_OVERHEAD;
         // The largest one fits into an empty mailbox, however small that is.
         if !receiver.datagrams.is_empty() && receiver.held + size > self.capacity {
-            return Err(io::ErrorKind::WouldBlock.into());
+            return Err(system_error(libc::EAGAIN));
         }
         receiver.held += size;
         if receiver.datagrams.is_empty() {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use slab::Slab;
 
-use super::events::{Events, Ready};
+use super::events::{Events, Ready, system_error};
 use crate::values::{ByteQueue, Config, Id, MEM_STREAM, MemName, RESERVE};
 
 /// One end of a stream. What it reads lies here, what it writes at the other end.
@@ -75,7 +75,7 @@ impl Streams {
 
     pub(super) fn listen(&mut self, name: MemName) -> io::Result<u32> {
         if self.names.contains_key(&name) {
-            return Err(io::ErrorKind::AddrInUse.into());
+            return Err(system_error(libc::EADDRINUSE));
         }
         let backlog = VecDeque::new();
         let shared = Rc::new(name);
@@ -89,10 +89,10 @@ impl Streams {
     pub(super) fn connect(&mut self, name: MemName, events: &mut Events) -> io::Result<u32> {
         let listening = self.names.get(&name).map(|&key| &mut self.listeners[key as usize]);
         let Some(listening) = listening.filter(|listening| !listening.is_stopping) else {
-            return Err(io::ErrorKind::ConnectionRefused.into());
+            return Err(system_error(libc::ECONNREFUSED));
         };
         if listening.backlog.len() >= self.backlog {
-            return Err(io::ErrorKind::WouldBlock.into());
+            return Err(system_error(libc::EAGAIN));
         }
         let name = &listening.name;
         let theirs = self.ends.insert(End::new(Side::Accepted, Rc::clone(name))) as u32;
@@ -114,7 +114,7 @@ impl Streams {
 
     pub(super) fn accept(&mut self, key: u32) -> io::Result<u32> {
         let first = self.listeners[key as usize].backlog.pop_front();
-        first.ok_or_else(|| io::ErrorKind::WouldBlock.into())
+        first.ok_or_else(|| system_error(libc::EAGAIN))
     }
 
     pub(super) fn has_backlog(&self, key: u32) -> bool {
@@ -170,10 +170,10 @@ impl Streams {
         let read = end.incoming.len().min(buffer.len());
         if read == 0 {
             return match end {
-                End { is_reset: true, .. } => Err(io::ErrorKind::ConnectionReset.into()),
+                End { is_reset: true, .. } => Err(system_error(libc::ECONNRESET)),
                 End { ended: true, .. } => Ok(0),
                 _ if buffer.is_empty() => Ok(0),
-                _ => Err(io::ErrorKind::WouldBlock.into()),
+                _ => Err(system_error(libc::EAGAIN)),
             };
         }
         buffer[..read].copy_from_slice(&end.incoming.as_slice()[..read]);
@@ -200,8 +200,8 @@ impl Streams {
         let end = &self.ends[key as usize];
         let Some(other) = end.other.filter(|_| !end.is_shut) else {
             return Err(match end.is_reset {
-                true => io::ErrorKind::ConnectionReset.into(),
-                false => io::ErrorKind::BrokenPipe.into(),
+                true => system_error(libc::ECONNRESET),
+                false => system_error(libc::EPIPE),
             });
         };
         let reader = &mut self.ends[other as usize];
@@ -216,7 +216,7 @@ impl Streams {
         if written < bytes.len() {
             self.ends[key as usize].wants_room = true;
             if written == 0 {
-                return Err(io::ErrorKind::WouldBlock.into());
+                return Err(system_error(libc::EAGAIN));
             }
         }
         Ok(written)
@@ -226,7 +226,7 @@ impl Streams {
     pub(super) fn shut_write(&mut self, key: u32, events: &mut Events) -> io::Result<()> {
         let end = &mut self.ends[key as usize];
         let Some(other) = end.other else {
-            return Err(io::ErrorKind::NotConnected.into());
+            return Err(system_error(libc::ENOTCONN));
         };
         end.is_shut = true;
         let other = &mut self.ends[other as usize];

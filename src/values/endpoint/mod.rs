@@ -12,7 +12,8 @@ use std::str::FromStr;
 use parse::{mem_name, parse, unix_name};
 
 use super::mem_name::MemName;
-use super::peer::{UnixName, write_name};
+use super::name::write_name;
+use super::peer::UnixName;
 
 /// Somewhere to listen on or to connect to.
 ///
