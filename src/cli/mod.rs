@@ -2,6 +2,7 @@
 
 pub(crate) mod bench;
 pub(crate) mod connect;
+mod endpoint;
 pub(crate) mod ping;
 pub(crate) mod printer;
 pub(crate) mod serve;

@@ -1,14 +1,12 @@
 //! What a service may touch while it is called.
 
 use std::net::IpAddr;
-use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use super::packets::{Lent, unread};
+use super::packets::Lent;
 use super::service::Context;
-use super::socket::local_address;
 use super::stopping::{Going, Stop};
-use super::table::{Source, StreamSource};
+use super::table::Source;
 use crate::machines::on_the_wire;
 use crate::values::{Act, Address, Cause, Config, Id, Peer, Statistics};
 
@@ -108,7 +106,7 @@ impl Context<'_> {
     /// that nobody has read yet, if the system can tell (`FIONREAD`, tcp(7)).
     pub fn unread(&mut self) -> usize {
         let Some(stream) = self.core.table.stream(self.id) else { return 0 };
-        stream.connection.unread() + unread(stream.connection.stream()).unwrap_or(0)
+        stream.connection.unread() + stream.connection.stream().unread().unwrap_or(0)
     }
 
     /// Asks for [`Service::writable`](crate::Service::writable) when everything that is kept has
@@ -338,10 +336,11 @@ impl Context<'_> {
         Some(self.core.acceptor.listener(door))
     }
 
-    /// The other end of a connection, `None` if it has no address. Most Unix sockets have none.
+    /// The other end of a connection, `None` if it has no address. Most Unix sockets have none; of a stream in
+    /// memory, only the end that was listened for has one.
     pub fn peer(&mut self) -> Option<Address> {
         match &self.core.table.get(self.id)?.source {
-            Source::Stream(StreamSource { peer, .. }) => peer.map(Address::Ip),
+            Source::Stream(stream) => stream.connection.stream().peer(),
             Source::Datagram(datagram) => datagram.connected,
             Source::Listener(_) | Source::Dial(_) => None,
         }
@@ -354,12 +353,11 @@ impl Context<'_> {
 
     /// Our own end of a connection, or what a listener or a datagram socket is bound to.
     pub fn local(&mut self) -> Option<Address> {
-        let socket = match &self.core.table.get(self.id)?.source {
-            Source::Stream(stream) => stream.connection.stream().as_fd(),
-            Source::Datagram(datagram) => datagram.socket.as_fd(),
-            Source::Listener(listener) => listener.socket.as_fd(),
-            Source::Dial(_) => return None,
-        };
-        local_address(socket).ok()
+        match &self.core.table.get(self.id)?.source {
+            Source::Stream(stream) => stream.connection.stream().local(),
+            Source::Datagram(datagram) => datagram.socket.local(),
+            Source::Listener(listener) => listener.socket.local(),
+            Source::Dial(_) => None,
+        }
     }
 }

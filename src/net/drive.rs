@@ -1,9 +1,6 @@
 //! What one source does with its share of a turn.
 
-use std::os::fd::AsFd;
-
 use super::dial::Dialled;
-use super::packets::is_readable;
 use super::reactor::Reactor;
 use super::table::{Phase, Polled, Source};
 use crate::machines::{Latch, Step};
@@ -167,9 +164,7 @@ impl Reactor {
                 Some(listener) if listener.parked => return,
                 Some(listener) if listener.readable => {
                     // For nobody, accept costs ten times what looking does. Crowds are soon worth it.
-                    if (1..=ACCEPT_LOOKS).contains(&accepted)
-                        && !is_readable(listener.socket.as_fd())
-                    {
+                    if (1..=ACCEPT_LOOKS).contains(&accepted) && !listener.socket.is_readable() {
                         listener.readable = false;
                         continue;
                     }
@@ -181,8 +176,8 @@ impl Reactor {
                 _ => return,
             }
             match core.accept(id) {
-                Outcome::Done((socket, peer)) => {
-                    if let Some(new) = core.welcome(id, socket, peer) {
+                Outcome::Done(socket) => {
+                    if let Some(new) = core.welcome(id, socket) {
                         self.halves.call_for(new, |service, cx| service.opened(cx));
                     }
                 }

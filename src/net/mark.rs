@@ -2,6 +2,8 @@
 
 use mio::event::Event;
 
+use super::core::Core;
+use super::mem::MemEvent;
 use super::reactor::Reactor;
 use super::table::Source;
 use crate::machines::Latch;
@@ -50,11 +52,51 @@ impl Reactor {
                 core.runnable.push(id);
             }
         }
+        if core.memory.has_events() {
+            core.mark_memory();
+        }
         core.statistics.events += count as u64;
         // There may be more than fit in, and whoever waits for an edge of our descriptor has had one already.
         self.has_more_events = count >= core.config.events;
         let (events, runnable) = (count, core.runnable.len());
         core.watch.note(Id::NONE, || Act::Polled { events, runnable });
+    }
+}
+
+impl Core {
+    /// The same for what is in memory.
+    fn mark_memory(&mut self) {
+        let events = self.memory.take_events();
+        for &MemEvent { id, ready } in &events {
+            let Some(entry) = self.table.get_mut(id) else { continue };
+            let closed = ready.read_closed || ready.in_error;
+            let latch = Latch {
+                readable: ready.readable || closed,
+                writable: ready.writable || ready.hung_up,
+                read_on: closed,
+            };
+            match &mut entry.source {
+                Source::Stream(stream) => {
+                    stream.connection.latch(latch);
+                    if ready.hung_up {
+                        stream.connection.hung_up(ready.in_error, &mut self.account);
+                    }
+                }
+                Source::Listener(listener) => listener.readable = true,
+                Source::Datagram(datagram) => datagram.readable = true,
+                Source::Dial(dial) => {
+                    dial.answered = true;
+                    dial.connection.latch(latch);
+                    if ready.hung_up {
+                        dial.hung_up = Some(ready.in_error);
+                    }
+                }
+            }
+            self.watch.note(id, || Act::Ready(ready.readiness()));
+            self.schedule(id);
+        }
+        self.statistics.events += events.len() as u64;
+        self.memory.give_back(events);
     }
 }
 

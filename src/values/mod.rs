@@ -11,6 +11,8 @@ mod error;
 mod handle_error;
 mod keep_alive;
 mod key;
+mod mem_name;
+mod name;
 mod outcome;
 mod peer;
 mod prefix;
@@ -29,7 +31,8 @@ pub use check::ConfigError;
 pub use config::Config;
 pub(crate) use config::{
     ACCEPT_LOOKS, ACCEPT_RETRY, CALL_COST, COMMANDS_PER_SHARE, DATAGRAM_BATCH, DIAL_RETRY,
-    LOCK_TRIES, LOG_INTERVAL, RESERVE, STOP_CHECK,
+    LOCK_TRIES, LOG_INTERVAL, MEM_DATAGRAM, MEM_MAILBOX, MEM_OVERHEAD, MEM_STREAM, RESERVE,
+    STOP_CHECK,
 };
 pub use endpoint::{Endpoint, EndpointError};
 pub(crate) use error::write_cause;
@@ -38,6 +41,7 @@ pub use handle_error::HandleError;
 pub use keep_alive::KeepAlive;
 pub(crate) use key::ServiceKey;
 pub use key::{Id, ServiceId, TimerId};
+pub use mem_name::MemName;
 pub(crate) use outcome::{Outcome, attempt};
 pub use peer::{Address, Cast, Local, Peer, UnixName};
 pub use prefix::{Prefix, PrefixError};

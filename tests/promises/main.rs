@@ -15,6 +15,7 @@ mod embedding;
 mod fairness;
 mod limits;
 mod listeners;
+mod mem;
 mod paths;
 mod pong;
 mod pressure;
