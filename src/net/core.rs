@@ -11,6 +11,7 @@ use mio::Poll;
 use super::clock::Clock;
 use super::deadlines::Outstanding;
 use super::doors::Doors;
+use super::names::Names;
 use super::outgoing::Outgoing;
 use super::packets::{Lent, Outbox};
 use super::roster::Roster;
@@ -35,7 +36,7 @@ pub(super) enum Due {
     Accept(Id),
     /// An outgoing connection has taken too long.
     DialTimeout(Id),
-    /// An outgoing connection may try again.
+    /// An outgoing connection may try again, or its next address.
     DialRetry(Id),
     /// Something may have happened that no event tells of.
     StopCheck,
@@ -53,6 +54,7 @@ pub(super) struct Core {
     pub(super) runnable: Vec<Id>,
     pub(super) timers: Timers<Due>,
     pub(super) words: Words,
+    pub(super) names: Names,
     pub(super) account: Account,
     pub(super) statistics: Statistics,
     pub(super) clock: Clock,
@@ -89,15 +91,16 @@ pub(super) struct Core {
 }
 
 impl Core {
-    pub(super) fn new(config: Config) -> io::Result<Core> {
+    pub(super) fn new(config: Config, poll: Poll, names: Names) -> Core {
         let clock = Clock::new();
-        Ok(Core {
-            poll: Poll::new()?,
+        Core {
+            poll,
             table: Table::default(),
             doors: Doors::default(),
             runnable: Vec::new(),
             timers: Timers::new(),
             words: Words::default(),
+            names,
             account: Account::new(config.buffer_limit),
             statistics: Statistics::default(),
             stopping: Stopping::default(),
@@ -120,7 +123,7 @@ impl Core {
             lent: false,
             clock,
             config,
-        })
+        }
     }
 
     /// Whether there is something to do without an event. The wait of a turn and the timeout that a host
@@ -227,10 +230,7 @@ impl Core {
         self.background -= usize::from(unref);
         match &mut entry.source {
             Source::Stream(stream) => self.forget_stream(stream, unref),
-            Source::Dial(dial) => {
-                dial.connection.drop_kept(&mut self.account);
-                dial.timeout.map(|timeout| self.timers.cancel(timeout));
-            }
+            Source::Dial(dial) => self.forget_dial(dial),
             Source::Listener(listener) => {
                 listener.retry.map(|retry| self.timers.cancel(retry));
                 self.doors.leave(listener.door);

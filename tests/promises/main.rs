@@ -15,9 +15,11 @@ mod embedding;
 mod fairness;
 mod limits;
 mod listeners;
+mod names;
 mod paths;
 mod pong;
 mod pressure;
+mod racing;
 mod services;
 mod sessions;
 #[cfg(feature = "signals")]
