@@ -1,7 +1,9 @@
 //! Several addresses of one name, tried side by side.
 
-use std::io::{Read, Write};
+use std::fs::File;
+use std::io::Write;
 use std::net::{Shutdown, SocketAddr, TcpListener};
+use std::process::Command;
 use std::time::Duration;
 
 use echoloop::{Config, Echo, Reactor, Stop};
@@ -141,7 +143,8 @@ fn a_race_goes_on_while_stopping() {
     let (dead, _held) = black_hole();
     let server = serve(Config::default(), Echo);
     for (addresses, delivered) in [(vec![dead, server.made], true), (vec![dead, dead], false)] {
-        let config = Config { linger: Duration::from_millis(700), ..Config::default() };
+        let linger = if delivered { DEADLINE } else { Duration::from_millis(50) };
+        let config = Config { linger, ..Config::default() };
         let (mut reactor, (service, told)) = (reactor(config), tells());
         let service = reactor.add(service);
         let id = reactor.context(service).connect_any(&addresses, None).unwrap();
@@ -153,4 +156,48 @@ fn a_race_goes_on_while_stopping() {
         assert_eq!((told[0] == "opened", told[told.len() - 1].as_str()), (delivered, "Stopped"));
     }
     assert_eq!(server.until(|it| it.bytes_in > 0).bytes_in, 5);
+}
+
+/// What makes this program a process of its own, whose descriptors it may use up.
+const ROLE: &str = "ECHOLOOP_TEST_RACE";
+
+/// Out of descriptors with one attempt under way, that one goes on alone; the next begins when there is a
+/// descriptor again, and no other one is used for it. With none at all the dial fails, and says so.
+#[test]
+fn a_race_goes_on_without_descriptors() {
+    if std::env::var_os(ROLE).is_some() {
+        return race_without_descriptors();
+    }
+    let status = Command::new("sh")
+        .args(["-c", "ulimit -n 64 && exec \"$0\" \"$@\""])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "racing::a_race_goes_on_without_descriptors", "--test-threads=1"])
+        .env(ROLE, "1")
+        .status();
+    assert!(status.unwrap().success());
+}
+
+fn race_without_descriptors() {
+    let (dead, _held) = black_hole();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let there = listener.local_addr().unwrap();
+    let (mut reactor, (service, told)) = (reactor(Config::default()), tells());
+    let service = reactor.add(service);
+    let mut hoard: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
+
+    reactor.context(service).connect_any(&[there, dead], None).unwrap();
+    let none = format!("too many open files ({there}, {dead})");
+    assert_eq!(next(&mut reactor, &told), none);
+
+    hoard.pop();
+    reactor.context(service).connect_any(&[dead, there], None).unwrap();
+    for _ in 0..6 {
+        reactor.turn(None).unwrap(); // Woken by the timer only, which is tried again and again.
+    }
+    assert!(told.try_recv().is_err() && File::open("/dev/null").is_err());
+    hoard.pop();
+    assert_eq!(next(&mut reactor, &told), "opened");
+    turn_until_quiet(&mut reactor);
+    assert!(File::open("/dev/null").is_ok()); // The other one's is free again.
+    listener.accept().unwrap();
 }
