@@ -74,8 +74,10 @@ pub(super) fn connect_any(
     local: Option<SocketAddr>,
 ) -> io::Result<Id> {
     core.check_going(service)?;
-    let usable = usable(addresses, local)?;
-    Ok(connect_stream(core, service, usable.into_iter().map(Address::Ip), local))
+    let usable = usable(addresses, local)?.into_iter().map(Address::Ip);
+    let id = connect_stream(core, service, usable, local);
+    log::debug!("{id} connects to one of {addresses:?}");
+    Ok(id)
 }
 
 fn connect_stream(
@@ -99,7 +101,7 @@ fn connect_to_name(
     local: Option<SocketAddr>,
     is_datagram: bool,
 ) -> io::Result<Id> {
-    let mut dial = Dial::new(Stage::Racing(Race::default()), local, core.clock.tick());
+    let mut dial = Dial::new(Stage::default(), local, core.clock.tick());
     dial.datagrams = is_datagram.then(Vec::new);
     let id = begin_dial(core, service, dial);
     match core.names.ask(id, host, port) {
@@ -157,7 +159,7 @@ impl Core {
     pub(super) fn take_answers(&mut self) {
         for Answer { id, addresses } in self.names.take_answers() {
             let Some(dial) = self.table.dial(id) else { continue };
-            let stage = mem::replace(&mut dial.stage, Stage::Racing(Race::default()));
+            let stage = mem::take(&mut dial.stage);
             dial.stage = match stage {
                 Stage::LookingUp(lookup) => Stage::LookedUp(lookup, addresses),
                 other => other,
@@ -173,7 +175,7 @@ impl Core {
             return Dialled::Abandoned;
         }
         let local = dial.local;
-        let race = match mem::replace(&mut dial.stage, Stage::Racing(Race::default())) {
+        let race = match mem::take(&mut dial.stage) {
             looking_up @ Stage::LookingUp(_) => {
                 dial.stage = looking_up;
                 return Dialled::Waiting;
@@ -245,7 +247,7 @@ impl Core {
     pub(super) fn dial_expired(&mut self, id: Id) -> io::Error {
         let timed_out = io::Error::from(io::ErrorKind::TimedOut);
         let Some(dial) = self.table.dial(id) else { return timed_out };
-        match mem::replace(&mut dial.stage, Stage::Racing(Race::default())) {
+        match mem::take(&mut dial.stage) {
             Stage::LookingUp(lookup) | Stage::LookedUp(lookup, _) => lookup.failed(timed_out),
             Stage::Racing(mut race) => {
                 race.expire();

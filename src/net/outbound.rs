@@ -41,6 +41,13 @@ pub(super) enum Stage {
     Racing(Race<StreamSocket>),
 }
 
+/// With nobody in the race.
+impl Default for Stage {
+    fn default() -> Stage {
+        Stage::Racing(Race::default())
+    }
+}
+
 impl Dial {
     pub(super) fn new(stage: Stage, local: Option<SocketAddr>, active: Tick) -> Dial {
         Dial {

@@ -120,7 +120,8 @@ pub struct Config {
     /// their own.
     pub idle_timeout: Option<Duration>,
 
-    /// How long an outgoing connection may take, over all addresses of a host name. Default 10 s.
+    /// How long an outgoing connection may take: to look up its host name, and over all addresses behind
+    /// that. Default 10 s. Then it could not be made.
     pub connect_timeout: Duration,
 
     /// How long a closing connection may take to send what is kept, counted from the last byte that

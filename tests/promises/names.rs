@@ -49,7 +49,7 @@ impl Question {
     }
 }
 
-/// A service that says `opened`, what it receives, and why it was closed, beginning with the id's slot.
+/// A service that says `opened`, what it receives, and why it was closed.
 pub(crate) fn tells() -> (Does, mpsc::Receiver<String>) {
     let (sender, told) = mpsc::channel();
     let (opened, received) = (sender.clone(), sender.clone());
@@ -317,4 +317,54 @@ fn a_dropped_reactor_waits_for_no_name() {
     assert!(weak.upgrade().is_some()); // The thread is still in it,
     drop(answers);
     assert!(asked.recv_timeout(DEADLINE).is_err()); // and when it comes back, all has gone.
+}
+
+/// What is sent to a datagram socket before the name of its peer is known is kept with its borders, up to a
+/// number, and leaves in order; others are dropped and counted. A close comes behind it.
+#[test]
+fn early_datagrams_are_kept() {
+    const KEPT: usize = 32;
+    let peer = udp("127.0.0.1:0", None);
+    let mut reactor = reactor(Config::default());
+    let resolver = Resolver::of(&mut reactor);
+    let (service, told) = tells();
+    let service = reactor.add(service);
+    for close in [false, true] {
+        let at = endpoint("udp://slow.example:80");
+        let id = reactor.context(service).connect(&at).unwrap();
+        let mut cx = reactor.context(service);
+        let mut cx = cx.source(id);
+        let dropped = cx.statistics().dropped.no_room;
+        for i in 0..KEPT {
+            assert!(cx.send_all(&pattern(i)), "{i}"); // The first one is empty.
+        }
+        assert!(!cx.send_all(b"one too many") && cx.send(b"and another") == 0);
+        assert_eq!(cx.statistics().dropped.no_room, dropped + 2);
+        cx.finish(); // Means nothing here, as for any datagram socket.
+        if close {
+            cx.close();
+            assert!(!cx.send_all(b"behind the end"));
+        }
+        resolver.asked().answer(&[peer.local_addr().unwrap()]);
+        turn_until(&mut reactor, |reactor| {
+            reactor.statistics().datagrams_out >= if close { 2 * KEPT + 1 } else { KEPT } as u64
+        });
+        for i in 0..KEPT {
+            assert_eq!(datagram(&peer), pattern(i));
+        }
+        let mut cx = reactor.context(service);
+        let mut cx = cx.source(id);
+        assert_eq!((cx.is_open(), cx.queued()), (!close, 0));
+        if !close {
+            assert_eq!(cx.peer(), Some(peer.local_addr().unwrap().into()));
+            assert!(cx.send_all(b"later"));
+            turn_until_quiet(&mut reactor);
+            assert_eq!(datagram(&peer), b"later");
+            reactor.context(service).source(id).close();
+        }
+        assert_eq!(reactor.statistics().buffered, 0);
+    }
+    assert_eq!(told.try_iter().collect::<Vec<_>>(), ["Closed"]); // Of the one that was still looked up.
+    turn_until_quiet(&mut reactor);
+    assert_eq!(reactor.poll_timeout(), None);
 }

@@ -108,7 +108,7 @@ impl Endpoint {
             let why = "a unix socket has no internet address";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         };
-        let addresses: Vec<_> = (host.as_str(), *port).to_socket_addrs()?.collect();
+        let addresses = look_up(host, *port)?;
         if addresses.is_empty() {
             return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
         }
@@ -134,7 +134,7 @@ pub(crate) fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     }
 }
 
-/// Whoever says that a name could not be looked up needs only the reason behind it.
+/// The standard library says first that it has failed, which whoever asked says too, and then why.
 fn in_fewer_words(error: io::Error) -> io::Error {
     let text = error.to_string();
     match text.strip_prefix("failed to lookup address information: ") {
