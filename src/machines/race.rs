@@ -49,8 +49,8 @@ impl<S> State<S> {
 /// What the attempts under way have come to.
 #[derive(Debug)]
 pub(crate) struct Settled<S> {
-    /// The one that is connected, and to whom.
-    pub(crate) winner: Option<(S, Address)>,
+    /// The one that is connected.
+    pub(crate) winner: Option<S>,
     /// Those that have failed, and, once one has won, all others.
     pub(crate) given_up: Vec<S>,
 }
@@ -107,7 +107,7 @@ impl<S> Race<S> {
     }
 
     /// Asks each attempt under way how it stands.
-    pub(crate) fn settle(&mut self, mut ask: impl FnMut(&S) -> Outcome<Address>) -> Settled<S> {
+    pub(crate) fn settle(&mut self, mut ask: impl FnMut(&S) -> Outcome<()>) -> Settled<S> {
         let (mut connected, mut winner, mut given_up) = (None, None, Vec::new());
         for (i, attempt) in self.attempts.iter_mut().enumerate() {
             let State::UnderWay(socket) = &attempt.state else { continue };
@@ -119,16 +119,16 @@ impl<S> Race<S> {
                     given_up.extend(state.socket());
                     self.next = None; // The next one has its place.
                 }
-                Outcome::Done(peer) => {
-                    connected = Some((i, peer));
+                Outcome::Done(()) => {
+                    connected = Some(i);
                     break;
                 }
             }
         }
-        if let Some((winning, peer)) = connected {
+        if let Some(winning) = connected {
             for (i, attempt) in std::mem::take(&mut self.attempts).into_iter().enumerate() {
                 match attempt.state.socket() {
-                    Some(socket) if i == winning => winner = Some((socket, peer)),
+                    Some(socket) if i == winning => winner = Some(socket),
                     socket => given_up.extend(socket),
                 }
             }
@@ -249,7 +249,7 @@ mod tests {
     fn settle(race: &mut Race<u8>, refuse: &[u8], connect: &[u8]) -> Settled<u8> {
         race.settle(|socket| match socket {
             it if refuse.contains(it) => Outcome::Failed(refused()),
-            it if connect.contains(it) => Outcome::Done(address("10.0.0.9:80")),
+            it if connect.contains(it) => Outcome::Done(()),
             _ => Outcome::Blocked,
         })
     }
@@ -280,7 +280,7 @@ mod tests {
             race.begun(socket, now);
         }
         let settled = settle(&mut race, &[1], &[2, 3]);
-        assert_eq!(settled.winner, Some((2, address("10.0.0.9:80"))));
+        assert_eq!(settled.winner, Some(2));
         assert_eq!(settled.given_up, [1, 3]);
         assert_eq!((race.next(now + DELAY), race.under_way()), (None, 0));
     }

@@ -1,7 +1,7 @@
 //! Connecting out: in progress, refused, too late are states, not surprises.
 
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsRawFd;
 use std::time::Instant;
 use std::{io, mem};
 
@@ -53,6 +53,10 @@ pub(super) fn connect(
         (Endpoint::Unix(name), _) => connect_stream(core, service, [Address::Unix(*name)], local),
         (Endpoint::UnixDatagram(name), _) => {
             connect_datagram(core, service, &[Address::Unix(*name)], local)?
+        }
+        (Endpoint::Mem(name), _) => connect_stream(core, service, [Address::Mem(*name)], local),
+        (Endpoint::MemDatagram(name), _) => {
+            connect_datagram(core, service, &[Address::Mem(*name)], local)?
         }
         _ => {
             let addresses = endpoint.resolve()?.into_iter().map(Address::Ip);
@@ -121,6 +125,7 @@ fn connect_to_name(
 fn begin_dial(core: &mut Core, service: ServiceKey, dial: Dial) -> Id {
     let id = core.table.insert(service, Source::Dial(Box::new(dial)));
     core.roster.join(service);
+    core.note_made(id);
     // Not from the beginning of the turn, which may have taken long.
     let timeout = later(Instant::now(), core.config.connect_timeout);
     let timeout = core.timers.once(timeout, Due::DialTimeout(id));
@@ -128,6 +133,26 @@ fn begin_dial(core: &mut Core, service: ServiceKey, dial: Dial) -> Id {
         dial.timeout = Some(timeout);
     }
     id
+}
+
+/// A stream that is being connected, or is already.
+fn open_stream(
+    core: &Core,
+    target: &Address,
+    local: Option<SocketAddr>,
+) -> io::Result<StreamSocket> {
+    if let Address::Mem(name) = target {
+        return core.memory.connect(*name).map(StreamSocket::Mem);
+    }
+    let (socket, address) = outgoing_socket(target, Type::STREAM, local, &core.config)?;
+    match socket.connect(&address) {
+        Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {}
+        other => other?,
+    }
+    Ok(match target {
+        Address::Ip(peer) => StreamSocket::Tcp(TcpStream::from_std(socket.into()), Some(*peer)),
+        _ => StreamSocket::unix(UnixStream::from_std(socket.into())),
+    })
 }
 
 /// The addresses that can be reached from the local one, in the order to try them.
@@ -211,9 +236,9 @@ impl Core {
                 dial.connection.unlatch();
             }
             // They have the token of what it will be, and nothing must come by it any more.
-            given_up.iter().for_each(|socket| self.deregister(socket));
-            if let Some((socket, peer)) = winner {
-                return self.promote(id, socket, peer, was_alone);
+            given_up.iter().for_each(|socket| self.deregister(socket.descriptor()));
+            if let Some(socket) = winner {
+                return self.promote(id, socket, was_alone);
             }
         }
         let now = self.clock.now();
@@ -256,26 +281,18 @@ impl Core {
         }
     }
 
-    /// Begins to connect. `Blocked`: the listener's backlog is full, which only Unix sockets say.
+    /// Begins to connect. `Blocked`: the listener's backlog is full, which TCP doesn't say.
     fn begin(&self, id: Id, target: &Address, local: Option<SocketAddr>) -> Outcome<StreamSocket> {
         attempt(|| {
-            let (socket, address) = outgoing_socket(target, Type::STREAM, local, &self.config)?;
-            match socket.connect(&address) {
-                Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {}
-                other => other?,
-            }
-            let socket = match target {
-                Address::Ip(_) => StreamSocket::Tcp(TcpStream::from_std(socket.into())),
-                Address::Unix(_) => StreamSocket::unix(UnixStream::from_std(socket.into())),
-            };
+            let socket = open_stream(self, target, local)?;
             let interest = stream_interest(Polled::Both); // Room is how it tells that it is connected.
-            self.register(socket.as_fd().as_raw_fd(), id, interest)?;
+            socket.watch(self.poll.registry(), id, interest)?;
             Ok(socket)
         })
     }
 
     /// The dial has become a stream, under the same id and the same token.
-    fn promote(&mut self, id: Id, socket: StreamSocket, peer: Address, alone: bool) -> Dialled {
+    fn promote(&mut self, id: Id, socket: StreamSocket, alone: bool) -> Dialled {
         if !alone && let Err(error) = self.ask_again(id, &socket) {
             return Dialled::Failed(error);
         }
@@ -289,11 +306,7 @@ impl Core {
         if let Some(in_error) = dial.hung_up {
             connection.hung_up(in_error, &mut self.account);
         }
-        let peer = match peer {
-            Address::Ip(address) => Some(address),
-            Address::Unix(_) => None,
-        };
-        let stream = self.stream_source(connection, peer, Origin::Connected);
+        let stream = self.stream_source(connection, Origin::Connected);
         if let Some(entry) = self.table.get_mut(id) {
             entry.source = Source::Stream(stream);
         }
@@ -304,24 +317,26 @@ impl Core {
 
     /// Has the poller say anew what it may have said already, of this one or of another.
     fn ask_again(&self, id: Id, socket: &StreamSocket) -> io::Result<()> {
-        let descriptor = socket.as_fd().as_raw_fd();
+        let Some(descriptor) = socket.descriptor() else { return Ok(()) };
         let (token, interest) = (Token(id.to_bits()), stream_interest(Polled::Both));
-        self.poll.registry().reregister(&mut SourceFd(&descriptor), token, interest)
+        self.poll.registry().reregister(&mut SourceFd(&descriptor.as_raw_fd()), token, interest)
     }
 }
 
 /// What the kernel says of a connection in progress: connected, not yet, or an error.
-fn answer(socket: &StreamSocket) -> Outcome<Address> {
-    if let Ok(Some(error)) | Err(error) = socket2::SockRef::from(socket).take_error() {
+fn answer(socket: &StreamSocket) -> Outcome<()> {
+    // In memory there is none: it is connected, or it would not have been made.
+    let Some(descriptor) = socket.descriptor() else { return Outcome::Done(()) };
+    if let Ok(Some(error)) | Err(error) = socket2::SockRef::from(&descriptor).take_error() {
         return Outcome::Failed(error);
     }
-    match peer_address(socket.as_fd()) {
+    match peer_address(descriptor) {
         // A port of the range that clients get theirs from, and nobody listening there: with bad luck
         // TCP connects the socket to itself (RFC 9293 section 3.5, simultaneous open).
-        Ok(peer @ Address::Ip(_)) if local_address(socket.as_fd()).is_ok_and(|it| it == peer) => {
+        Ok(peer @ Address::Ip(_)) if local_address(descriptor).is_ok_and(|it| it == peer) => {
             Outcome::Failed(io::ErrorKind::ConnectionRefused.into())
         }
-        Ok(peer) => Outcome::Done(peer),
+        Ok(_) => Outcome::Done(()),
         Err(error) if error.kind() == io::ErrorKind::NotConnected => Outcome::Blocked,
         Err(error) => Outcome::Failed(error),
     }

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
 
 use mio::Interest;
 use socket2::Type;
@@ -10,6 +9,7 @@ use socket2::Type;
 use super::core::Core;
 use super::listen::join_datagrams;
 use super::outbound::Dial;
+use super::receiving::DatagramSocket;
 use super::socket::outgoing_socket;
 use super::table::{DatagramSource, Source};
 use crate::values::{Address, EARLY_DATAGRAMS, Id, ServiceKey};
@@ -22,8 +22,7 @@ pub(super) fn connect_datagram(
     local: Option<SocketAddr>,
 ) -> io::Result<Id> {
     let source = connected_datagram(core, targets, local)?;
-    let descriptor = source.socket.as_raw_fd();
-    Ok(core.insert(service, Source::Datagram(Box::new(source)), descriptor)?.0)
+    Ok(core.insert(service, Source::Datagram(Box::new(source)))?.0)
 }
 
 /// Connected to the first of the targets that there is a way to.
@@ -34,17 +33,9 @@ fn connected_datagram(
 ) -> io::Result<DatagramSource> {
     let mut failure = io::Error::from(io::ErrorKind::NotFound);
     for target in targets {
-        match outgoing_socket(target, Type::DGRAM, local, &core.config).and_then(
-            |(socket, address)| {
-                socket.connect(&address)?;
-                Ok(socket)
-            },
-        ) {
+        match open_datagram(core, target, local) {
             Ok(socket) => {
                 let is_udp = matches!(target, Address::Ip(_));
-                if is_udp {
-                    join_datagrams(&socket, core);
-                }
                 return Ok(DatagramSource {
                     connected: Some(*target),
                     ..DatagramSource::new(socket, is_udp, core.config.offload)
@@ -54,6 +45,22 @@ fn connected_datagram(
         }
     }
     Err(failure)
+}
+
+fn open_datagram(
+    core: &Core,
+    target: &Address,
+    local: Option<SocketAddr>,
+) -> io::Result<DatagramSocket> {
+    if let Address::Mem(name) = target {
+        return core.memory.connect_datagram(*name).map(DatagramSocket::Mem);
+    }
+    let (socket, address) = outgoing_socket(target, Type::DGRAM, local, &core.config)?;
+    socket.connect(&address)?;
+    if matches!(target, Address::Ip(_)) {
+        join_datagrams(&socket, core);
+    }
+    Ok(DatagramSocket::System(socket))
 }
 
 impl Core {
@@ -81,7 +88,7 @@ impl Core {
         let local = self.table.dial(id).and_then(|dial| dial.local);
         let targets: Vec<_> = found.iter().copied().map(Address::Ip).collect();
         let mut source = connected_datagram(self, &targets, local)?;
-        self.register(source.socket.as_raw_fd(), id, Interest::READABLE)?;
+        source.socket.watch(self.poll.registry(), id, Interest::READABLE)?;
         if self.stopping.is_draining() {
             (source.readable, source.stopping) = (true, true);
             source.active = self.clock.tick();

@@ -15,11 +15,13 @@ mod embedding;
 mod fairness;
 mod limits;
 mod listeners;
+mod mem;
 mod names;
 mod paths;
 mod pong;
 mod pressure;
 mod racing;
+mod recording;
 mod services;
 mod sessions;
 #[cfg(feature = "signals")]
