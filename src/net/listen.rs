@@ -248,7 +248,7 @@ impl Core {
 }
 
 /// Whether the error means that something has run out here, not that this one client has failed.
-fn is_exhaustion(error: &io::Error) -> bool {
+pub(super) fn is_exhaustion(error: &io::Error) -> bool {
     let code = error.raw_os_error();
     [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM].iter().any(|&it| code == Some(it))
 }
