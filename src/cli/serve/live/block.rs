@@ -14,33 +14,28 @@ const NAMES: usize = 13;
 /// All of it, a line each.
 pub(super) fn block(it: &Difference<'_>, up: Duration) -> Vec<Line> {
     let now = it.now;
-    let rates = |messages, bytes, datagrams| {
-        let (messages, size) = (rate(it.rate(messages)), per_second(it.rate(bytes)));
-        format!("{messages:>9} messages/s  {size:>12}  {:>9} datagrams/s", rate(it.rate(datagrams)))
+    let moved = |messages, bytes, datagrams| {
+        let messages = cell(&rate(it.rate(messages)), "messages/s");
+        let datagrams = cell(&rate(it.rate(datagrams)), "datagrams/s");
+        [messages, measured(&per_second(it.rate(bytes)), ""), datagrams].concat()
     };
+    let closed = CLOSED.iter().map(|(_, part)| it.rate(*part)).sum();
+    let connections = [
+        cell(&count(now.sum(|it| it.open) as f64), "open"),
+        cell(&rate(it.rate(|it| it.accepted)), "accepted/s"),
+        cell(&rate(closed), "closed/s"),
+    ];
+    let turns = [
+        cell(&rate(it.rate(|it| it.turns)), "turns/s"),
+        measured(&duration(now.longest_turn()), " longest"),
+        measured(&bytes(now.sum(|it| it.buffered) as f64), " kept"),
+    ];
     let mut lines = vec![
         ("echoloop", state(now, up)),
-        (
-            "connections",
-            format!(
-                "{:>9} open  {} accepted/s  {} closed/s  {} accepted so far",
-                count(now.sum(|it| it.open) as f64),
-                rate(it.rate(|it| it.accepted)),
-                rate(CLOSED.iter().map(|(_, part)| it.rate(*part)).sum()),
-                count(now.sum(|it| it.accepted) as f64),
-            ),
-        ),
-        ("in", rates(|it| it.messages_in, |it| it.bytes_in, |it| it.datagrams_in)),
-        ("out", rates(|it| it.messages_out, |it| it.bytes_out, |it| it.datagrams_out)),
-        (
-            "loop",
-            format!(
-                "{:>9} turns/s  {} the longest so far  {} kept",
-                rate(it.rate(|it| it.turns)),
-                duration(now.longest_turn()),
-                bytes(now.sum(|it| it.buffered) as f64),
-            ),
-        ),
+        ("connections", connections.concat()),
+        ("in", moved(|it| it.messages_in, |it| it.bytes_in, |it| it.datagrams_in)),
+        ("out", moved(|it| it.messages_out, |it| it.bytes_out, |it| it.datagrams_out)),
+        ("loop", turns.concat()),
     ];
     let reasons: [(&str, &[(&str, Part)]); 4] = [
         ("closed", &CLOSED),
@@ -103,6 +98,17 @@ fn by_reason(now: &Snapshot, rows: &[(&str, Part)]) -> Option<String> {
     let texts: Vec<_> =
         counts.map(|(number, name)| format!("{} {name}", count(number as f64))).collect();
     (!texts.is_empty()).then(|| texts.join(", "))
+}
+
+/// A number, and what it counts: a column.
+fn cell(number: &str, what: &str) -> String {
+    format!("{number:>9} {what:<13}")
+}
+
+/// The same for a number that has its unit already.
+fn measured(quantity: &str, what: &str) -> String {
+    let (number, unit) = quantity.split_once(' ').unwrap_or((quantity, ""));
+    cell(number, &format!("{unit}{what}"))
 }
 
 fn per_second(size: f64) -> String {
