@@ -144,10 +144,10 @@ fn the_log_stands_above_the_block() {
     terminal.until("turns/s");
     drop(exchange(listening.trim_end().rsplit_once('/').unwrap().1));
     // The block is erased, the line written, and the block below it again.
-    let logged = terminal.frame("accepted #");
+    let logged = terminal.frame("sent 5 bytes");
     let (_, logged) = logged.split_once("\x1b[5A\x1b[J").expect("it was erased");
     let line = logged.lines().next().unwrap();
-    assert!(line.contains("accepted"), "{line:?}");
+    assert!(line.contains("DEBUG"), "{line:?}");
     assert!(logged.contains("\r\n\x1b[1mecholoop"), "{logged:?}");
     terminal.keyboard.write_all(b"\x03").unwrap();
     terminal.until("turns, ");

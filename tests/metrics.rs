@@ -239,8 +239,8 @@ fn bad_scrapers_harm_nobody() {
     }
     exchange(&mut connect(&server, 0), b"not your trouble");
     // Together with the two, two more than there is room for.
-    let mut crowd: Vec<_> = (0..64).map(|_| scrape(&server)).collect();
-    let refused = crowd.split_off(62);
+    let mut crowd: Vec<_> = (0..32).map(|_| scrape(&server)).collect();
+    let refused = crowd.split_off(30);
     for mut client in crowd {
         assert_eq!(client.ask(HEALTH).status, 200);
     }
@@ -323,6 +323,25 @@ fn the_page_is_self_contained() {
     }
     let outside = page.body.matches("http:").count();
     assert_eq!(outside, page.body.matches("http://www.w3.org/2000/svg").count());
+}
+
+/// A browser runs it: it shows the server's state, and draws.
+#[test]
+fn the_page_draws_in_a_browser() {
+    let server = start(&[]);
+    let directory = tempfile::tempdir().unwrap();
+    let profile = format!("--user-data-dir={}", directory.path().display());
+    let url = format!("http://{}/", server.address(1));
+    let mut command = Command::new("chromium");
+    command.args(["--headless", "--no-sandbox", "--disable-gpu", &profile]);
+    command.args(["--virtual-time-budget=5000", "--dump-dom", &url]).stderr(Stdio::null());
+    let Ok(output) = command.output() else {
+        return println!("skipped: there is no chromium");
+    };
+    let page = String::from_utf8(output.stdout).unwrap();
+    assert!(page.contains("class=\"good\">serving<"), "{page}");
+    assert!(page.contains("<path class=\"in\" d=\"M"), "{page}");
+    assert!(page.contains(&format!("echo=tcp://{}", server.address(0))), "{page}");
 }
 
 /// On a Unix socket too, and only on streams.

@@ -42,6 +42,7 @@ impl FromStr for Offer {
         let service = match service {
             "echo" => ServiceName::Echo,
             "pong" => ServiceName::Pong,
+            "metrics" => return Err(format!("metrics are served by --metrics {place}")),
             _ => return Err(format!("unknown service \"{service}\", expected echo or pong")),
         };
         Ok(Offer { service, place: place.parse()? })

@@ -18,7 +18,7 @@ use crate::cli::serve::crew::Crew;
 use crate::cli::serve::snapshot::Snapshot;
 
 /// Connections at once. They aren't counted with the others, so they have a limit of their own.
-const MOST: usize = 64;
+const MOST: usize = 32;
 
 /// How long the first request may take from the beginning of the connection, and another one from its
 /// first byte.
