@@ -1,6 +1,8 @@
 //! Floor 2: sockets. The only floor that knows the poller.
 
+mod acceptor;
 mod adopt;
+mod asked;
 mod bind;
 mod clock;
 mod commands;
@@ -11,24 +13,35 @@ mod deadlines;
 mod dial;
 mod doors;
 mod drive;
+mod guard;
 mod handle;
 mod listen;
 mod mark;
+mod mem;
 mod outgoing;
+mod outlet;
 mod packets;
 mod paths;
 mod polling;
 mod reactor;
+mod receiving;
+mod record;
 mod roster;
+mod send;
 mod service;
 mod setup;
 mod socket;
 mod stop;
+mod stopping;
 mod table;
 mod tell;
+mod throttle;
+mod timeouts;
 mod timing;
+mod watch;
+mod words;
 
-pub use context::{Context, Stop};
-pub use handle::{Handle, HandleError};
+pub use handle::Handle;
 pub use reactor::Reactor;
-pub use service::Service;
+pub use service::{Context, Service};
+pub use stopping::Stop;

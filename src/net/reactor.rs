@@ -6,15 +6,14 @@ use std::{fmt, io, mem};
 
 use mio::Events;
 
+use super::asked::Asked;
 use super::commands::{Commands, Run};
-use super::context::Context;
 use super::core::{Core, Due};
-use super::datagrams::Asked;
 use super::packets::{Inbox, Lent};
-use super::service::Service;
-use super::stop::Going;
+use super::service::{Context, Errands, Service};
+use super::stopping::Going;
 use super::table::Source;
-use crate::values::{Buffer, Cause, Config, Error, Id, ServiceKey};
+use crate::values::{Act, Buffer, Cause, Config, Error, Id, ServiceKey};
 
 /// The event loop: one thread, one poll, any number of sockets.
 ///
@@ -68,6 +67,7 @@ pub(super) struct Halves {
     /// By slot; empty where one has gone.
     services: Vec<Option<Box<dyn Service>>>,
     pub(super) core: Core,
+    pub(super) errands: Errands,
 }
 
 impl Halves {
@@ -105,18 +105,19 @@ impl Halves {
         asked: Option<&Asked<'_>>,
         call: impl FnOnce(&mut dyn Service, &mut Context<'_>) -> R,
     ) -> R {
-        if self.core.roster.has_arrivals() {
+        if self.errands.has_arrivals() {
             self.welcome_services();
         }
         let callee = self.services[service.slot()].as_deref_mut();
         let callee = callee.expect("a service with a source or a timer is there");
-        call(callee, &mut Context { core: &mut self.core, service, id, asked })
+        let (core, errands) = (&mut self.core, &mut self.errands);
+        call(callee, &mut Context { core, errands, service, id, asked })
     }
 
     /// Fetches the services that were added meanwhile.
     #[cold]
     fn welcome_services(&mut self) {
-        for (slot, service) in self.core.roster.arrivals() {
+        for (slot, service) in self.errands.arrivals() {
             if self.services.len() <= slot {
                 self.services.resize_with(slot + 1, || None);
             }
@@ -130,6 +131,18 @@ impl Halves {
             self.welcome_services(); // It may have gone as quickly as it came.
             self.services[slot] = None;
         }
+    }
+
+    /// Whether there is something to do without an event. The wait of a turn and the timeout that a host
+    /// is told both ask this, so neither can forget anything.
+    #[inline]
+    fn has_work(&self) -> bool {
+        self.core.has_work() || self.errands.has_tells()
+    }
+
+    /// What a service could do if it were called now.
+    pub(super) fn context(&mut self, service: ServiceKey, id: Id) -> Context<'_> {
+        Context { core: &mut self.core, errands: &mut self.errands, service, id, asked: None }
     }
 
     /// The service by that name.
@@ -168,9 +181,10 @@ impl Reactor {
         let most_commands = config.commands;
         let mut core = Core::new(config).map_err(failed)?;
         let commands = Commands::new(core.poll.registry(), most_commands).map_err(failed)?;
-        let nobody = core.roster.add(Box::new(Nobody));
+        let (nobody, mut errands) = (core.roster.add(), Errands::default());
+        errands.arrive(nobody, Box::new(Nobody));
         Ok(Reactor {
-            halves: Halves { services: Vec::new(), core },
+            halves: Halves { services: Vec::new(), core, errands },
             nobody,
             events,
             buffer,
@@ -218,7 +232,7 @@ impl Reactor {
     /// before it must call [`turn`](Reactor::turn) all the same. `None`: for ever, as after a stop.
     pub fn poll_timeout(&self) -> Option<Duration> {
         let core = &self.halves.core;
-        if self.has_more_events || self.commands.is_pending() || core.has_work() {
+        if self.has_more_events || self.commands.is_pending() || self.halves.has_work() {
             return Some(Duration::ZERO);
         }
         let next = core.timers.next()?;
@@ -235,8 +249,10 @@ impl Reactor {
         } else {
             self.spin(timeout)?;
         }
-        self.halves.core.clock.read();
-        self.halves.core.statistics.turns += 1;
+        let core = &mut self.halves.core;
+        core.clock.read();
+        core.watch.turn_begins();
+        core.statistics.turns += 1;
         Ok(())
     }
 
@@ -268,13 +284,12 @@ impl Reactor {
     fn obey(&mut self) {
         self.halves.pass_on(); // What the host has told.
         let Some((stops, runs)) = self.commands.take() else { return };
-        stops.into_iter().for_each(|how| self.halves.core.stop(how));
+        stops.into_iter().for_each(|how| self.halves.core.stopping.ask(how));
         runs.into_iter().for_each(|run| self.run_command(run));
     }
 
     fn run_command(&mut self, run: Run) {
-        let core = &mut self.halves.core;
-        run(&mut Context { core, service: self.nobody, id: Id::NONE, asked: None });
+        run(&mut self.halves.context(self.nobody, Id::NONE));
         self.halves.pass_on();
     }
 
@@ -290,28 +305,32 @@ impl Reactor {
     fn drive(&mut self) {
         let core = &mut self.halves.core;
         mem::swap(&mut core.runnable, &mut self.batch);
-        core.gathering = self.batch.len() > 1; // Alone, nobody gains by waiting.
+        core.outgoing.set_open(self.batch.len() > 1); // Alone, nobody gains by waiting.
         for i in 0..self.batch.len() {
             let id = self.batch[i];
             let Some(entry) = self.halves.core.table.get_mut(id) else { continue };
             entry.queued = false;
+            self.halves.core.watch.go_begins();
             match &entry.source {
                 Source::Stream(_) => self.drive_stream(id),
                 Source::Listener(_) => self.drive_listener(id),
                 Source::Datagram(_) => self.drive_datagram(id),
                 Source::Dial(_) => self.drive_dial(id),
             }
+            self.halves.core.watch.go_ends(id);
         }
         self.batch.clear();
-        if mem::take(&mut self.halves.core.gathering) {
-            self.halves.core.write_gathered();
+        let core = &mut self.halves.core;
+        if core.outgoing.is_open() {
+            core.outgoing.set_open(false);
+            core.write_gathered();
         }
     }
 
     fn fire_timers(&mut self) {
         let now = self.halves.core.clock.now();
         while let Some((timer, due)) = self.halves.core.timers.due(now) {
-            log::trace!("timer: {due:?}");
+            self.halves.core.watch.note(due.source(), || Act::Timer(due.name()));
             match due {
                 Due::Service(service, id) => {
                     let was_last = !self.halves.core.timers.is_set(timer);
@@ -339,7 +358,7 @@ impl Reactor {
     /// What is left at the end of a turn.
     fn finish_turn(&mut self) {
         let core = &mut self.halves.core;
-        if core.outbox_of != Id::NONE {
+        if core.outlet.is_in_use() {
             core.flush_outbox(Lent::default());
         }
         core.table.shrink();
@@ -349,6 +368,7 @@ impl Reactor {
         let core = &mut self.halves.core;
         let took = core.clock.now().elapsed();
         core.statistics.longest_turn = core.statistics.longest_turn.max(took);
+        core.watch.turn_ends();
     }
 }
 

@@ -15,9 +15,11 @@ mod embedding;
 mod fairness;
 mod limits;
 mod listeners;
+mod mem;
 mod paths;
 mod pong;
 mod pressure;
+mod recording;
 mod services;
 mod sessions;
 #[cfg(feature = "signals")]

@@ -19,7 +19,6 @@ use echoloop::{Context, Handle, HandleError, Reactor, Service, ServiceId, Stop, 
 use super::counted::Reporter;
 use super::offer::Bound;
 use super::snapshot::{Sample, Snapshot, State, WorkerView};
-use super::systemd::Notify;
 
 /// How long a worker may take to answer.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
@@ -38,8 +37,19 @@ pub(crate) struct Crew {
     /// The end of the round of questions that is under way.
     deadline: Option<TimerId>,
     is_stopping: bool,
-    pub(crate) notify: Option<ServiceId<Notify>>,
+    /// Somebody who is told of all of them together.
+    told: Option<Box<Told>>,
 }
+
+/// What is told of all workers together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    /// Everything is listened on.
+    Ready,
+    Stopping,
+}
+
+type Told = dyn Fn(&mut Context<'_>, News);
 
 /// A worker.
 struct Member {
@@ -93,7 +103,7 @@ impl Crew {
             waiting: Vec::new(),
             deadline: None,
             is_stopping: false,
-            notify: None,
+            told: None,
         })
     }
 
@@ -103,19 +113,20 @@ impl Crew {
         self.members.push(Member { name, answer, sample, bound: bound.into() });
     }
 
+    /// Has somebody told how it goes.
+    pub(crate) fn tell(&mut self, told: impl Fn(&mut Context<'_>, News) + 'static) {
+        self.told = Some(Box::new(told));
+    }
+
     /// Everything is listened on.
-    pub(crate) fn ready(&mut self, cx: &mut Context<'_>) {
-        if let Some(notify) = self.notify {
-            cx.tell(notify, |notify, cx| notify.ready(cx));
-        }
+    pub(crate) fn ready(&self, cx: &mut Context<'_>) {
+        self.told.iter().for_each(|told| told(cx, News::Ready));
     }
 
     /// Stops them all: gracefully, the second time at once.
     pub(crate) fn stop(&mut self, cx: &mut Context<'_>) {
-        if !mem::replace(&mut self.is_stopping, true)
-            && let Some(notify) = self.notify
-        {
-            cx.tell(notify, |notify, cx| notify.stopping(cx));
+        if !mem::replace(&mut self.is_stopping, true) {
+            self.told.iter().for_each(|told| told(cx, News::Stopping));
         }
         for member in &self.members {
             member.name.handle.stop(Stop::Gracefully).ok();

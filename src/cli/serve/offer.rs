@@ -3,9 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use echoloop::{Endpoint, describe};
+use echoloop::Endpoint;
 
-use super::systemd;
+use super::systemd::{SCHEME, check_name};
+use crate::cli::endpoint::endpoint;
 
 /// A service and where it is offered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,12 +54,12 @@ impl FromStr for Place {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Place, String> {
-        match text.strip_prefix(systemd::SCHEME) {
+        match text.strip_prefix(SCHEME) {
             Some(name) => {
-                systemd::check_name(name).map_err(|why| format!("{text:?}: {why}"))?;
+                check_name(name).map_err(|why| format!("{text:?}: {why}"))?;
                 Ok(Place::Systemd(name.to_owned()))
             }
-            None => text.parse().map(Place::Endpoint).map_err(|error| describe(&error)),
+            None => endpoint(text).map(Place::Endpoint),
         }
     }
 }

@@ -16,8 +16,7 @@ pub(super) fn watch(
     args: &Args,
     passed: &mut Passed,
 ) -> Result<Vec<Bound>, Failure> {
-    let notify = systemd::start(reactor, crew);
-    reactor.with(crew, |crew, _| crew.notify = notify);
+    systemd::start(reactor, crew);
     let mut bound = Vec::new();
     for place in &args.metrics {
         let endpoints = metrics::listen(reactor, crew, site(place, passed)?)?;

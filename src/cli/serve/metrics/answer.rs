@@ -3,7 +3,13 @@
 use std::fmt::Write;
 use std::time::SystemTime;
 
-use super::request::Method;
+/// What a request wants done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Method {
+    Get,
+    Head,
+    Other,
+}
 
 /// What an answer says first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

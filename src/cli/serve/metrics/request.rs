@@ -2,7 +2,7 @@
 
 use httparse::{EMPTY_HEADER, Header, Status};
 
-use super::answer::Code;
+use super::answer::{Code, Method};
 
 /// Bytes of a request, at most.
 const MOST: usize = 8 * 1024;
@@ -31,13 +31,6 @@ pub(super) struct Request<'a> {
     pub(super) path: &'a str,
     /// Whether the client wants no other one.
     pub(super) is_last: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Method {
-    Get,
-    Head,
-    Other,
 }
 
 /// Looks for a request.

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use echoloop::{Cause, Context, Hub, ServiceId, Session, Sessions, TimerId};
 
-use super::answer::{Body, Code, answer};
+use super::answer::{Body, Code, Method, answer};
 use super::families::render;
-use super::request::{Method, Next, Request, next};
+use super::request::{Next, Request, next};
 use crate::cli::serve::crew::Crew;
 use crate::cli::serve::snapshot::Snapshot;
 

@@ -8,5 +8,5 @@
 mod notify;
 mod passed;
 
-pub(crate) use notify::{Notify, start};
+pub(crate) use notify::start;
 pub(crate) use passed::{Kind, Passed, SCHEME, check_name};

@@ -8,7 +8,7 @@ use std::{env, io, mem};
 use echoloop::{Context, Reactor, Service, ServiceId, TimerId, describe};
 
 use crate::cli::bench::words::number_of;
-use crate::cli::serve::crew::{Crew, look};
+use crate::cli::serve::crew::{Crew, News, look};
 use crate::cli::serve::snapshot::Snapshot;
 
 /// How often the status is told anew, at least.
@@ -24,7 +24,7 @@ const OFFER: u64 = 2;
 /// Tells the service manager: that we are ready, that we are stopping, and, as long as the loops of all
 /// workers turn, that it need not start us anew.
 #[derive(Debug)]
-pub(crate) struct Notify {
+struct Notify {
     socket: UnixDatagram,
     me: ServiceId<Notify>,
     crew: ServiceId<Crew>,
@@ -48,14 +48,15 @@ struct Owed {
 }
 
 /// Adds it, if there is somebody to tell. Without it we serve all the same, so that isn't an error.
-pub(crate) fn start(reactor: &mut Reactor, crew: ServiceId<Crew>) -> Option<ServiceId<Notify>> {
-    let path = env::var("NOTIFY_SOCKET").ok().filter(|path| !path.is_empty())?;
+pub(crate) fn start(reactor: &mut Reactor, crew: ServiceId<Crew>) {
+    let path = env::var("NOTIFY_SOCKET").ok().filter(|path| !path.is_empty());
+    let Some(path) = path else { return };
     let socket = match connect(&path) {
         Ok(socket) => socket,
         Err(error) => {
             let why = describe(&error);
             log::warn!("cannot notify the service manager at {path} (NOTIFY_SOCKET): {why}");
-            return None;
+            return;
         }
     };
     let watchdog = watchdog();
@@ -71,7 +72,11 @@ pub(crate) fn start(reactor: &mut Reactor, crew: ServiceId<Crew>) -> Option<Serv
     });
     let half = watchdog.map_or(STATUS, |period| period / 2);
     reactor.context(notify).every_with(half.min(STATUS), LOOK);
-    Some(notify)
+    reactor.with(crew, |crew, _| {
+        crew.tell(move |cx, news| {
+            cx.tell(notify, move |notify, cx| notify.hear(cx, news));
+        });
+    });
 }
 
 /// A socket that never waits. An abstract name begins with `@`.
@@ -103,16 +108,14 @@ fn watchdog() -> Option<Duration> {
 }
 
 impl Notify {
-    /// Everything is listened on.
-    pub(crate) fn ready(&mut self, cx: &mut Context<'_>) {
-        self.owed.ready = true;
-        self.owed.status = Some("Serving".to_owned());
-        self.offer(cx);
-    }
-
-    pub(crate) fn stopping(&mut self, cx: &mut Context<'_>) {
-        self.owed.stopping = true;
-        self.owed.status = Some("Stopping: serving what has arrived".to_owned());
+    fn hear(&mut self, cx: &mut Context<'_>, news: News) {
+        let status = match news {
+            News::Ready => "Serving",
+            News::Stopping => "Stopping: serving what has arrived",
+        };
+        self.owed.ready |= news == News::Ready;
+        self.owed.stopping |= news == News::Stopping;
+        self.owed.status = Some(status.to_owned());
         self.offer(cx);
     }
 
