@@ -203,10 +203,10 @@ impl Core {
             Ok(id) => {
                 self.came_through(id, listener);
                 self.acceptor.count();
-                if unref {
-                    self.put_in_background(id); // As its listener is.
+                match unref {
+                    true => self.put_in_background(id), // As its listener is.
+                    false => self.statistics.accepted += 1,
                 }
-                self.statistics.accepted += 1;
                 match peer {
                     Some(peer) => log::debug!("{listener} accepted {id} from {peer}"),
                     None => log::debug!("{listener} accepted {id}"),
