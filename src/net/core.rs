@@ -1,10 +1,10 @@
 //! The half of the reactor that services may touch while they are called.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
-use std::{fmt, io, mem};
+use std::{io, mem};
 
 use mio::Poll;
 
@@ -18,11 +18,12 @@ use super::socket::StreamSocket;
 use super::stop::{Going, Stopping};
 use super::table::{Entry, Origin, Phase, Polled, Source, StreamSource, Table};
 use super::tell::Tell;
+use super::throttle::Throttle;
 use super::timing::Words;
 use crate::machines::{
     Connection, DatagramPolicy, Latch, SourceKey, Timers, TokenBucket, source_key,
 };
-use crate::values::{Account, Config, Id, LOG_INTERVAL, ServiceKey, Statistics};
+use crate::values::{Account, Config, Id, ServiceKey, Statistics};
 
 /// What a timer is for.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +52,8 @@ pub(super) struct Core {
     pub(super) doors: Doors,
     /// Sources that can move, in the order of their turns.
     pub(super) runnable: Vec<Id>,
+    /// Whose turn it is. Empty between turns.
+    pub(super) batch: Vec<Id>,
     pub(super) timers: Timers<Due>,
     pub(super) words: Words,
     pub(super) account: Account,
@@ -59,7 +62,7 @@ pub(super) struct Core {
     pub(super) stopping: Stopping,
     pub(super) roster: Roster,
     /// What services have to be told.
-    pub(super) tells: Vec<(ServiceKey, Tell)>,
+    pub(super) tells: VecDeque<(ServiceKey, Tell)>,
     /// Listeners that wait for something.
     pub(super) parked: Vec<Id>,
     /// Sources that a graceful stop doesn't wait for.
@@ -96,13 +99,14 @@ impl Core {
             table: Table::default(),
             doors: Doors::default(),
             runnable: Vec::new(),
+            batch: Vec::new(),
             timers: Timers::new(),
             words: Words::default(),
             account: Account::new(config.buffer_limit),
             statistics: Statistics::default(),
             stopping: Stopping::default(),
             roster: Roster::default(),
-            tells: Vec::new(),
+            tells: VecDeque::new(),
             parked: Vec::new(),
             background: 0,
             accepted: 0,
@@ -363,37 +367,6 @@ impl Core {
         match self.roster.has(service) {
             true => Ok(()),
             false => Err(io::Error::other("the service has gone")),
-        }
-    }
-}
-
-/// Lets one log line pass in a while, and counts the others.
-#[derive(Debug, Default)]
-pub(super) struct Throttle {
-    last: Option<Instant>,
-    held: u64,
-}
-
-impl Throttle {
-    /// `Some`: log it, and for how many more since the last line it stands.
-    pub(super) fn pass(&mut self, now: Instant) -> Option<More> {
-        if self.last.is_some_and(|last| now.duration_since(last) < LOG_INTERVAL) {
-            self.held += 1;
-            return None;
-        }
-        self.last = Some(now);
-        Some(More(mem::take(&mut self.held)))
-    }
-}
-
-/// So many more, in brackets; nothing if there are none.
-pub(super) struct More(u64);
-
-impl fmt::Display for More {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            0 => Ok(()),
-            more => write!(f, " ({more} more like it)"),
         }
     }
 }

@@ -26,7 +26,9 @@ mod socket;
 mod stop;
 mod table;
 mod tell;
+mod throttle;
 mod timing;
+mod unwinding;
 
 pub use context::{Context, Stop};
 pub use handle::{Handle, HandleError};

@@ -14,6 +14,7 @@ use super::packets::{Inbox, Lent};
 use super::service::Service;
 use super::stop::Going;
 use super::table::Source;
+use super::unwinding::Called;
 use crate::values::{Buffer, Cause, Config, Error, Id, ServiceKey};
 
 /// The event loop: one thread, one poll, any number of sockets.
@@ -53,8 +54,6 @@ pub struct Reactor {
     pub(super) commands: Commands,
     /// The last batch of events was a full one.
     pub(super) has_more_events: bool,
-    /// Whose turn it is. Empty between turns.
-    batch: Vec<Id>,
 }
 
 /// The first service of all: serves what is made in the name of no other one, through a [`Handle`](super::Handle) for
@@ -110,7 +109,10 @@ impl Halves {
         }
         let callee = self.services[service.slot()].as_deref_mut();
         let callee = callee.expect("a service with a source or a timer is there");
-        call(callee, &mut Context { core: &mut self.core, service, id, asked })
+        let called = Called { core: &mut self.core, id };
+        let result = call(callee, &mut Context { core: &mut *called.core, service, id, asked });
+        mem::forget(called);
+        result
     }
 
     /// Fetches the services that were added meanwhile.
@@ -177,7 +179,6 @@ impl Reactor {
             inbox: None,
             commands,
             has_more_events: false,
-            batch: Vec::new(),
         })
     }
 
@@ -195,7 +196,8 @@ impl Reactor {
 
     /// Whether it has been stopped, and everything is closed.
     pub fn is_stopped(&self) -> bool {
-        self.halves.core.stopping.going() == Going::Stopped
+        let core = &self.halves.core;
+        core.stopping.going() == Going::Stopped && !core.has_to_stop()
     }
 
     /// One turn: waits for events, no longer than the timeout, marks what they say, drives whoever can
@@ -204,6 +206,13 @@ impl Reactor {
     /// # Errors
     ///
     /// Only the poller's own. An interrupted wait is a turn without events.
+    ///
+    /// # Panics
+    ///
+    /// With whatever a service panics. A host that catches it may turn on: the connection that the service
+    /// was called for is reset, [`Service::closed`] tells of it with
+    /// [`Cause::Panicked`](crate::Cause::Panicked), and nothing else is different; [the
+    /// guide](crate::guide::threads#a-panic) has it in full.
     pub fn turn(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
         self.wait(timeout).map_err(|error| Error::new("poll", "", error))?;
         self.mark();
@@ -267,9 +276,15 @@ impl Reactor {
     /// Does what other threads want done, a share of it.
     fn obey(&mut self) {
         self.halves.pass_on(); // What the host has told.
-        let Some((stops, runs)) = self.commands.take() else { return };
-        stops.into_iter().for_each(|how| self.halves.core.stop(how));
-        runs.into_iter().for_each(|run| self.run_command(run));
+        self.commands.take().into_iter().for_each(|how| self.halves.core.stop(how));
+        self.run_commands();
+    }
+
+    /// Runs what has been taken: one by one, so that a panic of one takes no other with it.
+    fn run_commands(&mut self) {
+        while let Some(run) = self.commands.next() {
+            self.run_command(run);
+        }
     }
 
     fn run_command(&mut self, run: Run) {
@@ -280,20 +295,20 @@ impl Reactor {
 
     /// What was taken is run. From here on nothing is.
     pub(super) fn run_last_commands(&mut self) {
-        for run in self.commands.close() {
-            self.run_command(run);
-        }
+        self.commands.close();
+        self.run_commands();
     }
 
     /// Gives each source that can move its share. Who has more to do stands behind the others again,
     /// and whoever joins meanwhile waits for the next turn.
     fn drive(&mut self) {
         let core = &mut self.halves.core;
-        mem::swap(&mut core.runnable, &mut self.batch);
-        core.gathering = self.batch.len() > 1; // Alone, nobody gains by waiting.
-        for i in 0..self.batch.len() {
-            let id = self.batch[i];
-            let Some(entry) = self.halves.core.table.get_mut(id) else { continue };
+        mem::swap(&mut core.runnable, &mut core.batch);
+        core.gathering = core.batch.len() > 1; // Alone, nobody gains by waiting.
+        for i in 0..core.batch.len() {
+            let core = &mut self.halves.core;
+            let id = core.batch[i];
+            let Some(entry) = core.table.get_mut(id) else { continue };
             entry.queued = false;
             match &entry.source {
                 Source::Stream(_) => self.drive_stream(id),
@@ -302,7 +317,7 @@ impl Reactor {
                 Source::Dial(_) => self.drive_dial(id),
             }
         }
-        self.batch.clear();
+        self.halves.core.batch.clear();
         if mem::take(&mut self.halves.core.gathering) {
             self.halves.core.write_gathered();
         }
@@ -316,12 +331,12 @@ impl Reactor {
                 Due::Service(service, id) => {
                     let was_last = !self.halves.core.timers.is_set(timer);
                     self.halves.core.words.speak(timer, was_last);
+                    if was_last {
+                        self.halves.core.roster.leave(service); // At the end of the turn it may go.
+                    }
                     self.halves.visit(service, id, None, |service, cx| service.timer(cx, timer));
                     self.halves.core.words.fall_silent();
                     self.halves.pass_on();
-                    if was_last {
-                        self.halves.core.roster.leave(service);
-                    }
                 }
                 Due::Deadline(id) => self.check_deadline(id),
                 Due::Accept(id) => self.halves.core.unpark(id),

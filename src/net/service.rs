@@ -14,7 +14,8 @@ use crate::values::{Cause, Peer, TimerId};
 /// methods it may send to any connection, close any, connect out, set timers, and stop the loop; none
 /// of that calls back before the method has returned.
 ///
-/// Everything happens on one thread: a method that takes long, or blocks, delays all the others.
+/// Everything happens on one thread: a method that takes long, or blocks, delays all the others. One that
+/// panics ends [the turn](crate::Reactor::turn#panics), and if the host catches that, one connection.
 ///
 /// ```
 /// use echoloop::{Context, Service};
@@ -59,7 +60,8 @@ pub trait Service: Any {
 
     /// The connection has gone, for this reason. Sending to it does nothing any more; timers that were
     /// set for it are not cancelled. Called once for each connection that was opened or adopted, and for
-    /// each outgoing one that could not be made; not when the reactor is dropped.
+    /// each outgoing one that could not be made; not when the reactor is dropped. For one that was
+    /// [given away](Context::detach) too, which is no end elsewhere.
     fn closed(&mut self, _cx: &mut Context<'_>, _cause: &Cause) {}
 
     /// One datagram has arrived, of 0 to 65,535 bytes. [`Context::reply`] answers it.

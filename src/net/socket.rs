@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use mio::net::{TcpStream, UnixStream};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
@@ -84,6 +84,17 @@ impl AsFd for StreamSocket {
             StreamSocket::Unix(stream, _) => stream.as_fd(),
             StreamSocket::File(file) => file.as_fd(),
             StreamSocket::Unmade => unreachable!("only what has been made is asked for"),
+        }
+    }
+}
+
+impl From<StreamSocket> for OwnedFd {
+    fn from(socket: StreamSocket) -> OwnedFd {
+        match socket {
+            StreamSocket::Tcp(stream) => stream.into(),
+            StreamSocket::Unix(stream, _) => stream.into(),
+            StreamSocket::File(file) => file.into(),
+            StreamSocket::Unmade => unreachable!("only what has been made is given away"),
         }
     }
 }

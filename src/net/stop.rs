@@ -8,8 +8,7 @@
 //!                    timeout: gone as it is
 //! ```
 
-use std::collections::{HashMap, HashSet};
-use std::mem;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use socket2::SockRef;
@@ -48,7 +47,7 @@ pub(super) struct Stopping {
     /// here knows; so as long as there are any, all others stay open.
     unserved: HashSet<Id>,
     /// Those that are to be told when nobody is unserved.
-    served: Vec<Id>,
+    served: VecDeque<Id>,
     /// Whether connections that are being made for nobody have been given up: there will be no others.
     has_abandoned: bool,
     /// How many bytes had been sent when this was looked at last, and since when it is so.
@@ -106,15 +105,20 @@ impl Reactor {
     pub(super) fn go_on_stopping(&mut self) {
         let core = &mut self.halves.core;
         match core.stopping.going {
-            Going::On | Going::Stopped => return,
+            Going::On => return,
+            // A service has panicked when it was told of the end, and the others haven't been told.
+            Going::Stopped if core.has_to_stop() => return self.close_sources(),
+            Going::Stopped => return,
             Going::Asked => core.begin_draining(),
             Going::Draining => {
                 // In this order: who is told may say something to somebody else.
                 if core.stopping.is_over() {
-                    let served = mem::take(&mut core.stopping.served);
-                    served.into_iter().for_each(|id| self.tell(id));
-                    if !mem::replace(&mut self.halves.core.stopping.has_abandoned, true) {
+                    while let Some(id) = self.halves.core.stopping.served.pop_front() {
+                        self.tell(id);
+                    }
+                    if !self.halves.core.stopping.has_abandoned {
                         self.abandon_dials();
+                        self.halves.core.stopping.has_abandoned = true;
                     }
                 }
             }
@@ -132,6 +136,10 @@ impl Reactor {
         self.run_last_commands();
         // From here on nothing can be made, also by those who are told of an end.
         self.halves.core.stopping = Stopping { going: Going::Stopped, ..Stopping::default() };
+        self.close_sources();
+    }
+
+    fn close_sources(&mut self) {
         for id in self.halves.core.table.ids() {
             match self.halves.core.table.get(id).map(|entry| &entry.source) {
                 Some(Source::Stream(_) | Source::Dial(_)) => self.gone(id, Cause::Stopped),
@@ -197,6 +205,7 @@ impl Reactor {
             return;
         }
         self.halves.core.look_at_what_was_sent();
+        self.halves.core.check_stop_again();
         for id in self.halves.core.table.ids() {
             let core = &mut self.halves.core;
             let (linger, accepted, tick) = (core.config.linger, core.accepted, core.clock.tick());
@@ -227,7 +236,6 @@ impl Reactor {
                 }
             }
         }
-        self.halves.core.check_stop_again();
     }
 }
 
@@ -280,7 +288,8 @@ impl Core {
     /// Whether something is to be done about the stop, without an event.
     pub(super) fn has_to_stop(&self) -> bool {
         match self.stopping.going {
-            Going::On | Going::Stopped => false,
+            Going::On => false,
+            Going::Stopped => self.table.len() > 0 || !self.tells.is_empty(),
             Going::Asked | Going::AtOnce => true,
             Going::Draining => {
                 self.has_emptied() || (self.stopping.is_over() && !self.stopping.served.is_empty())
@@ -372,7 +381,7 @@ impl Core {
     /// The connection has been served. It is told so as soon as nobody else has anything for it.
     fn has_served(&mut self, id: Id) {
         self.stopping.unserved.remove(&id);
-        self.stopping.served.push(id);
+        self.stopping.served.push_back(id);
         self.enter(id, Phase::Served);
     }
 }

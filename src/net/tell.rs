@@ -1,14 +1,14 @@
 //! Reaching a service from anywhere: from the host, from another thread, from another service.
 
 use std::any::Any;
-use std::mem;
 
 use super::context::Context;
+use super::core::Core;
 use super::handle::{Handle, HandleError};
 use super::reactor::{Halves, Reactor};
 use super::service::Service;
 use super::stop::Going;
-use crate::values::{Id, ServiceId};
+use crate::values::{Cause, Id, ServiceId, ServiceKey};
 
 /// Something that a service is to be told.
 pub(super) type Tell = Box<dyn FnOnce(&mut dyn Service, &mut Context<'_>)>;
@@ -118,8 +118,19 @@ impl Context<'_> {
                 tell(service, cx);
             }
         });
-        self.core.tells.push((key, tell));
+        self.core.tells.push_back((key, tell));
         true
+    }
+}
+
+impl Core {
+    /// Tells a service, as soon as the callback that it is in has returned, that a connection has gone.
+    pub(super) fn tell_of_its_end(&mut self, service: ServiceKey, id: Id, cause: Cause) {
+        self.roster.join(service);
+        let tell = Box::new(move |service: &mut dyn Service, cx: &mut Context<'_>| {
+            service.closed(&mut cx.source(id), &cause);
+        });
+        self.tells.push_back((service, tell));
     }
 }
 
@@ -135,9 +146,10 @@ impl Halves {
     /// What is told meanwhile has to wait for the next time.
     #[cold]
     fn pass_on_now(&mut self) {
-        for (service, tell) in mem::take(&mut self.core.tells) {
+        for _ in 0..self.core.tells.len() {
+            let Some((service, tell)) = self.core.tells.pop_front() else { return };
+            self.core.roster.leave(service); // At the end of the turn it may go.
             self.visit(service, Id::NONE, None, tell);
-            self.core.roster.leave(service);
         }
     }
 }
