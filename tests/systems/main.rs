@@ -3,11 +3,16 @@
 
 #[path = "../again/mod.rs"]
 mod again;
+mod broadcast;
 mod chat;
+mod dealer;
 mod echo;
 mod greeting;
 mod group_chat;
 mod program;
+mod proxy;
 mod remote_command;
+mod resolver;
+mod resp;
 mod upload;
 mod uppercase;

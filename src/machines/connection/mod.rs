@@ -278,10 +278,15 @@ impl<S: Stream> Connection<S> {
         self.kept.get_or_insert_default().cause = Some(cause);
     }
 
-    /// The same, and what was lost with it must not look like an end in order.
+    /// The same, and it must not look like an end in order, whether or not anything that was kept here is lost.
     pub(crate) fn break_off(&mut self, cause: Cause, account: &mut Account) {
-        self.kept.get_or_insert_default().lost = true;
+        self.lose();
         self.fail(cause, account);
+    }
+
+    /// Something is lost that isn't here, so from now on it can't end in order.
+    pub(crate) fn lose(&mut self) {
+        self.kept.get_or_insert_default().lost = true;
     }
 
     /// Shows the service nothing more before [`resume`](Connection::resume).
