@@ -101,8 +101,7 @@ impl Session for Client {
     }
 }
 
-/// Small sends are gathered, and leave together at the end of the turn: each subscriber gets all lines of this turn
-/// at once, and the line's ending needs no copy of the line.
+/// To all subscribers.
 fn publish(hub: &mut Hub<'_>, cx: &mut Context<'_>, line: &[u8]) {
     for (id, client) in hub.others.iter_mut() {
         if let Client::Subscriber(subscriber) = client {
@@ -123,8 +122,7 @@ impl Subscriber {
                 cx.send_all(format!("({} lines left out)\n", self.left_out).as_bytes());
                 self.left_out = 0;
             }
-            cx.send_all(line);
-            cx.send_all(b"\n");
+            cx.send_all(&[line, b"\n"].concat());
         }
         if self.behind.is_none() && cx.queued() > KEPT / 2 && cx.await_writable() {
             self.behind = Some(cx.after(station.patience));

@@ -13,7 +13,7 @@
 //! 7. [`datagrams`]: everything that is different without connections.
 //! 8. [`sessions`]: state for each connection.
 //! 9. [`threads`]: reaching the loop from other threads, and from other loops.
-//! 10. [`systems`]: six programs, and the trap that each of them mends.
+//! 10. [`systems`]: small programs, and the trap that each of them mends.
 //!
 //! The source follows the same order from the bottom up. Floor 0, `values`, is plain data. Floor 1,
 //! `machines`, decides everything about bytes and knows no socket: its tests are scripts of what the

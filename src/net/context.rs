@@ -291,7 +291,8 @@ impl Context<'_> {
     }
 
     /// Shows the service nothing more of this connection before [`resume`](Context::resume). Nothing
-    /// is read meanwhile, so the sender is slowed down.
+    /// is read meanwhile, so the sender is slowed down. What was not taken is kept; the peer's end is told when
+    /// all before it has been taken, its reset at once.
     pub fn pause(&mut self) {
         if let Some(connection) = self.core.table.connection(self.id) {
             connection.pause();
