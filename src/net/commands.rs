@@ -6,9 +6,9 @@ use std::{io, mem};
 
 use mio::{Registry, Token, Waker};
 
-use super::context::{Context, Stop};
-use super::handle::{Handle, HandleError};
-use crate::values::{COMMANDS_PER_SHARE, Id};
+use super::service::Context;
+use super::stopping::Stop;
+use crate::values::{COMMANDS_PER_SHARE, HandleError, Id};
 
 /// Something to be run on the loop.
 pub(super) type Run = Box<dyn FnOnce(&mut Context<'_>) + Send>;
@@ -46,8 +46,8 @@ impl Commands {
         Ok(Commands { shared: Arc::new(shared), pending: false, taken: VecDeque::new() })
     }
 
-    pub(super) fn handle(&self) -> Handle {
-        Handle::new(Arc::clone(&self.shared))
+    pub(super) fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
     }
 
     /// The poller has told that a handle woke the loop.

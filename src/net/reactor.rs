@@ -6,16 +6,15 @@ use std::{fmt, io, mem};
 
 use mio::Events;
 
-use super::commands::{Commands, Run};
-use super::context::Context;
+use super::asked::Asked;
+use super::commands::Commands;
 use super::core::{Core, Due};
-use super::datagrams::Asked;
 use super::packets::{Inbox, Lent};
-use super::service::Service;
-use super::stop::Going;
+use super::service::{Context, Errands, Service};
+use super::stopping::Going;
 use super::table::Source;
 use super::unwinding::Called;
-use crate::values::{Buffer, Cause, Config, Error, Id, ServiceKey};
+use crate::values::{Act, Buffer, Cause, Config, Error, Id, ServiceKey};
 
 /// The event loop: one thread, one poll, any number of sockets.
 ///
@@ -67,6 +66,7 @@ pub(super) struct Halves {
     /// By slot; empty where one has gone.
     services: Vec<Option<Box<dyn Service>>>,
     pub(super) core: Core,
+    pub(super) errands: Errands,
 }
 
 impl Halves {
@@ -104,13 +104,14 @@ impl Halves {
         asked: Option<&Asked<'_>>,
         call: impl FnOnce(&mut dyn Service, &mut Context<'_>) -> R,
     ) -> R {
-        if self.core.roster.has_arrivals() {
+        if self.errands.has_arrivals() {
             self.welcome_services();
         }
         let callee = self.services[service.slot()].as_deref_mut();
         let callee = callee.expect("a service with a source or a timer is there");
-        let called = Called { core: &mut self.core, id };
-        let result = call(callee, &mut Context { core: &mut *called.core, service, id, asked });
+        let (called, errands) = (Called { core: &mut self.core, id }, &mut self.errands);
+        let core = &mut *called.core;
+        let result = call(callee, &mut Context { core, errands, service, id, asked });
         mem::forget(called);
         result
     }
@@ -118,7 +119,7 @@ impl Halves {
     /// Fetches the services that were added meanwhile.
     #[cold]
     fn welcome_services(&mut self) {
-        for (slot, service) in self.core.roster.arrivals() {
+        for (slot, service) in self.errands.arrivals() {
             if self.services.len() <= slot {
                 self.services.resize_with(slot + 1, || None);
             }
@@ -132,6 +133,23 @@ impl Halves {
             self.welcome_services(); // It may have gone as quickly as it came.
             self.services[slot] = None;
         }
+    }
+
+    /// Whether there is something to do without an event. The wait of a turn and the timeout that a host
+    /// is told both ask this, so neither can forget anything.
+    #[inline]
+    fn has_work(&self) -> bool {
+        self.core.has_work() || self.errands.has_tells()
+    }
+
+    /// After the stop, whether a service is still to be told.
+    fn has_to_end(&self) -> bool {
+        self.core.has_to_go_on_stopping() || self.errands.has_tells()
+    }
+
+    /// What a service could do if it were called now.
+    pub(super) fn context(&mut self, service: ServiceKey, id: Id) -> Context<'_> {
+        Context { core: &mut self.core, errands: &mut self.errands, service, id, asked: None }
     }
 
     /// The service by that name.
@@ -170,9 +188,10 @@ impl Reactor {
         let most_commands = config.commands;
         let mut core = Core::new(config).map_err(failed)?;
         let commands = Commands::new(core.poll.registry(), most_commands).map_err(failed)?;
-        let nobody = core.roster.add(Box::new(Nobody));
+        let (nobody, mut errands) = (core.roster.add(), Errands::default());
+        errands.arrive(nobody, Box::new(Nobody));
         Ok(Reactor {
-            halves: Halves { services: Vec::new(), core },
+            halves: Halves { services: Vec::new(), core, errands },
             nobody,
             events,
             buffer,
@@ -196,8 +215,8 @@ impl Reactor {
 
     /// Whether it has been stopped, and everything is closed.
     pub fn is_stopped(&self) -> bool {
-        let core = &self.halves.core;
-        core.stopping.going() == Going::Stopped && !core.has_to_stop()
+        let is_over = self.halves.core.stopping.going() == Going::Stopped;
+        is_over && !self.halves.has_to_end()
     }
 
     /// One turn: waits for events, no longer than the timeout, marks what they say, drives whoever can
@@ -227,7 +246,7 @@ impl Reactor {
     /// before it must call [`turn`](Reactor::turn) all the same. `None`: for ever, as after a stop.
     pub fn poll_timeout(&self) -> Option<Duration> {
         let core = &self.halves.core;
-        if self.has_more_events || self.commands.is_pending() || core.has_work() {
+        if self.has_more_events || self.commands.is_pending() || self.halves.has_work() {
             return Some(Duration::ZERO);
         }
         let next = core.timers.next()?;
@@ -244,8 +263,10 @@ impl Reactor {
         } else {
             self.spin(timeout)?;
         }
-        self.halves.core.clock.read();
-        self.halves.core.statistics.turns += 1;
+        let core = &mut self.halves.core;
+        core.clock.read();
+        core.watch.turn_begins();
+        core.statistics.turns += 1;
         Ok(())
     }
 
@@ -273,60 +294,38 @@ impl Reactor {
         Ok(())
     }
 
-    /// Does what other threads want done, a share of it.
-    fn obey(&mut self) {
-        self.halves.pass_on(); // What the host has told.
-        self.commands.take().into_iter().for_each(|how| self.halves.core.stop(how));
-        self.run_commands();
-    }
-
-    /// Runs what has been taken: one by one, so that a panic of one takes no other with it.
-    fn run_commands(&mut self) {
-        while let Some(run) = self.commands.next() {
-            self.run_command(run);
-        }
-    }
-
-    fn run_command(&mut self, run: Run) {
-        let core = &mut self.halves.core;
-        run(&mut Context { core, service: self.nobody, id: Id::NONE, asked: None });
-        self.halves.pass_on();
-    }
-
-    /// What was taken is run. From here on nothing is.
-    pub(super) fn run_last_commands(&mut self) {
-        self.commands.close();
-        self.run_commands();
-    }
-
     /// Gives each source that can move its share. Who has more to do stands behind the others again,
     /// and whoever joins meanwhile waits for the next turn.
     fn drive(&mut self) {
         let core = &mut self.halves.core;
         mem::swap(&mut core.runnable, &mut core.batch);
-        core.gathering = core.batch.len() > 1; // Alone, nobody gains by waiting.
+        core.outgoing.set_open(core.batch.len() > 1); // Alone, nobody gains by waiting.
         for i in 0..core.batch.len() {
             let core = &mut self.halves.core;
             let id = core.batch[i];
             let Some(entry) = core.table.get_mut(id) else { continue };
             entry.queued = false;
+            core.watch.go_begins();
             match &entry.source {
                 Source::Stream(_) => self.drive_stream(id),
                 Source::Listener(_) => self.drive_listener(id),
                 Source::Datagram(_) => self.drive_datagram(id),
                 Source::Dial(_) => self.drive_dial(id),
             }
+            self.halves.core.watch.go_ends(id);
         }
-        self.halves.core.batch.clear();
-        if mem::take(&mut self.halves.core.gathering) {
-            self.halves.core.write_gathered();
+        let core = &mut self.halves.core;
+        core.batch.clear();
+        if core.outgoing.is_open() {
+            core.outgoing.set_open(false);
+            core.write_gathered();
         }
     }
 
     fn fire_timers(&mut self) {
         let now = self.halves.core.clock.now();
         while let Some((timer, due)) = self.halves.core.timers.due(now) {
-            log::trace!("timer: {due:?}");
+            self.halves.core.watch.note(due.source(), || Act::Timer(due.name()));
             match due {
                 Due::Service(service, id) => {
                     let was_last = !self.halves.core.timers.is_set(timer);
@@ -354,7 +353,7 @@ impl Reactor {
     /// What is left at the end of a turn.
     fn finish_turn(&mut self) {
         let core = &mut self.halves.core;
-        if core.outbox_of != Id::NONE {
+        if core.outlet.is_in_use() {
             core.flush_outbox(Lent::default());
         }
         core.table.shrink();
@@ -364,6 +363,7 @@ impl Reactor {
         let core = &mut self.halves.core;
         let took = core.clock.now().elapsed();
         core.statistics.longest_turn = core.statistics.longest_turn.max(took);
+        core.watch.turn_ends();
     }
 }
 

@@ -3,28 +3,27 @@
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
-use super::context::Context;
 use super::handle::Handle;
 use super::reactor::Reactor;
-use super::service::{Service, Unborn};
+use super::service::{Context, Service, Unborn};
 use super::{adopt, dial, listen};
 use crate::machines::Half;
-use crate::values::{Address, Endpoint, Error, Id, ServiceId, Statistics};
+use crate::values::{Address, Cause, Endpoint, Error, Id, ServiceId, Statistics};
 
 /// Setting up.
 impl Reactor {
     /// Adds a service without any source yet; [`context`](Reactor::context) gives it some. It stays
     /// until its name is [given up](Context::release).
     pub fn add<S: Service>(&mut self, service: S) -> ServiceId<S> {
-        ServiceId::new(self.halves.core.roster.add(Box::new(service)))
+        self.add_with(|_| service)
     }
 
     /// The same for a service that knows its own name: for those whom it asks to [tell](Handle::tell) it
     /// something.
     pub fn add_with<S: Service>(&mut self, make: impl FnOnce(ServiceId<S>) -> S) -> ServiceId<S> {
-        let key = self.halves.core.roster.reserve();
+        let key = self.halves.core.roster.add();
         let service = make(ServiceId::new(key));
-        self.halves.core.roster.arrive(key, Box::new(service));
+        self.halves.errands.arrive(key, Box::new(service));
         ServiceId::new(key)
     }
 
@@ -102,20 +101,18 @@ impl Reactor {
     /// has gone, nothing can be made.
     pub fn context<S>(&mut self, service: ServiceId<S>) -> Context<'_> {
         self.halves.core.clock.read(); // The last turn may be long ago.
-        let service = service.key();
-        Context { core: &mut self.halves.core, service, id: Id::NONE, asked: None }
+        self.halves.context(service.key(), Id::NONE)
     }
 
     /// What a listener or a datagram socket is bound to, which tells the port when 0 was asked for; our
     /// own end of a connection.
     pub fn local(&mut self, id: Id) -> Option<Address> {
-        let service = self.nobody;
-        Context { core: &mut self.halves.core, service, id, asked: None }.local()
+        self.halves.context(self.nobody, id).local()
     }
 
     /// A handle for other threads.
     pub fn handle(&self) -> Handle {
-        self.commands.handle()
+        Handle::new(self.commands.shared())
     }
 
     /// What the reactor has done so far.
@@ -129,7 +126,9 @@ impl Context<'_> {
     /// Adds a service, for the sources that will name it. It stays until its name is
     /// [given up](Context::release).
     pub fn add<S: Service>(&mut self, service: S) -> ServiceId<S> {
-        ServiceId::new(self.core.roster.add(Box::new(service)))
+        let key = self.core.roster.add();
+        self.errands.arrive(key, Box::new(service));
+        ServiceId::new(key)
     }
 
     /// Adds a service for what is made here, and returns what is returned here. The service is dropped when
@@ -160,7 +159,8 @@ impl Context<'_> {
 
     /// The same context for another service: what is made through it belongs to that one.
     pub fn as_service<S>(&mut self, service: ServiceId<S>) -> Context<'_> {
-        Context { core: self.core, service: service.key(), id: self.id, asked: self.asked }
+        let (service, id, asked) = (service.key(), self.id, self.asked);
+        Context { core: self.core, errands: self.errands, service, id, asked }
     }
 
     /// Listens on an endpoint of any kind; this service serves it. A host name is looked up first,
@@ -258,10 +258,17 @@ impl Context<'_> {
     ///
     /// Nothing has changed, and `kind()` tells why:
     /// [`ResourceBusy`](std::io::ErrorKind::ResourceBusy) while bytes are kept, in either direction, or it is
-    /// closing; [`InvalidInput`](std::io::ErrorKind::InvalidInput) if it is still being made, or is no
+    /// closing; [`InvalidInput`](std::io::ErrorKind::InvalidInput) if it is still being made, is in memory, or is no
     /// connection; [`NotFound`](std::io::ErrorKind::NotFound) if it has gone.
     pub fn detach(&mut self) -> Result<OwnedFd, Error> {
-        adopt::detach(self.core, self.id).map_err(|error| Error::new("give away", self.id, error))
+        let id = self.id;
+        let (service, descriptor) =
+            adopt::detach(self.core, id).map_err(|error| Error::new("give away", id, error))?;
+        let tell = move |service: &mut dyn Service, cx: &mut Context<'_>| {
+            service.closed(&mut cx.source(id), &Cause::Detached);
+        };
+        self.errands.tell(service, Box::new(tell));
+        Ok(descriptor)
     }
 
     /// Serves a socket that the host already has: one that listens, or a datagram socket, bound or

@@ -2,16 +2,11 @@
 
 use std::any::Any;
 
-use super::context::Context;
-use super::core::Core;
-use super::handle::{Handle, HandleError};
+use super::handle::Handle;
 use super::reactor::{Halves, Reactor};
-use super::service::Service;
-use super::stop::Going;
-use crate::values::{Cause, Id, ServiceId, ServiceKey};
-
-/// Something that a service is to be told.
-pub(super) type Tell = Box<dyn FnOnce(&mut dyn Service, &mut Context<'_>)>;
+use super::service::{Context, Service};
+use super::stopping::Going;
+use crate::values::{HandleError, Id, ServiceId};
 
 impl Reactor {
     /// Calls this with the service, and with what it could do if it were called now. `None`: the service
@@ -118,19 +113,8 @@ impl Context<'_> {
                 tell(service, cx);
             }
         });
-        self.core.tells.push_back((key, tell));
+        self.errands.tell(key, tell);
         true
-    }
-}
-
-impl Core {
-    /// Tells a service, as soon as the callback that it is in has returned, that a connection has gone.
-    pub(super) fn tell_of_its_end(&mut self, service: ServiceKey, id: Id, cause: Cause) {
-        self.roster.join(service);
-        let tell = Box::new(move |service: &mut dyn Service, cx: &mut Context<'_>| {
-            service.closed(&mut cx.source(id), &cause);
-        });
-        self.tells.push_back((service, tell));
     }
 }
 
@@ -138,7 +122,7 @@ impl Halves {
     /// Tells services what others have to tell them.
     #[inline]
     pub(super) fn pass_on(&mut self) {
-        if !self.core.tells.is_empty() {
+        if self.errands.has_tells() {
             self.pass_on_now();
         }
     }
@@ -146,8 +130,8 @@ impl Halves {
     /// What is told meanwhile has to wait for the next time.
     #[cold]
     fn pass_on_now(&mut self) {
-        for _ in 0..self.core.tells.len() {
-            let Some((service, tell)) = self.core.tells.pop_front() else { return };
+        for _ in 0..self.errands.count() {
+            let Some((service, tell)) = self.errands.next_tell() else { return };
             self.core.roster.leave(service); // At the end of the turn it may go.
             self.visit(service, Id::NONE, None, tell);
         }

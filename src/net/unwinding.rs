@@ -45,7 +45,7 @@ impl Core {
     #[cold]
     fn call_unwound(&mut self, id: Id) {
         self.words.fall_silent();
-        self.gathering = false;
+        self.outgoing.set_open(false);
         self.write_gathered();
         self.break_off(id);
         // Each that stood in the batch stands in the queue, once; whoever had its go finds nothing to do, and

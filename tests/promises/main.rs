@@ -16,10 +16,12 @@ mod embedding;
 mod fairness;
 mod limits;
 mod listeners;
+mod mem;
 mod panics;
 mod paths;
 mod pong;
 mod pressure;
+mod recording;
 mod services;
 mod sessions;
 #[cfg(feature = "signals")]

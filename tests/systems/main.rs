@@ -7,6 +7,7 @@ mod broadcast;
 mod chat;
 mod dealer;
 mod echo;
+mod framed;
 mod greeting;
 mod group_chat;
 mod program;

@@ -280,12 +280,12 @@ impl<S: Stream> Connection<S> {
 
     /// The same, and it must not look like an end in order, whether or not anything that was kept here is lost.
     pub(crate) fn break_off(&mut self, cause: Cause, account: &mut Account) {
-        self.lose();
+        self.note_lost();
         self.fail(cause, account);
     }
 
     /// Something is lost that isn't here, so from now on it can't end in order.
-    pub(crate) fn lose(&mut self) {
+    pub(crate) fn note_lost(&mut self) {
         self.kept.get_or_insert_default().lost = true;
     }
 
@@ -322,6 +322,7 @@ impl<S: Stream> Connection<S> {
         if matches!(self.refusal, Refusal::Earlier | Refusal::Now)
             && self.latch.writable
             && self.queued() == 0
+            && self.output != Output::Broken
         {
             self.writable();
             return Step::Writable;
