@@ -9,11 +9,10 @@ use socket2::{SockRef, Socket, Type};
 use super::core::Core;
 use super::listen::{join_datagrams, prepare_datagrams};
 use super::receiving::{DatagramSocket, ListenerSocket};
-use super::service::{Context, Errands, Service};
 use super::socket::{StreamSocket, peer_address, set_up_stream};
 use super::table::{DatagramSource, Listener, Origin, Source};
 use crate::machines::{Connection, Half};
-use crate::values::{Address, Cause, Id, ServiceKey};
+use crate::values::{Act, Address, Cause, Id, ServiceKey};
 
 /// What a descriptor is.
 enum Kind {
@@ -95,8 +94,8 @@ fn stream(core: &Core, descriptor: OwnedFd) -> io::Result<StreamSocket> {
     Ok(StreamSocket::unix(mio::net::UnixStream::from_std(socket.into())))
 }
 
-/// Gives a connection away: nothing here knows its descriptor any more.
-pub(super) fn detach(core: &mut Core, errands: &mut Errands, id: Id) -> io::Result<OwnedFd> {
+/// Gives a connection away: nothing here knows its descriptor any more. Returns whose it was, too.
+pub(super) fn detach(core: &mut Core, id: Id) -> io::Result<(ServiceKey, OwnedFd)> {
     if core.table.stream(id).is_some_and(|stream| stream.gathered > 0) {
         core.write_gathered();
     }
@@ -104,39 +103,32 @@ pub(super) fn detach(core: &mut Core, errands: &mut Errands, id: Id) -> io::Resu
         return Err(io::Error::new(io::ErrorKind::NotFound, "it has gone"));
     };
     let (service, is_counted) = (entry.service, !entry.is_background);
-    match &entry.source {
-        Source::Stream(stream) => {
-            if let Some(why) = stream.connection.holds() {
-                return Err(io::Error::new(io::ErrorKind::ResourceBusy, why));
-            }
-            let descriptor = stream.connection.stream().descriptor();
-            if descriptor.is_none() {
-                return refused("it is in memory, and has no descriptor");
-            }
-            if stream.origin != Origin::Adopted {
-                core.deregister(descriptor); // Those are when they are forgotten.
-            }
-        }
+    let (connection, origin) = match &entry.source {
+        Source::Stream(stream) => (&stream.connection, stream.origin),
         Source::Dial(_) => return refused("it is still being made"),
         Source::Listener(_) | Source::Datagram(_) => return refused("it is not a connection"),
+    };
+    let descriptor = connection.stream().descriptor();
+    if descriptor.is_none() {
+        return refused("it is in memory, and has no descriptor");
+    }
+    if let Some(why) = connection.holds() {
+        return Err(io::Error::new(io::ErrorKind::ResourceBusy, why));
+    }
+    if origin != Origin::Adopted {
+        core.deregister(descriptor); // Those are when they are forgotten.
     }
     core.roster.join(service); // It must not go before it has been told.
-    errands.tell(
-        service,
-        Box::new(move |service: &mut dyn Service, cx: &mut Context<'_>| {
-            service.closed(&mut cx.source(id), &Cause::Detached);
-        }),
-    );
-    match core.forget(id).map(|entry| entry.source) {
-        Some(Source::Stream(stream)) => {
-            if is_counted {
-                core.statistics.closed.count(&Cause::Detached);
-            }
-            log::debug!("{id} is given away");
-            Ok(stream.connection.into_stream().into_descriptor().expect("it has one"))
-        }
-        _ => unreachable!("it was there"),
+    let Some(Source::Stream(stream)) = core.forget(id).map(|entry| entry.source) else {
+        unreachable!("it was there");
+    };
+    log::debug!("{id} is given away");
+    core.watch.note(id, || Act::Gone(Cause::Detached.kind()));
+    if is_counted {
+        core.statistics.closed.count(&Cause::Detached);
     }
+    let descriptor = stream.connection.into_stream().into_descriptor();
+    Ok((service, descriptor.expect("it had one")))
 }
 
 /// Serves a socket that listens, or one for datagrams.

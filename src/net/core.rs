@@ -129,7 +129,12 @@ impl Core {
         !self.runnable.is_empty()
             || self.memory.has_events()
             || self.outlet.is_in_use()
-            || self.stopping.has_to_go_on(&self.table)
+            || self.has_to_go_on_stopping()
+    }
+
+    #[inline]
+    pub(super) fn has_to_go_on_stopping(&self) -> bool {
+        self.stopping.has_to_go_on(self.table.has_emptied(), self.table.is_empty())
     }
 
     /// Puts the source into the queue of those that can move.

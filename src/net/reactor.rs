@@ -7,7 +7,7 @@ use std::{fmt, io, mem};
 use mio::{Events, Poll};
 
 use super::asked::Asked;
-use super::commands::{Commands, Run};
+use super::commands::Commands;
 use super::core::{Core, Due};
 use super::names::Names;
 use super::packets::{Inbox, Lent};
@@ -110,8 +110,8 @@ impl Halves {
         }
         let callee = self.services[service.slot()].as_deref_mut();
         let callee = callee.expect("a service with a source or a timer is there");
-        let called = Called { core: &mut self.core, id };
-        let (core, errands) = (&mut *called.core, &mut self.errands);
+        let (called, errands) = (Called { core: &mut self.core, id }, &mut self.errands);
+        let core = &mut *called.core;
         let result = call(callee, &mut Context { core, errands, service, id, asked });
         mem::forget(called);
         result
@@ -143,9 +143,9 @@ impl Halves {
         self.core.has_work() || self.errands.has_tells()
     }
 
-    /// Whether a service is still to be told of what has gone.
-    pub(super) fn is_left_over(&self) -> bool {
-        !self.core.table.is_empty() || self.errands.has_tells()
+    /// After the stop, whether a service is still to be told.
+    fn has_to_end(&self) -> bool {
+        self.core.has_to_go_on_stopping() || self.errands.has_tells()
     }
 
     /// What a service could do if it were called now.
@@ -218,7 +218,8 @@ impl Reactor {
 
     /// Whether it has been stopped, and everything is closed.
     pub fn is_stopped(&self) -> bool {
-        self.halves.core.stopping.going() == Going::Stopped && !self.halves.is_left_over()
+        let is_over = self.halves.core.stopping.going() == Going::Stopped;
+        is_over && !self.halves.has_to_end()
     }
 
     /// One turn: waits for events, no longer than the timeout, marks what they say, drives whoever can
@@ -296,41 +297,13 @@ impl Reactor {
         Ok(())
     }
 
-    /// Does what other threads want done, a share of it.
-    fn obey(&mut self) {
-        self.halves.pass_on(); // What the host has told.
-        if let Some(stops) = self.commands.take() {
-            self.halves.core.take_answers(); // A thread that has one wakes the loop like a handle.
-            stops.into_iter().for_each(|how| self.halves.core.stopping.ask(how));
-        }
-        self.run_commands();
-    }
-
-    /// Runs what has been taken: one by one, so that a panic of one takes no other with it.
-    fn run_commands(&mut self) {
-        while let Some(run) = self.commands.next() {
-            self.run_command(run);
-        }
-    }
-
-    fn run_command(&mut self, run: Run) {
-        run(&mut self.halves.context(self.nobody, Id::NONE));
-        self.halves.pass_on();
-    }
-
-    /// What was taken is run. From here on nothing is.
-    pub(super) fn run_last_commands(&mut self) {
-        self.commands.close();
-        self.run_commands();
-    }
-
     /// Gives each source that can move its share. Who has more to do stands behind the others again,
     /// and whoever joins meanwhile waits for the next turn.
     fn drive(&mut self) {
         let core = &mut self.halves.core;
         mem::swap(&mut core.runnable, &mut core.batch);
         core.outgoing.set_open(core.batch.len() > 1); // Alone, nobody gains by waiting.
-        for i in 0..self.halves.core.batch.len() {
+        for i in 0..core.batch.len() {
             let core = &mut self.halves.core;
             let id = core.batch[i];
             let Some(entry) = core.table.get_mut(id) else { continue };

@@ -141,8 +141,8 @@ impl Errands {
         !self.tells.is_empty()
     }
 
-    /// How many there are to be told.
-    pub(super) fn tells(&self) -> usize {
+    /// How many wait to be told.
+    pub(super) fn count(&self) -> usize {
         self.tells.len()
     }
 

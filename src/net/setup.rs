@@ -9,7 +9,7 @@ use super::reactor::Reactor;
 use super::service::{Context, Service, Unborn};
 use super::{adopt, dial, listen};
 use crate::machines::Half;
-use crate::values::{Address, Endpoint, Error, Id, ServiceId, Statistics};
+use crate::values::{Address, Cause, Endpoint, Error, Id, ServiceId, Statistics};
 
 /// Setting up.
 impl Reactor {
@@ -321,11 +321,17 @@ impl Context<'_> {
     ///
     /// Nothing has changed, and `kind()` tells why:
     /// [`ResourceBusy`](std::io::ErrorKind::ResourceBusy) while bytes are kept, in either direction, or it is
-    /// closing; [`InvalidInput`](std::io::ErrorKind::InvalidInput) if it is still being made, or is no
+    /// closing; [`InvalidInput`](std::io::ErrorKind::InvalidInput) if it is still being made, is in memory, or is no
     /// connection; [`NotFound`](std::io::ErrorKind::NotFound) if it has gone.
     pub fn detach(&mut self) -> Result<OwnedFd, Error> {
-        adopt::detach(self.core, self.errands, self.id)
-            .map_err(|error| Error::new("give away", self.id, error))
+        let id = self.id;
+        let (service, descriptor) =
+            adopt::detach(self.core, id).map_err(|error| Error::new("give away", id, error))?;
+        let tell = move |service: &mut dyn Service, cx: &mut Context<'_>| {
+            service.closed(&mut cx.source(id), &Cause::Detached);
+        };
+        self.errands.tell(service, Box::new(tell));
+        Ok(descriptor)
     }
 
     /// Serves a socket that the host already has: one that listens, or a datagram socket, bound or

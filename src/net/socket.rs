@@ -91,16 +91,6 @@ impl Stream for StreamSocket {
 }
 
 impl StreamSocket {
-    /// Gives the descriptor away, if it has one.
-    pub(super) fn into_descriptor(self) -> Option<OwnedFd> {
-        match self {
-            StreamSocket::Tcp(stream, _) => Some(stream.into()),
-            StreamSocket::Unix(stream, _) => Some(stream.into()),
-            StreamSocket::File(file) => Some(file.into()),
-            StreamSocket::Mem(_) | StreamSocket::Unmade => None,
-        }
-    }
-
     /// A Unix stream, or another one that is neither TCP nor a file.
     pub(super) fn unix(stream: UnixStream) -> StreamSocket {
         // Urgent bytes are bytes like any other here too, where there are any.
@@ -114,6 +104,16 @@ impl StreamSocket {
             StreamSocket::Tcp(stream, _) => Some(stream.as_fd()),
             StreamSocket::Unix(stream, _) => Some(stream.as_fd()),
             StreamSocket::File(file) => Some(file.as_fd()),
+            StreamSocket::Mem(_) | StreamSocket::Unmade => None,
+        }
+    }
+
+    /// The descriptor alone. In memory there is none.
+    pub(super) fn into_descriptor(self) -> Option<OwnedFd> {
+        match self {
+            StreamSocket::Tcp(stream, _) => Some(stream.into()),
+            StreamSocket::Unix(stream, _) => Some(stream.into()),
+            StreamSocket::File(file) => Some(file.into()),
             StreamSocket::Mem(_) | StreamSocket::Unmade => None,
         }
     }

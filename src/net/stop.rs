@@ -20,21 +20,21 @@ use crate::values::{Cause, Id, STOP_CHECK};
 impl Reactor {
     /// Called at the end of each turn once somebody has asked to stop.
     pub(super) fn go_on_stopping(&mut self) {
-        match self.halves.core.stopping.going() {
+        let core = &mut self.halves.core;
+        match core.stopping.going() {
             Going::On => return,
-            // A service has panicked when it was told of the end, and the others haven't been told.
-            Going::Stopped if self.halves.is_left_over() => return self.close_sources(),
+            Going::Stopped if core.has_to_go_on_stopping() => return self.close_sources(),
             Going::Stopped => return,
-            Going::Asked => self.halves.core.begin_draining(),
+            Going::Asked => core.begin_draining(),
             Going::Draining => {
                 // In this order: who is told may say something to somebody else.
-                if self.halves.core.stopping.is_over() {
+                if core.stopping.is_over() {
                     while let Some(id) = self.halves.core.stopping.next_served() {
                         self.tell(id);
                     }
-                    if !self.halves.core.stopping.has_abandoned() {
+                    if self.halves.core.stopping.abandons_dials() {
                         self.abandon_dials();
-                        self.halves.core.stopping.note_abandoned();
+                        self.halves.core.stopping.has_abandoned_dials();
                     }
                 }
             }

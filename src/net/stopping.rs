@@ -3,7 +3,6 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::clock::Tick;
-use super::table::Table;
 use crate::values::Id;
 
 /// How [`Context::stop`](crate::Context::stop) stops.
@@ -106,12 +105,13 @@ impl Stopping {
     }
 
     /// Whether something is to be done about the stop, without an event.
-    pub(super) fn has_to_go_on(&self, table: &Table) -> bool {
+    pub(super) fn has_to_go_on(&self, has_emptied: bool, is_empty: bool) -> bool {
         match self.going {
             Going::On => false,
-            Going::Stopped => !table.is_empty(),
+            // A service has panicked when it was told of the end, and the others haven't been told.
+            Going::Stopped => !is_empty,
             Going::Asked | Going::AtOnce => true,
-            Going::Draining => table.has_emptied() || (self.is_over() && !self.served.is_empty()),
+            Going::Draining => has_emptied || (self.is_over() && !self.served.is_empty()),
         }
     }
 
@@ -147,17 +147,17 @@ impl Stopping {
         self.served.push_back(id);
     }
 
-    /// The next of those who are to be told now.
+    /// The next one that is to be told, when they are.
     pub(super) fn next_served(&mut self) -> Option<Id> {
         self.served.pop_front()
     }
 
-    /// Whether connections that are being made for nobody have been given up.
-    pub(super) fn has_abandoned(&self) -> bool {
-        self.has_abandoned
+    /// Whether connections that are being made for nobody are still to be given up.
+    pub(super) fn abandons_dials(&self) -> bool {
+        !self.has_abandoned
     }
 
-    pub(super) fn note_abandoned(&mut self) {
+    pub(super) fn has_abandoned_dials(&mut self) {
         self.has_abandoned = true;
     }
 

@@ -218,6 +218,8 @@ impl Table {
         self.entries.len() - self.background
     }
 
+    /// Whether nothing is left at all.
+    #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }

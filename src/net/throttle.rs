@@ -1,4 +1,4 @@
-//! Log lines that peers can cause, and can't make into a flood.
+//! Log lines that might be many.
 
 use std::time::Instant;
 use std::{fmt, mem};

@@ -51,9 +51,9 @@ impl Cause {
             Cause::InputLimit | Cause::OutputLimit | Cause::BufferLimit => "over a limit",
             Cause::ConnectFailed(_) => "not connected",
             Cause::Failed(_) => "failed",
-            Cause::Stopped => "stopped",
             Cause::Detached => "given away",
-            Cause::Panicked => "the service panicked",
+            Cause::Panicked => "panicked",
+            Cause::Stopped => "stopped",
         }
     }
 }
