@@ -73,8 +73,12 @@ pub use machines::{
     DatagramPolicy, DatagramRefusal, Frame, Frames, Half, Header, Line, Lines, Timers, TokenBucket,
     Width,
 };
+#[cfg(feature = "simulation")]
+pub use net::{Client, Script, Simulation};
 pub use net::{Context, Handle, Reactor, Service, Stop};
 pub use services::{Echo, Hub, Others, Pong, Session, Sessions};
+#[cfg(feature = "simulation")]
+pub use values::Faults;
 pub use values::{
     Address, ByteQueue, Cast, Cause, Closed, Config, ConfigError, Dropped, Endpoint, EndpointError,
     Error, HandleError, Id, KeepAlive, Local, MemName, Peer, Prefix, PrefixError, Rate, Recording,

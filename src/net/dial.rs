@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
-use std::time::Instant;
 
 use mio::net::{TcpStream, UnixStream};
 use socket2::{SockAddr, Socket, Type};
@@ -65,7 +64,7 @@ pub(super) fn connect(
     core.roster.join(service);
     core.note_made(id);
     // Not from the beginning of the turn: looking up the name may have taken long.
-    let timeout = later(Instant::now(), core.config.connect_timeout);
+    let timeout = later(core.clock.this_moment(), core.config.connect_timeout);
     let timeout = core.timers.once(timeout, Due::DialTimeout(id));
     if let Some(dial) = core.table.dial(id) {
         dial.timeout = Some(timeout);

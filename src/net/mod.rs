@@ -30,6 +30,8 @@ mod roster;
 mod send;
 mod service;
 mod setup;
+#[cfg(feature = "simulation")]
+mod simulation;
 mod socket;
 mod stop;
 mod stopping;
@@ -38,10 +40,14 @@ mod tell;
 mod throttle;
 mod timeouts;
 mod timing;
+#[cfg(feature = "simulation")]
+mod trace;
 mod watch;
 mod words;
 
 pub use handle::Handle;
 pub use reactor::Reactor;
 pub use service::{Context, Service};
+#[cfg(feature = "simulation")]
+pub use simulation::{Client, Script, Simulation};
 pub use stopping::Stop;

@@ -16,8 +16,10 @@ use super::packets;
 use crate::machines::Stream;
 use crate::values::{Address, Config, Id, KeepAlive, UnixName};
 
-/// A stream of any kind.
+/// A stream of any kind. Its kind lies in a byte of its own: found in a gap of the address, it would have to be
+/// worked out at each read and each write.
 #[derive(Debug)]
+#[repr(u8)]
 pub(super) enum StreamSocket {
     /// And its peer. It lies here, where those that have none need no room for it.
     Tcp(TcpStream, Option<SocketAddr>),
@@ -48,7 +50,7 @@ impl Read for StreamSocket {
                 stream.read(buffer)
             }
             StreamSocket::File(file) => file.read(buffer),
-            StreamSocket::Mem(stream) => stream.read(buffer),
+            StreamSocket::Mem(stream) => plain(stream.read(buffer)),
             StreamSocket::Unmade => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
@@ -61,7 +63,7 @@ impl Write for StreamSocket {
             StreamSocket::Tcp(stream, _) => stream.write(bytes),
             StreamSocket::Unix(stream, _) => stream.write(bytes),
             StreamSocket::File(file) => file.write(bytes),
-            StreamSocket::Mem(stream) => stream.write(bytes),
+            StreamSocket::Mem(stream) => plain(stream.write(bytes)),
             StreamSocket::Unmade => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
@@ -69,6 +71,12 @@ impl Write for StreamSocket {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// The error that has this code. So whoever asks what it is knows that it owns nothing.
+#[inline]
+fn plain(result: Result<usize, i32>) -> io::Result<usize> {
+    result.map_err(io::Error::from_raw_os_error)
 }
 
 impl Stream for StreamSocket {

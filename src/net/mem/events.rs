@@ -50,6 +50,9 @@ pub(super) struct Events {
     queue: Vec<MemEvent>,
     /// The memory of the last ones.
     spare: Vec<MemEvent>,
+    /// What lies between the ends, if they are apart.
+    #[cfg(feature = "simulation")]
+    pub(super) wire: Option<Box<super::wire::Wire>>,
 }
 
 impl Events {

@@ -19,6 +19,7 @@ pub(crate) struct Sent {
 
 impl Sent {
     /// What has become of one more.
+    #[inline]
     pub(super) fn count(&mut self, payload: &[u8], result: io::Result<()>) {
         match result {
             Ok(()) => {
