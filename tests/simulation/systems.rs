@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use echoloop::{Client, Echo, Endpoint, Pong, Script, Service, Sessions};
+use echoloop::{Client, Context, Echo, Endpoint, Pong, Script, Service, Sessions};
 
 use crate::services::{Group, Member, Proxy};
 use crate::watched::Watched;
@@ -73,6 +73,61 @@ fn echo() {
             if world.is_kind {
                 assert_eq!(received.len(), bytes.len(), "{:?}", client.cause());
             }
+        }
+        assert_eq!(world.simulation.reactor().statistics().open, 0, "nobody stays for ever");
+    });
+}
+
+/// Asks one byte at a time, and counts the turns until it is answered.
+struct Whisper {
+    asked: u64,
+    left: u32,
+    most: u64,
+}
+
+impl Whisper {
+    fn ask(&mut self, cx: &mut Context<'_>) {
+        self.asked = cx.statistics().turns;
+        cx.send(b"?");
+    }
+}
+
+impl Service for Whisper {
+    fn opened(&mut self, cx: &mut Context<'_>) {
+        self.ask(cx);
+    }
+
+    fn received(&mut self, cx: &mut Context<'_>, input: &[u8]) -> usize {
+        let turns = cx.statistics().turns - self.asked;
+        assert!(turns <= self.most, "answered after {turns} turns");
+        self.left -= 1;
+        if self.left == 0 {
+            cx.close();
+        } else {
+            self.ask(cx);
+        }
+        input.len()
+    }
+}
+
+/// Whoever asks little is answered within few turns, whatever floods there are beside it: there, a turn for the
+/// service, back, a turn for the answer.
+#[test]
+fn whisper() {
+    worlds("whisper", |world| {
+        listen(world, "mem://echo", Echo);
+        let floods: Vec<_> = (0..world.rng.below(5))
+            .map(|_| {
+                let script = Script::new().sends(vec![7; 300_000]).ends();
+                world.simulation.client(&at("mem://echo"), script).unwrap()
+            })
+            .collect();
+        let most = if world.is_still { 6 } else { u64::MAX };
+        let whisper = Whisper { asked: 0, left: 50, most };
+        world.simulation.reactor().connect(&at("mem://echo"), whisper).unwrap();
+        world.run(LONG);
+        for flood in floods {
+            assert!(!world.is_kind || flood.received().len() == 300_000, "{:?}", flood.cause());
         }
         assert_eq!(world.simulation.reactor().statistics().open, 0, "nobody stays for ever");
     });

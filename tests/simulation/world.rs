@@ -10,8 +10,9 @@ use echoloop::{Config, Faults, Id, Simulation, Stop};
 /// Longer than any timeout of ours.
 pub(crate) const LONG: Duration = Duration::from_secs(300);
 
-/// Turns in succession in which nothing happens and no time passes.
-const IDLE_TURNS: u32 = 4;
+/// Turns in succession in which nothing happens and no time passes: a few, where a stop goes from one phase to
+/// the next. A loop that spins has no end of them.
+const IDLE_TURNS: u32 = 10;
 
 /// Seeds of worlds in which something went wrong once.
 const REMEMBERED: [(&str, u64); 0] = [];
@@ -57,6 +58,8 @@ pub(crate) struct World {
     pub(crate) config: Config,
     /// Whether nothing may be lost.
     pub(crate) is_kind: bool,
+    /// Whether nothing goes wrong at all.
+    pub(crate) is_still: bool,
     pub(crate) lives: Lives,
     idle_turns: u32,
 }
@@ -72,6 +75,20 @@ impl Drop for Teller {
                 "\nsee it again: SIMULATION_SEED={seed} cargo test --release --features simulation \
                  --test simulation {system}\n"
             );
+        }
+    }
+}
+
+/// What was left of it, if it was looked at alone: the latest steps.
+impl Drop for World {
+    fn drop(&mut self) {
+        let Some(recording) = self.simulation.reactor().recording() else { return };
+        if std::thread::panicking() {
+            let mut steps = Vec::new();
+            recording.write_events(1, &mut steps).expect("there is memory");
+            let steps = String::from_utf8_lossy(&steps).into_owned();
+            let steps: Vec<_> = steps.lines().collect();
+            eprintln!("{}", steps[steps.len().saturating_sub(100)..].join("\n"));
         }
     }
 }
@@ -112,6 +129,7 @@ impl World {
             1 => (true, Faults::default()),
             _ => (false, Faults::rough()),
         };
+        let is_still = faults == Faults::none();
         let config = Config {
             output_limit: rng.pick(&[5_000, 20_000, 256 * 1024]),
             input_limit: rng.pick(&[2_000, 10_000, 64 * 1024]),
@@ -127,11 +145,12 @@ impl World {
             idle_timeout: Some(Duration::from_secs(20)),
             ..Config::default()
         };
-        let simulation = Simulation::new(seed, faults, config.clone()).unwrap();
+        let mut simulation = Simulation::new(seed, faults, config.clone()).unwrap();
         if std::env::var_os("SIMULATION_SEED").is_some() {
             println!("{config:#?}");
+            simulation.reactor().record(10_000);
         }
-        World { simulation, rng, config, is_kind, lives: Lives::default(), idle_turns: 0 }
+        World { simulation, rng, config, is_kind, is_still, lives: Lives::default(), idle_turns: 0 }
     }
 
     /// One turn, and a look at what must hold after each.
