@@ -50,6 +50,9 @@
 //! `signals`, which `cli` switches on, is `Reactor::on_signal`: it needs signal-hook, and catches signals for the
 //! whole process.
 //!
+//! `simulation` is `Simulation`: a reactor whose time and faults are in the hand of a test, see
+//! [`guide::testing`].
+//!
 //! It runs on 64-bit Unix. Linux has the fast datagrams; other systems get plain ones.
 
 #[cfg(not(all(unix, target_pointer_width = "64")))]

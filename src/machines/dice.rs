@@ -1,5 +1,7 @@
 //! Where chance comes from: one number, or the bytes of somebody who is looking for trouble.
 
+use std::collections::VecDeque;
+
 /// The same numbers each time it begins with the same.
 #[derive(Debug)]
 pub(crate) enum Dice {
@@ -7,12 +9,12 @@ pub(crate) enum Dice {
     /// generators", 2014.
     Seed(u64),
     /// What a fuzzer has made up. When it is used up, nothing happens by chance any more.
-    Bytes(std::vec::IntoIter<u8>),
+    Bytes(VecDeque<u8>),
 }
 
 impl Dice {
     pub(crate) fn from_bytes(bytes: &[u8]) -> Dice {
-        Dice::Bytes(bytes.to_vec().into_iter())
+        Dice::Bytes(bytes.to_vec().into())
     }
 
     /// Sixteen bits.
@@ -25,7 +27,7 @@ impl Dice {
                 (mixed >> 48) as u16
             }
             Dice::Bytes(bytes) => {
-                let mut next = || bytes.next().unwrap_or(0);
+                let mut next = || bytes.pop_front().unwrap_or(0);
                 u16::from_be_bytes([next(), next()])
             }
         }

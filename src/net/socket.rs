@@ -38,6 +38,32 @@ impl Read for StreamSocket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             StreamSocket::Tcp(stream, _) => stream.read(buffer),
+            _ => self.read_another(buffer),
+        }
+    }
+}
+
+impl Write for StreamSocket {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            StreamSocket::Tcp(stream, _) => stream.write(bytes),
+            _ => self.write_another(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The other kinds, out of the way of the one that matters most: what they need would have to be made ready at
+/// each read and each write of that one too.
+impl StreamSocket {
+    #[inline(never)]
+    fn read_another(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            StreamSocket::Tcp(stream, _) => stream.read(buffer),
             #[cfg(any(target_os = "linux", target_os = "android"))]
             StreamSocket::Unix(stream, stops_short) => {
                 let (read, has_stopped) = packets::read_unix(stream, buffer)?;
@@ -54,11 +80,9 @@ impl Read for StreamSocket {
             StreamSocket::Unmade => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
-}
 
-impl Write for StreamSocket {
-    #[inline]
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    #[inline(never)]
+    fn write_another(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             StreamSocket::Tcp(stream, _) => stream.write(bytes),
             StreamSocket::Unix(stream, _) => stream.write(bytes),
@@ -66,10 +90,6 @@ impl Write for StreamSocket {
             StreamSocket::Mem(stream) => plain(stream.write(bytes)),
             StreamSocket::Unmade => Err(io::ErrorKind::WouldBlock.into()),
         }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

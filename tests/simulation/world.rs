@@ -14,6 +14,9 @@ pub(crate) const LONG: Duration = Duration::from_secs(300);
 /// the next. A loop that spins has no end of them.
 const IDLE_TURNS: u32 = 10;
 
+/// More than any world needs.
+const TURNS: u64 = 1_000_000;
+
 /// Seeds of worlds in which something went wrong once.
 const REMEMBERED: [(&str, u64); 0] = [];
 
@@ -142,6 +145,8 @@ impl World {
             backlog: rng.pick(&[1, 4096]),
             // Who waits in the backlog for too long is lost, and that is how it should be.
             connections: if is_kind { None } else { rng.pick(&[None, Some(2), Some(50)]) },
+            linger: rng.pick(&[Duration::from_secs(5), Duration::from_secs(100)]),
+            stop_timeout: rng.pick(&[Duration::from_secs(3), Duration::from_secs(30)]),
             idle_timeout: Some(Duration::from_secs(20)),
             ..Config::default()
         };
@@ -163,6 +168,7 @@ impl World {
         assert!(self.idle_turns <= IDLE_TURNS, "the loop spins, and nothing happens");
 
         let statistics = self.simulation.reactor().statistics();
+        assert!(statistics.turns < TURNS, "it goes on and on");
         let reserves = 2 * 4096 * (statistics.open as usize + 1);
         let most = self.config.buffer_limit + reserves;
         assert!(statistics.buffered as usize <= most, "{} of {most} kept", statistics.buffered);

@@ -175,12 +175,12 @@ impl MemStream {
         self.memory.with(|state| state.streams.watch(self.key, id, &mut state.events));
     }
 
-    #[inline(never)] // Beside the socket's own read it would only be in the way.
+    #[inline]
     pub(super) fn read(&self, buffer: &mut [u8]) -> Result<usize, i32> {
         self.memory.with(|state| state.streams.read(self.key, buffer, &mut state.events))
     }
 
-    #[inline(never)]
+    #[inline]
     pub(super) fn write(&self, bytes: &[u8]) -> Result<usize, i32> {
         self.memory.with(|state| state.streams.write(self.key, bytes, &mut state.events))
     }
