@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use echoloop::{Config, Faults, Id, Simulation, Stop};
+use echoloop::{Config, Echo, Faults, Id, ServiceId, Simulation, Stop};
 
 /// Longer than any timeout of ours.
 pub(crate) const LONG: Duration = Duration::from_secs(300);
@@ -65,6 +65,9 @@ pub(crate) struct World {
     pub(crate) is_still: bool,
     pub(crate) lives: Lives,
     idle_turns: u32,
+    /// When the reactor began to stop.
+    stops_since: Option<Duration>,
+    nobody: ServiceId<Echo>,
 }
 
 /// Says how to see a world again, if it fails.
@@ -151,11 +154,22 @@ impl World {
             ..Config::default()
         };
         let mut simulation = Simulation::new(seed, faults, config.clone()).unwrap();
+        let nobody = simulation.reactor().add(Echo);
         if std::env::var_os("SIMULATION_SEED").is_some() {
             println!("{config:#?}");
             simulation.reactor().record(10_000);
         }
-        World { simulation, rng, config, is_kind, is_still, lives: Lives::default(), idle_turns: 0 }
+        World {
+            simulation,
+            rng,
+            config,
+            is_kind,
+            is_still,
+            lives: Lives::default(),
+            idle_turns: 0,
+            stops_since: None,
+            nobody,
+        }
     }
 
     /// One turn, and a look at what must hold after each.
@@ -167,6 +181,7 @@ impl World {
         self.idle_turns = if is_idle { self.idle_turns + 1 } else { 0 };
         assert!(self.idle_turns <= IDLE_TURNS, "the loop spins, and nothing happens");
 
+        self.look_at_stop();
         let statistics = self.simulation.reactor().statistics();
         assert!(statistics.turns < TURNS, "it goes on and on");
         let reserves = 2 * 4096 * (statistics.open as usize + 1);
@@ -188,6 +203,18 @@ impl World {
         assert!(accepted <= limit, "{accepted} connections of {limit}");
     }
 
+    /// A stop ends in time, whenever it began and whatever stands in its way.
+    fn look_at_stop(&mut self) {
+        let reactor = self.simulation.reactor();
+        if reactor.is_stopped() || !reactor.context(self.nobody).is_stopping() {
+            return;
+        }
+        let now = self.simulation.now();
+        let took = now - *self.stops_since.get_or_insert(now);
+        let limit = self.config.stop_timeout + Faults::none().latest + Duration::from_millis(1);
+        assert!(took <= limit, "the stop takes {took:?}");
+    }
+
     /// Lets time pass, until there is nothing left to happen.
     pub(crate) fn run(&mut self, time: Duration) {
         let end = self.simulation.now() + time;
@@ -202,14 +229,10 @@ impl World {
 
     /// The end of each world: a stop, in time, after which nothing is left.
     fn end(&mut self) {
-        let began = self.simulation.now();
         self.simulation.reactor().handle().stop(Stop::Gracefully).ok();
-        let limit = self.config.stop_timeout + Duration::from_secs(1);
         while !self.simulation.reactor().is_stopped() {
             self.simulation.run_for(Duration::ZERO).unwrap(); // It looks whether a handle has anything.
-            self.turn(limit);
-            let took = self.simulation.now() - began;
-            assert!(took <= limit, "the stop takes {took:?}");
+            self.turn(LONG);
         }
         let statistics = self.simulation.reactor().statistics();
         assert_eq!((statistics.open, statistics.buffered), (0, 0));

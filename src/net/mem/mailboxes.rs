@@ -6,6 +6,7 @@ use std::io;
 use slab::Slab;
 
 use super::events::{Events, system_error};
+use super::ready::Ready;
 use crate::values::{Config, Id, MEM_DATAGRAM, MEM_MAILBOX, MEM_OVERHEAD, MemName};
 
 struct Mailbox {
@@ -41,7 +42,7 @@ impl Mailbox {
         }
         self.held += size;
         if self.datagrams.is_empty() {
-            events.tell(self.id, Events::READABLE);
+            events.tell(self.id, Ready::READABLE);
         }
         self.datagrams.push_back(Datagram { from, payload: payload.to_vec() });
         Ok(())
@@ -112,7 +113,7 @@ impl Mailboxes {
         let socket = &mut self.sockets[key as usize];
         socket.id = id;
         if !socket.datagrams.is_empty() {
-            events.tell(id, Events::READABLE);
+            events.tell(id, Ready::READABLE);
         }
     }
 

@@ -12,6 +12,7 @@
 
 mod events;
 mod mailboxes;
+mod ready;
 mod streams;
 #[cfg(feature = "simulation")]
 mod wire;

@@ -9,7 +9,8 @@ use std::rc::Rc;
 
 use slab::Slab;
 
-use super::events::{Events, Ready, system_error};
+use super::events::{Events, system_error};
+use super::ready::Ready;
 use crate::values::{ByteQueue, Config, Id, MEM_STREAM, MemName, RESERVE};
 
 /// One end of a stream. What it reads lies here, what it writes at the other end.
@@ -115,7 +116,7 @@ impl Streams {
             return Ok(ours);
         }
         listening.backlog.push_back(theirs);
-        events.tell(listening.id, Events::READABLE);
+        events.tell(listening.id, Ready::READABLE);
         Ok(ours)
     }
 
@@ -123,7 +124,7 @@ impl Streams {
         let listening = &mut self.listeners[key as usize];
         listening.id = id;
         if !listening.backlog.is_empty() {
-            events.tell(id, Events::READABLE);
+            events.tell(id, Ready::READABLE);
         }
     }
 
@@ -203,7 +204,7 @@ impl Streams {
             let other = &mut self.ends[other as usize];
             if other.wants_room {
                 other.wants_room = false;
-                events.tell(other.id, Events::WRITABLE);
+                events.tell(other.id, Ready::WRITABLE);
             }
         }
         Ok(read)
@@ -236,7 +237,7 @@ impl Streams {
         if written > 0 {
             reader.incoming.push(&bytes[..written]);
             if held == 0 {
-                events.tell(reader.id, Events::READABLE);
+                events.tell(reader.id, Ready::READABLE);
             }
         }
         if written < bytes.len() {
@@ -327,7 +328,7 @@ impl End {
     /// The other end has sent its last byte.
     fn end(&mut self, events: &mut Events) {
         self.ended = true;
-        events.tell(self.id, Ready { read_closed: true, ..Events::READABLE });
+        events.tell(self.id, Ready { read_closed: true, ..Ready::READABLE });
     }
 
     /// The other end has gone.

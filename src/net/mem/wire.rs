@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::events::Ready;
+use super::ready::Ready;
 use crate::machines::Dice;
 use crate::values::{Faults, MemName};
 

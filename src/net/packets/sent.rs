@@ -26,11 +26,17 @@ impl Sent {
                 self.datagrams += 1;
                 self.bytes += payload.len() as u64;
             }
-            Err(error) if no_room(&error) => self.refused += 1,
-            Err(error) => {
-                self.failed += 1;
-                self.last_error = Some(error);
-            }
+            Err(error) => self.count_refusal(error),
+        }
+    }
+
+    #[cold]
+    fn count_refusal(&mut self, error: io::Error) {
+        if no_room(&error) {
+            self.refused += 1;
+        } else {
+            self.failed += 1;
+            self.last_error = Some(error);
         }
     }
 }

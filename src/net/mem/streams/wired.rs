@@ -3,7 +3,8 @@
 use std::time::Instant;
 
 use super::{End, Side, Streams};
-use crate::net::mem::events::{Events, Ready};
+use crate::net::mem::events::Events;
+use crate::net::mem::ready::Ready;
 use crate::net::mem::wire::{Delivery, EndKey, Wire};
 use crate::values::MemName;
 
@@ -81,7 +82,7 @@ impl Streams {
         if written > 1 && wire.fails(|faults| faults.short_write) {
             written = wire.part(written);
             let (name, due) = (self.name(key), wire.later());
-            wire.send(due, Delivery::Tell(name, Events::WRITABLE));
+            wire.send(due, Delivery::Tell(name, Ready::WRITABLE));
         }
         if written < bytes.len() {
             self.ends[key as usize].wants_room = true;
@@ -159,7 +160,7 @@ impl Streams {
                     return end.link.leaves = Some(true);
                 }
                 if end.incoming.is_empty() {
-                    events.tell(end.id, Events::READABLE);
+                    events.tell(end.id, Ready::READABLE);
                 }
                 end.incoming.push(&bytes);
             }
@@ -196,12 +197,12 @@ impl Streams {
         if let Some(other) = other {
             let other = &mut self.ends[other as usize];
             other.link.is_under_way = false;
-            events.tell(other.id, Events::WRITABLE);
+            events.tell(other.id, Ready::WRITABLE);
         }
         match self.names.get(&to).map(|&key| &mut self.listeners[key as usize]) {
             Some(listening) if !listening.is_stopping => {
                 listening.backlog.push_back(name.key);
-                events.tell(listening.id, Events::READABLE);
+                events.tell(listening.id, Ready::READABLE);
             }
             _ => {
                 self.reset_when_closed(name.key);
