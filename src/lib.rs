@@ -51,6 +51,9 @@
 //! `signals`, which `cli` switches on, is `Reactor::on_signal`: it needs signal-hook, and catches signals for the
 //! whole process.
 //!
+//! `simulation` is `Simulation`: a reactor whose time and faults are in the hand of a test, see
+//! [`guide::testing`].
+//!
 //! It runs on 64-bit Unix. Linux has the fast datagrams; other systems get plain ones.
 
 #[cfg(not(all(unix, target_pointer_width = "64")))]
@@ -74,8 +77,12 @@ pub use machines::{
     DatagramPolicy, DatagramRefusal, Frame, Frames, Half, Header, Line, Lines, Timers, TokenBucket,
     Width,
 };
+#[cfg(feature = "simulation")]
+pub use net::{Client, Script, Simulation};
 pub use net::{Context, Handle, Reactor, Service, Stop};
 pub use services::{Echo, Hub, Others, Pong, Session, Sessions};
+#[cfg(feature = "simulation")]
+pub use values::Faults;
 pub use values::{
     Address, ByteQueue, Cast, Cause, Closed, Config, ConfigError, Dropped, Endpoint, EndpointError,
     Error, HandleError, Id, KeepAlive, Local, MemName, Peer, Prefix, PrefixError, Rate, Recording,

@@ -55,6 +55,13 @@ impl Commands {
         self.pending = true;
     }
 
+    /// As if the poller had told, if a handle has anything to be done.
+    #[cfg(feature = "simulation")]
+    pub(super) fn look(&mut self) {
+        let state = self.shared.lock();
+        self.pending |= !state.runs.is_empty() || !state.stops.is_empty();
+    }
+
     /// Whether there may be something to do without an event.
     pub(super) fn is_pending(&self) -> bool {
         self.pending || !self.taken.is_empty()

@@ -127,7 +127,7 @@ fn begin_dial(core: &mut Core, service: ServiceKey, dial: Dial) -> Id {
     core.roster.join(service);
     core.note_made(id);
     // Not from the beginning of the turn, which may have taken long.
-    let timeout = later(Instant::now(), core.config.connect_timeout);
+    let timeout = later(core.clock.this_moment(), core.config.connect_timeout);
     let timeout = core.timers.once(timeout, Due::DialTimeout(id));
     if let Some(dial) = core.table.dial(id) {
         dial.timeout = Some(timeout);

@@ -34,6 +34,8 @@ mod roster;
 mod send;
 mod service;
 mod setup;
+#[cfg(feature = "simulation")]
+mod simulation;
 mod socket;
 mod stop;
 mod stopping;
@@ -42,6 +44,8 @@ mod tell;
 mod throttle;
 mod timeouts;
 mod timing;
+#[cfg(feature = "simulation")]
+mod trace;
 mod unwinding;
 mod watch;
 mod words;
@@ -49,4 +53,6 @@ mod words;
 pub use handle::Handle;
 pub use reactor::Reactor;
 pub use service::{Context, Service};
+#[cfg(feature = "simulation")]
+pub use simulation::{Client, Script, Simulation};
 pub use stopping::Stop;

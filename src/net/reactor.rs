@@ -252,8 +252,10 @@ impl Reactor {
         if self.has_more_events || self.commands.is_pending() || self.halves.has_work() {
             return Some(Duration::ZERO);
         }
-        let next = core.timers.next()?;
-        Some(next.saturating_duration_since(Instant::now()))
+        let next = core.timers.next();
+        #[cfg(feature = "simulation")]
+        let next = next.into_iter().chain(core.memory.next_due()).min();
+        Some(next?.saturating_duration_since(core.clock.this_moment()))
     }
 
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
@@ -261,6 +263,11 @@ impl Reactor {
             (Some(ours), Some(theirs)) => Some(ours.min(theirs)),
             (ours, theirs) => ours.or(theirs),
         };
+        #[cfg(feature = "simulation")]
+        if self.halves.core.clock.is_simulated() {
+            self.pass_time(timeout);
+            return Ok(());
+        }
         if self.halves.core.config.spin.is_zero() {
             self.poll(timeout)?;
         } else {
@@ -364,7 +371,7 @@ impl Reactor {
         self.go_on_stopping();
         self.halves.drop_departed();
         let core = &mut self.halves.core;
-        let took = core.clock.now().elapsed();
+        let took = core.clock.this_moment().duration_since(core.clock.now());
         core.statistics.longest_turn = core.statistics.longest_turn.max(took);
         core.watch.turn_ends();
     }

@@ -16,8 +16,10 @@ use super::packets;
 use crate::machines::Stream;
 use crate::values::{Address, Config, Id, KeepAlive, UnixName};
 
-/// A stream of any kind.
+/// A stream of any kind. Its kind lies in a byte of its own: found in a gap of the address, it would have to be
+/// worked out at each read and each write.
 #[derive(Debug)]
+#[repr(u8)]
 pub(super) enum StreamSocket {
     /// And its peer. It lies here, where those that have none need no room for it.
     Tcp(TcpStream, Option<SocketAddr>),
@@ -36,6 +38,32 @@ impl Read for StreamSocket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             StreamSocket::Tcp(stream, _) => stream.read(buffer),
+            _ => self.read_another(buffer),
+        }
+    }
+}
+
+impl Write for StreamSocket {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            StreamSocket::Tcp(stream, _) => stream.write(bytes),
+            _ => self.write_another(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The other kinds, out of the way of the one that matters most: what they need would have to be made ready at
+/// each read and each write of that one too.
+impl StreamSocket {
+    #[inline(never)]
+    fn read_another(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            StreamSocket::Tcp(stream, _) => stream.read(buffer),
             #[cfg(any(target_os = "linux", target_os = "android"))]
             StreamSocket::Unix(stream, stops_short) => {
                 let (read, has_stopped) = packets::read_unix(stream, buffer)?;
@@ -48,27 +76,27 @@ impl Read for StreamSocket {
                 stream.read(buffer)
             }
             StreamSocket::File(file) => file.read(buffer),
-            StreamSocket::Mem(stream) => stream.read(buffer),
+            StreamSocket::Mem(stream) => plain(stream.read(buffer)),
+            StreamSocket::Unmade => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    #[inline(never)]
+    fn write_another(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            StreamSocket::Tcp(stream, _) => stream.write(bytes),
+            StreamSocket::Unix(stream, _) => stream.write(bytes),
+            StreamSocket::File(file) => file.write(bytes),
+            StreamSocket::Mem(stream) => plain(stream.write(bytes)),
             StreamSocket::Unmade => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
 }
 
-impl Write for StreamSocket {
-    #[inline]
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            StreamSocket::Tcp(stream, _) => stream.write(bytes),
-            StreamSocket::Unix(stream, _) => stream.write(bytes),
-            StreamSocket::File(file) => file.write(bytes),
-            StreamSocket::Mem(stream) => stream.write(bytes),
-            StreamSocket::Unmade => Err(io::ErrorKind::WouldBlock.into()),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+/// The error that has this code. So whoever asks what it is knows that it owns nothing.
+#[inline]
+fn plain(result: Result<usize, i32>) -> io::Result<usize> {
+    result.map_err(io::Error::from_raw_os_error)
 }
 
 impl Stream for StreamSocket {

@@ -64,6 +64,10 @@ impl Reactor {
         }
         self.halves.core.drop_timers();
         self.halves.pass_on(); // The last that they have to tell each other.
+        // What was still to be done is for nobody.
+        self.halves.core.memory.drop_events();
+        self.halves.core.runnable.clear();
+        self.has_more_events = false;
         log::debug!("stopped");
     }
 

@@ -332,6 +332,6 @@ mod tests {
 
     #[test]
     fn an_entry_does_not_grow_unnoticed() {
-        assert_eq!(size_of::<InSlab>(), 104);
+        assert_eq!(size_of::<InSlab>(), 112);
     }
 }

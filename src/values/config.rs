@@ -122,9 +122,9 @@ pub struct Config {
     /// memory as far as it is used.
     pub input_limit: usize,
 
-    /// Bytes kept by all connections together. Default 256 MiB. When it is reached, a connection that
-    /// keeps nothing is served in steps of 4 KiB, one whose output is kept waits for its reader, and
-    /// one that sends an unfinished message of more than 4 KiB is closed.
+    /// Bytes kept by all connections together. Default 256 MiB. When it is reached, a connection whose
+    /// input is taken is served in steps of 4 KiB, one whose answers find no room waits for its reader,
+    /// and one that sends an unfinished message of more than 4 KiB is closed.
     pub buffer_limit: usize,
 
     /// Bytes of a line, its ending not counted, for services that speak in lines. Default 8 KiB.

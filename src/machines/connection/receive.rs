@@ -149,7 +149,8 @@ impl<S: Stream> Connection<S> {
     fn read_size(&self, config: &Config, account: &Account) -> usize {
         if account.free() >= config.read_buffer {
             config.read_buffer
-        } else if self.queued() == 0 {
+        } else if self.queued() == 0 || self.unread() == 0 {
+            // Also with output kept: it may be for somebody who waits for us to read.
             RESERVE
         } else {
             0
