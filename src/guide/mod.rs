@@ -15,7 +15,7 @@
 //! 9. [`sessions`]: state for each connection.
 //! 10. [`threads`]: reaching the loop from other threads, and from other loops.
 //! 11. [`layers`]: a protocol in front of a service that knows nothing of it.
-//! 12. [`systems`]: six programs, and the trap that each of them mends.
+//! 12. [`systems`]: small programs, and the trap that each of them mends.
 //!
 //! The source follows the same order from the bottom up. Floor 0, `values`, is plain data. Floor 1,
 //! `machines`, decides everything about bytes and knows no socket: its tests are scripts of what the

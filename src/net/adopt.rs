@@ -9,10 +9,11 @@ use socket2::{SockRef, Socket, Type};
 use super::core::Core;
 use super::listen::{join_datagrams, prepare_datagrams};
 use super::receiving::{DatagramSocket, ListenerSocket};
+use super::service::{Context, Errands, Service};
 use super::socket::{StreamSocket, peer_address, set_up_stream};
 use super::table::{DatagramSource, Listener, Origin, Source};
 use crate::machines::{Connection, Half};
-use crate::values::{Address, Id, ServiceKey};
+use crate::values::{Address, Cause, Id, ServiceKey};
 
 /// What a descriptor is.
 enum Kind {
@@ -92,6 +93,50 @@ fn stream(core: &Core, descriptor: OwnedFd) -> io::Result<StreamSocket> {
         return Ok(StreamSocket::Tcp(mio::net::TcpStream::from_std(socket.into()), peer));
     }
     Ok(StreamSocket::unix(mio::net::UnixStream::from_std(socket.into())))
+}
+
+/// Gives a connection away: nothing here knows its descriptor any more.
+pub(super) fn detach(core: &mut Core, errands: &mut Errands, id: Id) -> io::Result<OwnedFd> {
+    if core.table.stream(id).is_some_and(|stream| stream.gathered > 0) {
+        core.write_gathered();
+    }
+    let Some(entry) = core.table.get(id) else {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "it has gone"));
+    };
+    let (service, is_counted) = (entry.service, !entry.is_background);
+    match &entry.source {
+        Source::Stream(stream) => {
+            if let Some(why) = stream.connection.holds() {
+                return Err(io::Error::new(io::ErrorKind::ResourceBusy, why));
+            }
+            let descriptor = stream.connection.stream().descriptor();
+            if descriptor.is_none() {
+                return refused("it is in memory, and has no descriptor");
+            }
+            if stream.origin != Origin::Adopted {
+                core.deregister(descriptor); // Those are when they are forgotten.
+            }
+        }
+        Source::Dial(_) => return refused("it is still being made"),
+        Source::Listener(_) | Source::Datagram(_) => return refused("it is not a connection"),
+    }
+    core.roster.join(service); // It must not go before it has been told.
+    errands.tell(
+        service,
+        Box::new(move |service: &mut dyn Service, cx: &mut Context<'_>| {
+            service.closed(&mut cx.source(id), &Cause::Detached);
+        }),
+    );
+    match core.forget(id).map(|entry| entry.source) {
+        Some(Source::Stream(stream)) => {
+            if is_counted {
+                core.statistics.closed.count(&Cause::Detached);
+            }
+            log::debug!("{id} is given away");
+            Ok(stream.connection.into_stream().into_descriptor().expect("it has one"))
+        }
+        _ => unreachable!("it was there"),
+    }
 }
 
 /// Serves a socket that listens, or one for datagrams.

@@ -41,6 +41,7 @@ mod tell;
 mod throttle;
 mod timeouts;
 mod timing;
+mod unwinding;
 mod watch;
 mod words;
 

@@ -286,6 +286,48 @@ impl Context<'_> {
             .map_err(|error| Error::new("adopt", "a descriptor", error))
     }
 
+    /// Gives the connection away: takes it out of this reactor and returns its descriptor, open and
+    /// non-blocking, for another reactor to [adopt](Context::adopt), another thread, another process. What a
+    /// service has sent has been handed to the kernel by then, and what has not been read is still there to
+    /// be read; so whoever gets it goes on where this service has stopped.
+    ///
+    /// In [`received`](Service::received) and [`ended`](Service::ended) of the connection itself, what is
+    /// being shown is the service's: it is passed on with the descriptor, or it is lost, and the count that is
+    /// returned means nothing. An end that was read is read again elsewhere. A pause, an idle timeout, a
+    /// place in the background don't go with it; its place under [`Config::connections`](crate::Config) and in
+    /// its source's count is free.
+    ///
+    /// [`Service::closed`] follows, with [`Cause::Detached`](crate::Cause::Detached), when this callback has
+    /// returned: here it has gone like any other.
+    ///
+    /// ```
+    /// # use std::net::TcpStream;
+    /// # use std::sync::mpsc::Sender;
+    /// # use echoloop::{Context, Service};
+    /// /// Accepts for somebody who would rather block.
+    /// struct Doorman {
+    ///     inside: Sender<TcpStream>,
+    /// }
+    ///
+    /// impl Service for Doorman {
+    ///     fn opened(&mut self, cx: &mut Context<'_>) {
+    ///         let Ok(socket) = cx.detach() else { return cx.abort() };
+    ///         let _ = self.inside.send(TcpStream::from(socket)); // Closed, if nobody is inside.
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Nothing has changed, and `kind()` tells why:
+    /// [`ResourceBusy`](std::io::ErrorKind::ResourceBusy) while bytes are kept, in either direction, or it is
+    /// closing; [`InvalidInput`](std::io::ErrorKind::InvalidInput) if it is still being made, or is no
+    /// connection; [`NotFound`](std::io::ErrorKind::NotFound) if it has gone.
+    pub fn detach(&mut self) -> Result<OwnedFd, Error> {
+        adopt::detach(self.core, self.errands, self.id)
+            .map_err(|error| Error::new("give away", self.id, error))
+    }
+
     /// Serves a socket that the host already has: one that listens, or a datagram socket, bound or
     /// connected. It may have been passed by a service manager, or be shared with another process; so
     /// a stop takes in what has arrived and doesn't touch it otherwise, and the file of a Unix socket

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use mio::net::{TcpStream, UnixStream};
@@ -91,6 +91,16 @@ impl Stream for StreamSocket {
 }
 
 impl StreamSocket {
+    /// Gives the descriptor away, if it has one.
+    pub(super) fn into_descriptor(self) -> Option<OwnedFd> {
+        match self {
+            StreamSocket::Tcp(stream, _) => Some(stream.into()),
+            StreamSocket::Unix(stream, _) => Some(stream.into()),
+            StreamSocket::File(file) => Some(file.into()),
+            StreamSocket::Mem(_) | StreamSocket::Unmade => None,
+        }
+    }
+
     /// A Unix stream, or another one that is neither TCP nor a file.
     pub(super) fn unix(stream: UnixStream) -> StreamSocket {
         // Urgent bytes are bytes like any other here too, where there are any.

@@ -20,16 +20,21 @@ use crate::values::{Cause, Id, STOP_CHECK};
 impl Reactor {
     /// Called at the end of each turn once somebody has asked to stop.
     pub(super) fn go_on_stopping(&mut self) {
-        let core = &mut self.halves.core;
-        match core.stopping.going() {
-            Going::On | Going::Stopped => return,
-            Going::Asked => core.begin_draining(),
+        match self.halves.core.stopping.going() {
+            Going::On => return,
+            // A service has panicked when it was told of the end, and the others haven't been told.
+            Going::Stopped if self.halves.is_left_over() => return self.close_sources(),
+            Going::Stopped => return,
+            Going::Asked => self.halves.core.begin_draining(),
             Going::Draining => {
                 // In this order: who is told may say something to somebody else.
-                if core.stopping.is_over() {
-                    core.stopping.take_served().into_iter().for_each(|id| self.tell(id));
-                    if self.halves.core.stopping.abandons_dials() {
+                if self.halves.core.stopping.is_over() {
+                    while let Some(id) = self.halves.core.stopping.next_served() {
+                        self.tell(id);
+                    }
+                    if !self.halves.core.stopping.has_abandoned() {
                         self.abandon_dials();
+                        self.halves.core.stopping.note_abandoned();
                     }
                 }
             }
@@ -47,6 +52,10 @@ impl Reactor {
         self.run_last_commands();
         // From here on nothing can be made, also by those who are told of an end.
         self.halves.core.stopping.end();
+        self.close_sources();
+    }
+
+    fn close_sources(&mut self) {
         for id in self.halves.core.table.ids() {
             match self.halves.core.table.get(id).map(|entry| &entry.source) {
                 Some(Source::Stream(_) | Source::Dial(_)) => self.gone(id, Cause::Stopped),
@@ -113,6 +122,7 @@ impl Reactor {
         }
         let core = &mut self.halves.core;
         core.stopping.note_total_sent(core.account.sent(), core.clock.tick());
+        core.check_stop_again();
         for id in self.halves.core.table.ids() {
             let core = &mut self.halves.core;
             let (linger, tick) = (core.config.linger, core.clock.tick());
@@ -144,7 +154,6 @@ impl Reactor {
                 }
             }
         }
-        self.halves.core.check_stop_again();
     }
 }
 

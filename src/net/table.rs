@@ -218,6 +218,10 @@ impl Table {
         self.entries.len() - self.background
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// Whether only those are left that nobody waits for.
     #[inline]
     pub(super) fn has_emptied(&self) -> bool {

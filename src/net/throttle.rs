@@ -1,4 +1,4 @@
-//! Log lines that might be many.
+//! Log lines that peers can cause, and can't make into a flood.
 
 use std::time::Instant;
 use std::{fmt, mem};
