@@ -20,6 +20,7 @@ mod listen;
 mod mark;
 mod mem;
 mod names;
+mod obey;
 mod outbound;
 mod outgoing;
 mod outlet;

@@ -7,7 +7,7 @@ use std::{fmt, io, mem};
 use mio::{Events, Poll};
 
 use super::asked::Asked;
-use super::commands::{Commands, Run};
+use super::commands::Commands;
 use super::core::{Core, Due};
 use super::names::Names;
 use super::packets::{Inbox, Lent};
@@ -294,34 +294,6 @@ impl Reactor {
             other => other?,
         }
         Ok(())
-    }
-
-    /// Does what other threads want done, a share of it.
-    fn obey(&mut self) {
-        self.halves.pass_on(); // What the host has told.
-        if let Some(stops) = self.commands.take() {
-            self.halves.core.take_answers(); // A thread that has one wakes the loop like a handle.
-            stops.into_iter().for_each(|how| self.halves.core.stopping.ask(how));
-        }
-        self.run_commands();
-    }
-
-    /// Runs what has been taken: one by one, so that a panic of one takes no other with it.
-    fn run_commands(&mut self) {
-        while let Some(run) = self.commands.next() {
-            self.run_command(run);
-        }
-    }
-
-    fn run_command(&mut self, run: Run) {
-        run(&mut self.halves.context(self.nobody, Id::NONE));
-        self.halves.pass_on();
-    }
-
-    /// What was taken is run. From here on nothing is.
-    pub(super) fn run_last_commands(&mut self) {
-        self.commands.close();
-        self.run_commands();
     }
 
     /// Gives each source that can move its share. Who has more to do stands behind the others again,

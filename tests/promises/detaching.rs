@@ -15,8 +15,11 @@ use echoloop::{
 
 use crate::support::*;
 
+/// A connection, and what it has shown already.
+type Gift = (OwnedFd, Vec<u8>);
+
 /// Where connections go when they are given away, each with what it has shown already.
-fn elsewhere() -> (Sender<(OwnedFd, Vec<u8>)>, Receiver<(OwnedFd, Vec<u8>)>) {
+fn elsewhere() -> (Sender<Gift>, Receiver<Gift>) {
     mpsc::channel()
 }
 
@@ -34,7 +37,7 @@ impl Other {
     }
 
     #[track_caller]
-    fn adopts(&mut self, (descriptor, shown): (OwnedFd, Vec<u8>)) -> Id {
+    fn adopts(&mut self, (descriptor, shown): Gift) -> Id {
         let mut cx = self.reactor.context(self.echo);
         let id = cx.adopt(descriptor, Half::Both).unwrap();
         assert!(cx.source(id).send_all(&shown));
@@ -55,7 +58,7 @@ impl Other {
 
 /// Turns until something is given away.
 #[track_caller]
-fn given(reactor: &mut Reactor, gifts: &Receiver<(OwnedFd, Vec<u8>)>) -> (OwnedFd, Vec<u8>) {
+fn given(reactor: &mut Reactor, gifts: &Receiver<Gift>) -> Gift {
     let mut gift = None;
     turn_until(reactor, |_| {
         gift = gift.take().or_else(|| gifts.try_recv().ok());
@@ -197,7 +200,9 @@ fn a_connection_can_be_given_away_at_any_moment() {
             std::thread::spawn(move || expect(&mut client, &pattern(6_000_000)))
         });
         let gift = given(&mut reactor, &arrived);
-        reader.map(|reader| reader.join().unwrap());
+        if let Some(reader) = reader {
+            reader.join().unwrap();
+        }
         turn_until(&mut reactor, |reactor| reactor.statistics().closed.detached == 1);
         assert_eq!(causes.try_iter().count(), 1, "{moment}");
         if moment == "stopping" {
@@ -281,11 +286,17 @@ fn only_a_connection_is_given_away() {
     let stream = cx.listen(&endpoint("tcp://127.0.0.1:0")).unwrap();
     let datagrams = cx.listen(&endpoint("udp://127.0.0.1:0")).unwrap();
     let to = internet(cx.source(stream).local());
+    let mem = endpoint("mem://here");
+    cx.listen(&mem).unwrap();
+    let mem = cx.connect(&mem).unwrap();
+    turn_until(&mut reactor, |reactor| reactor.statistics().accepted == 1);
+    let mut cx = reactor.context(echo);
     let dial = cx.connect(&to.into()).unwrap();
     let (closing, _theirs) = UnixStream::pair().unwrap();
     let closing = cx.adopt(closing, Half::Both).unwrap();
     cx.source(closing).close();
     for (id, why) in [
+        (mem, "it is in memory, and has no descriptor"),
         (stream, "it is not a connection"),
         (datagrams, "it is not a connection"),
         (dial, "it is still being made"),
@@ -395,7 +406,7 @@ fn its_session_goes_too() {
 
     struct House {
         goods: Sender<()>,
-        gifts: Sender<(OwnedFd, Vec<u8>)>,
+        gifts: Sender<Gift>,
         causes: Sender<String>,
         is_early: bool,
     }

@@ -368,3 +368,22 @@ fn a_stop_gets_by_any_number_of_panics() {
         assert_eq!((ids.len(), reactor.statistics().open), (4, 0));
     }
 }
+
+/// In memory as on a network: the other end is told that it was no end in order, though it is of the same reactor.
+#[test]
+fn a_panic_in_memory_is_a_reset_too() {
+    let mut reactor = reactor(Config::default());
+    let (faulty, told) = Faulty::new("received");
+    reactor.listen(&endpoint("mem://faulty"), faulty).unwrap();
+    let (client, causes) = Does::new().opened(|cx| assert!(cx.send_all(b"hello"))).tells_causes();
+    reactor.connect(&endpoint("mem://faulty"), client).unwrap();
+    let mut ends = Vec::new();
+    let caught = catch_until(&mut reactor, |_| {
+        ends.extend(causes.try_iter().map(|(_, cause)| cause));
+        !ends.is_empty()
+    });
+    assert_eq!(caught, 1);
+    assert!(ends.len() == 1 && ends[0].contains("ConnectionReset"), "{ends:?}");
+    catch_until(&mut reactor, |reactor| reactor.statistics().open == 0);
+    assert!(told.try_recv().unwrap().ends_with("Panicked"));
+}

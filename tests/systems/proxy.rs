@@ -144,7 +144,8 @@ fn a_proxy_tells_that_nobody_is_there() {
     for words in [&b""[..], b"hello"] {
         let client = proxy.connect();
         let _ = client.socket().write_all(words); // It may be gone already.
-        assert!((&*client.socket()).read(&mut [0]).is_err(), "a reset");
+        let mut socket = client.socket();
+        assert!(socket.read(&mut [0]).is_err(), "a reset");
         assert_eq!(proxy.line(), "a client is turned away: connection refused");
     }
 }
