@@ -204,7 +204,7 @@ impl Reactor {
         })
     }
 
-    /// Turns until somebody stops it: a service, or a [`Handle`](super::Handle).
+    /// Turns until it is stopped: by a service, or a [`Handle`](super::Handle).
     ///
     /// # Errors
     ///
@@ -221,8 +221,8 @@ impl Reactor {
         self.halves.core.stopping.going() == Going::Stopped && !self.halves.is_left_over()
     }
 
-    /// One turn: waits for events, no longer than the timeout, marks what they say, drives whoever can
-    /// move, fires the timers that are due. For hosts with a loop of their own.
+    /// One turn: waits for events, no longer than the timeout, marks what they say, drives the sources that
+    /// can move, fires the timers that are due. For hosts with a loop of their own.
     ///
     /// # Errors
     ///
@@ -296,8 +296,8 @@ impl Reactor {
         Ok(())
     }
 
-    /// Gives each source that can move its share. Who has more to do stands behind the others again,
-    /// and whoever joins meanwhile waits for the next turn.
+    /// Gives each source that can move its share. One that has more to do stands behind the others again,
+    /// and one that joins meanwhile waits for the next turn.
     fn drive(&mut self) {
         let core = &mut self.halves.core;
         mem::swap(&mut core.runnable, &mut core.batch);

@@ -9,9 +9,9 @@ use crate::values::Id;
 /// How [`Context::stop`](crate::Context::stop) stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// Serves what has arrived, the backlog included, then says goodbye to everybody. Whoever is owed
-    /// nothing goes at once; the others may take up to [`Config::linger`] beyond the last byte that
-    /// moves, and all together [`Config::stop_timeout`].
+    /// Serves what has arrived, the backlog included, then says goodbye to all peers. A connection that is owed
+    /// nothing goes at once; the others may take up to [`Config::linger`](crate::Config::linger) beyond the last byte that
+    /// moves, and all together [`Config::stop_timeout`](crate::Config::stop_timeout).
     Gracefully,
     /// Closes everything as it is.
     AtOnce,
@@ -37,12 +37,12 @@ pub(super) struct Stopping {
     going: Going,
     /// What each connection may still bring in: as much as can have arrived by then.
     allowance: HashMap<Id, usize>,
-    /// Streams of which something that had arrived has not been shown yet. Who they are for, nobody
-    /// here knows; so as long as there are any, all others stay open.
+    /// Streams of which something that had arrived has not been shown yet. What they are for is not
+    /// known here; so as long as there are any, all others stay open.
     unserved: HashSet<Id>,
-    /// Those that are to be told when nobody is unserved.
+    /// Those that are to be told when none is unserved.
     served: VecDeque<Id>,
-    /// Whether connections that are being made for nobody have been given up: there will be no others.
+    /// Whether connections that are being made for nothing have been given up: there will be no others.
     has_abandoned: bool,
     /// How many bytes had been sent when this was looked at last, and since when it is so.
     sent: u64,
@@ -89,7 +89,7 @@ impl Stopping {
         self.allowance.get(&id) == Some(&0)
     }
 
-    /// Whether nobody is unserved.
+    /// Whether none is unserved.
     pub(super) fn is_over(&self) -> bool {
         self.unserved.is_empty()
     }
@@ -152,7 +152,7 @@ impl Stopping {
         self.served.pop_front()
     }
 
-    /// Whether connections that are being made for nobody have been given up.
+    /// Whether connections that are being made for nothing have been given up.
     pub(super) fn has_abandoned(&self) -> bool {
         self.has_abandoned
     }
