@@ -39,10 +39,10 @@
 //!     fn received(&mut self, hub: &mut Hub<'_, Asker>, cx: &mut Context<'_>, input: &[u8]) -> usize {
 //!         let (numbers, id) = (input.to_vec(), cx.id());
 //!         let (handle, askers) = (hub.shared.handle.clone(), hub.shared.askers);
-//!         cx.pause(); // One question after the other: the client waits, nobody else.
+//!         cx.pause(); // One question after the other: this client waits, and no other.
 //!         thread::spawn(move || {
 //!             let sum: u64 = numbers.iter().map(|&number| u64::from(number)).sum();
-//!             // If the reactor has stopped by now, nobody wants to know.
+//!             // If the reactor has stopped by now, the answer is of no use.
 //!             let _ = handle.tell_one(askers, id, move |_asker, _hub, cx| {
 //!                 cx.send_all(&sum.to_be_bytes());
 //!                 cx.resume();
@@ -75,12 +75,12 @@
 //!
 //! Nothing is unbounded: when [`Config::commands`](crate::Config::commands) closures wait, the next one is
 //! refused with [`HandleError::Full`](crate::HandleError::Full), and the thread can wait or give up. Each turn runs a
-//! share of them, so a thread that never ceases to tell delays nobody. What is accepted is run, in order,
+//! share of them, so a thread that never ceases to tell delays no client. What is accepted is run, in order,
 //! before the reactor has stopped.
 //!
 //! # A host has both
 //!
-//! Between turns the reactor belongs to whoever calls it. [`with`](crate::Reactor::with) gives the service and its
+//! Between turns the reactor belongs to its host. [`with`](crate::Reactor::with) gives the service and its
 //! context at once, and returns what the closure returns: a question is answered without a channel.
 //!
 //! ```
@@ -160,7 +160,7 @@
 //!
 //! Streams can be handed on: [`detach`](crate::Context::detach) takes a connection out of one reactor and returns its
 //! descriptor, [`adopt`](crate::Context::adopt) takes it into another one, on another thread, with the peer, and
-//! with all that it has sent and nobody has read.
+//! with all that it has sent and that was not read.
 //!
 //! ```
 //! use echoloop::{Context, Echo, Half, Handle, Service, ServiceId};
@@ -184,7 +184,7 @@
 //!
 //! `examples/dealer.rs` is this with all that belongs to it. A connection that has said something already takes that
 //! along: what is shown in [`received`](crate::Service::received) may be sent over with the descriptor. So a service
-//! can look at the first bytes, and give the connection to whoever speaks that protocol.
+//! can look at the first bytes, and give the connection to the reactor that speaks that protocol.
 //!
 //! # A panic
 //!

@@ -70,7 +70,7 @@ pub(super) fn adopt(
 }
 
 /// A stream that is no socket, non-blocking. Files never say that they would block, open(2), and so
-/// whoever shares one with us is spared a flag.
+/// a process that shares one with us is spared a flag.
 fn file(descriptor: OwnedFd) -> io::Result<StreamSocket> {
     let file = File::from(descriptor);
     if !file.metadata()?.is_file() {

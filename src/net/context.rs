@@ -103,7 +103,7 @@ impl Context<'_> {
     }
 
     /// How many bytes have arrived that the service has not taken: those that it was shown, and those
-    /// that nobody has read yet, if the system can tell (`FIONREAD`, tcp(7)).
+    /// that were not read yet, if the system can tell (`FIONREAD`, tcp(7)).
     pub fn unread(&mut self) -> usize {
         let Some(stream) = self.core.table.stream(self.id) else { return 0 };
         stream.connection.unread() + stream.connection.stream().unread().unwrap_or(0)
@@ -111,7 +111,7 @@ impl Context<'_> {
 
     /// Asks for [`Service::writable`](crate::Service::writable) when everything that is kept has
     /// been sent, for a service that measures [`room`](Context::send_capacity) instead of being refused, or
-    /// that wants to know whether somebody keeps up. `false`: nothing is kept, there is nothing to
+    /// that wants to know whether the peer keeps up. `false`: nothing is kept, there is nothing to
     /// wait for.
     ///
     /// Called from [`Service::received`](crate::Service::received) for the connection itself, it
@@ -123,7 +123,7 @@ impl Context<'_> {
         self.core.table.connection(self.id).is_some_and(|connection| connection.await_writable())
     }
 
-    /// Sends a datagram to anybody, from this datagram socket. `false`: it was dropped, and counted.
+    /// Sends a datagram to any address, from this datagram socket. `false`: it was dropped, and counted.
     /// Datagrams are gathered and leave together; what the kernel says of them then is counted too.
     pub fn send_to(&mut self, to: &Peer, payload: &[u8]) -> bool {
         self.gather(Some(to), payload)
@@ -341,7 +341,7 @@ impl Context<'_> {
     }
 
     /// The listener that has accepted this connection, also if it has gone by now. `None` for what was not
-    /// accepted. With several ports for one service it tells which of them somebody came to.
+    /// accepted. With several ports for one service it tells which of them the client came to.
     pub fn listener(&mut self) -> Option<Id> {
         let door = self.core.table.stream(self.id)?.door?;
         Some(self.core.acceptor.listener(door))

@@ -94,7 +94,7 @@ impl Reactor {
         bytes
     }
 
-    /// A stream has come to rest: until its next event, its next turn, or its deadline. Who is closing
+    /// A stream has come to rest: until its next event, its next turn, or its deadline. One that is closing
     /// must get one here, also if there is always more to read.
     #[inline]
     fn rests(&mut self, id: Id) {

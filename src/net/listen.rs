@@ -157,7 +157,7 @@ impl Core {
         Outcome::Blocked
     }
 
-    /// Whether there is anybody in the backlog who can't be let in now. If not, an edge will tell of the
+    /// Whether a client is in the backlog that can't be let in now. If not, an edge will tell of the
     /// next one; and a listener that is stopping has seen its last client.
     fn somebody_waits(&mut self, id: Id) -> bool {
         let Some(listener) = self.table.listener(id) else { return false };
@@ -165,7 +165,7 @@ impl Core {
         listener.readable
     }
 
-    /// Parks a listener that got no new edge for those who wait in its backlog: its latch stays.
+    /// Parks a listener that got no new edge for the clients that wait in its backlog: its latch stays.
     fn accept_later(
         &mut self,
         id: Id,

@@ -204,7 +204,7 @@ impl Reactor {
         })
     }
 
-    /// Turns until somebody stops it: a service, or a [`Handle`](super::Handle).
+    /// Turns until it is stopped: by a service, or a [`Handle`](super::Handle).
     ///
     /// # Errors
     ///
@@ -222,8 +222,8 @@ impl Reactor {
         is_over && !self.halves.has_to_end()
     }
 
-    /// One turn: waits for events, no longer than the timeout, marks what they say, drives whoever can
-    /// move, fires the timers that are due. For hosts with a loop of their own.
+    /// One turn: waits for events, no longer than the timeout, marks what they say, drives the sources that
+    /// can move, fires the timers that are due. For hosts with a loop of their own.
     ///
     /// # Errors
     ///

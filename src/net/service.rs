@@ -17,7 +17,7 @@ use crate::values::{Cause, Id, Peer, ServiceKey, TimerId};
 /// of that calls back before the method has returned.
 ///
 /// Everything happens on one thread: a method that takes long, or blocks, delays all the others. One that
-/// panics ends [the turn](crate::Reactor::turn#panics), and if the host catches that, one connection.
+/// panics ends [the turn](crate::Reactor::turn), and if the host catches that, one connection.
 ///
 /// ```
 /// use echoloop::{Context, Service};
@@ -39,7 +39,7 @@ pub trait Service: Any {
     /// Bytes have arrived. Returns how many of them were taken; the rest is shown again, with more
     /// behind it, or as it is when something the service sent had no room and now has.
     ///
-    /// Whoever takes only what could be answered never loses anything, and slows the sender down to
+    /// A service that takes only what could be answered never loses anything, and slows the sender down to
     /// the reader's pace. A service that needs a whole message before it answers takes nothing until
     /// then, which is bounded by [`Config::input_limit`](crate::Config::input_limit).
     ///

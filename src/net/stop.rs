@@ -1,4 +1,4 @@
-//! Stopping: what has arrived is served, then everybody is told goodbye.
+//! Stopping: what has arrived is served, then all peers are told goodbye.
 //!
 //! ```text
 //!   asked ──▶ draining: no newcomers; each source is served to the end of what had arrived
@@ -18,7 +18,7 @@ use crate::machines::Latch;
 use crate::values::{Cause, Id, STOP_CHECK};
 
 impl Reactor {
-    /// Called at the end of each turn once somebody has asked to stop.
+    /// Called at the end of each turn once the reactor was asked to stop.
     pub(super) fn go_on_stopping(&mut self) {
         let core = &mut self.halves.core;
         match core.stopping.going() {
@@ -106,7 +106,7 @@ impl Reactor {
         self.halves.core.schedule(id);
     }
 
-    /// Connections that are being made, and that nobody has sent anything to, are of no use any more.
+    /// Connections that are being made, and that were sent nothing, are of no use any more.
     fn abandon_dials(&mut self) {
         for id in self.halves.core.table.ids() {
             let Some(entry) = self.halves.core.table.get(id) else { continue };
@@ -236,7 +236,7 @@ impl Core {
     }
 
     /// Has a connection served to the end of what has arrived: an event may be on its way that tells of
-    /// more, so one more read decides. Somebody who never ceases to send gets no further than what
+    /// more, so one more read decides. A peer that never ceases to send gets no further than what
     /// is there now and what the receive buffer can hold.
     pub(super) fn drain(&mut self, id: Id) {
         let Some(entry) = self.table.get_mut(id).filter(|entry| !entry.is_background) else {
@@ -257,7 +257,7 @@ impl Core {
         self.schedule(id);
     }
 
-    /// The connection has been served. It is told so as soon as nobody else has anything for it.
+    /// The connection has been served. It is told so as soon as no other one has anything for it.
     fn has_served(&mut self, id: Id) {
         self.stopping.has_served(id);
         self.enter(id, Phase::Served);

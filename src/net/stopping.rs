@@ -36,12 +36,12 @@ pub(super) struct Stopping {
     going: Going,
     /// What each connection may still bring in: as much as can have arrived by then.
     allowance: HashMap<Id, usize>,
-    /// Streams of which something that had arrived has not been shown yet. Who they are for, nobody
-    /// here knows; so as long as there are any, all others stay open.
+    /// Streams of which something that had arrived has not been shown yet. What they are for is not
+    /// known here; so as long as there are any, all others stay open.
     unserved: HashSet<Id>,
-    /// Those that are to be told when nobody is unserved.
+    /// Those that are to be told when none is unserved.
     served: VecDeque<Id>,
-    /// Whether connections that are being made for nobody have been given up: there will be no others.
+    /// Whether connections that are being made for nothing have been given up: there will be no others.
     has_abandoned: bool,
     /// How many bytes had been sent when this was looked at last, and since when it is so.
     sent: u64,
@@ -88,7 +88,7 @@ impl Stopping {
         self.allowance.get(&id) == Some(&0)
     }
 
-    /// Whether nobody is unserved.
+    /// Whether none is unserved.
     pub(super) fn is_over(&self) -> bool {
         self.unserved.is_empty()
     }

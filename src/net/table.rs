@@ -120,7 +120,7 @@ pub(super) struct Listener {
     /// Goes with it, and first.
     pub(super) _file: Option<SocketFile>,
     pub(super) socket: ListenerSocket,
-    /// Its latch: somebody may be waiting in the backlog.
+    /// Its latch: a client may be waiting in the backlog.
     pub(super) readable: bool,
     /// Accepting has to wait for a descriptor, a free place or a token.
     pub(super) parked: bool,
@@ -128,11 +128,11 @@ pub(super) struct Listener {
     pub(super) retry: Option<TimerId>,
     /// Once the backlog is empty, it goes.
     pub(super) is_stopping: bool,
-    /// The host gave it to us, and somebody else may have it too.
+    /// The host gave it to us, and others may have it too.
     pub(super) is_adopted: bool,
-    /// Since it accepted somebody.
+    /// Since it accepted a client.
     pub(super) door: Option<Door>,
-    /// When it last accepted somebody, once the reactor is stopping.
+    /// When it last accepted a client, once the reactor is stopping.
     pub(super) active: Tick,
 }
 
@@ -162,7 +162,7 @@ pub(super) struct DatagramSource {
     /// Its other latch: the word of a router about an earlier datagram waits to be received.
     pub(super) in_error: bool,
     pub(super) stopping: bool,
-    /// The host gave it to us, and somebody else may have it too.
+    /// The host gave it to us, and others may have it too.
     pub(super) is_adopted: bool,
     /// When the reactor began to stop.
     pub(super) active: Tick,
@@ -170,7 +170,7 @@ pub(super) struct DatagramSource {
     pub(super) closed: bool,
     /// The one peer of a connected socket.
     pub(super) connected: Option<Address>,
-    /// What a bound socket is bound to: it doesn't answer everybody. With a group, our addresses all.
+    /// What a bound socket is bound to: it doesn't answer all peers. With a group, our addresses all.
     pub(super) bound: Option<Address>,
     /// Not a Unix socket.
     pub(super) is_udp: bool,

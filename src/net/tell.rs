@@ -97,7 +97,7 @@ impl Context<'_> {
     /// service has gone, or the reactor has stopped.
     ///
     /// The context that it is told with names no source. Two services that never cease to tell each
-    /// other keep nobody else from its go.
+    /// other keep no source from its go.
     pub fn tell<S: Service>(
         &mut self,
         service: ServiceId<S>,

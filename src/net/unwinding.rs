@@ -3,10 +3,10 @@
 //! ```text
 //!   turn ── drive ── call ── a service panics ──▶ Called::drop, Leaving::drop ──▶ the host catches
 //!                                                  │
-//!                        the source that it was called for is broken off; who stood behind stands again
+//!                        the source that it was called for is broken off; what stood behind stands again
 //! ```
 //!
-//! Nothing of this costs anything as long as nobody panics: what is to be done then stands in destructors that
+//! Nothing of this costs anything as long as no service panics: what is to be done then stands in destructors that
 //! are forgotten otherwise.
 
 use std::mem;
@@ -48,7 +48,7 @@ impl Core {
         self.outgoing.set_open(false);
         self.write_gathered();
         self.break_off(id);
-        // Each that stood in the batch stands in the queue, once; whoever had its go finds nothing to do, and
+        // Each that stood in the batch stands in the queue, once; one that had its go finds nothing to do, and
         // the one that was in the middle goes on.
         let batch = mem::take(&mut self.batch);
         let ids: Vec<Id> = batch.into_iter().chain(mem::take(&mut self.runnable)).collect();

@@ -106,7 +106,7 @@ impl<S: Stream> Connection<S> {
         &self.stream
     }
 
-    /// The stream alone, to be used by somebody else.
+    /// The stream alone, to be used elsewhere.
     pub(crate) fn into_stream(self) -> S {
         self.stream
     }
@@ -179,7 +179,7 @@ impl<S: Stream> Connection<S> {
         self.output == Output::Shut
     }
 
-    /// Whether it failed since it was last advanced, so that somebody must advance it.
+    /// Whether it failed since it was last advanced, so that it must be advanced.
     pub(crate) fn has_failed(&self) -> bool {
         self.input == Input::Failed || self.output == Output::Broken
     }
@@ -195,7 +195,7 @@ impl<S: Stream> Connection<S> {
     }
 
     /// Whether all that has arrived was shown to the service, what it answered has found room, and
-    /// nobody has begun to close. In a pause, whether nothing is left that could be shown.
+    /// the service has not begun to close. In a pause, whether nothing is left that could be shown.
     pub(crate) fn is_drained(&self) -> bool {
         match self.input {
             Input::Flowing => match self.appetite {
