@@ -16,7 +16,7 @@ use clap::error::ErrorKind;
 use echoloop::{Config, Endpoint, Reactor, Service, Stop};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use super::{Done, printer, units};
+use super::{Done, closed, printer, units};
 use datagrams::Datagrams;
 use screen::Screen;
 use stream::Stream;
@@ -88,7 +88,11 @@ pub(crate) fn run(args: Args) -> Done {
         ..Config::default()
     };
     let mut reactor = Reactor::new(config)?;
-    let (input, output) = (stdio::input()?, stdio::output()?);
+    let input = stdio::input()?;
+    let output = match closed::output_was_closed() {
+        true => stdio::Own { descriptor: closed::output()?, restore: None },
+        false => stdio::output()?,
+    };
     let restore = (input.restore, output.restore);
     let (keyboard, screen) = (input.descriptor, Screen::new(output.descriptor, args.hex));
 
