@@ -17,6 +17,11 @@ pub(super) struct Family {
 }
 
 impl Family {
+    /// Whether all addresses count.
+    pub(super) fn is_any(self) -> bool {
+        !self.ipv4 && !self.ipv6
+    }
+
     fn allows(self, address: &SocketAddr) -> bool {
         match (self.ipv4, self.ipv6) {
             (true, _) => address.is_ipv4(),
@@ -45,7 +50,7 @@ impl Family {
                 let family = if self.ipv4 { "IPv4" } else { "IPv6" };
                 Err(io::Error::other(format!("it has no {family} address")))
             }
-            [address, ..] if self.ipv4 || self.ipv6 => Ok(make(address)),
+            [address, ..] if !self.is_any() => Ok(make(address)),
             [address] => Ok(make(address)),
             _ => Ok(endpoint.clone()),
         }
