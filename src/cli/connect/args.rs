@@ -35,14 +35,14 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(super) crlf: bool,
     /// Datagrams end in \n.
-    #[arg(long, conflicts_with = "crlf")]
+    #[arg(long, conflicts_with = "crlf", help_heading = "Datagrams")]
     pub(super) lf: bool,
     /// Print what goes (>) and what comes (<) as a hex dump.
     #[arg(long)]
     pub(super) hex: bool,
     /// Send the datagram ^hb^ at once and then this often, for servers that drop silent members, and
     /// send the line that leaves as well.
-    #[arg(long, value_name = "TIME", value_parser = units::duration)]
+    #[arg(long, value_name = "TIME", value_parser = units::duration, help_heading = "Datagrams")]
     pub(super) heartbeat: Option<Duration>,
     /// Give up if there is no connection within this time.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::duration)]
@@ -68,8 +68,8 @@ Examples:
   echo hello | echoloop connect udp://127.0.0.1:8888
   echoloop connect --listen tcp://0.0.0.0:7000 >received
 
-Exit status: 0 done; 1 it could not connect or listen, or something was lost; 130 Ctrl-C, unless typed on
-the terminal that is the input; 2 the command line makes no sense.";
+Exit status: 0 done; 1 it could not connect or listen, or something was lost; 130 Ctrl-C, unless \
+typed on the terminal that is the input; 2 the command line makes no sense.";
 
 fn no_port(_text: &str) -> Result<String, String> {
     Err("the port stands behind the host, as in tcp://127.0.0.1:8888".to_string())

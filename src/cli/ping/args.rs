@@ -47,31 +47,33 @@ pub(crate) struct Args {
     #[arg(short, long, conflicts_with = "interval")]
     pub(super) flood: bool,
     /// The server answers each line with this one, and doesn't echo.
-    #[arg(long, value_name = "LINE")]
+    #[arg(long, value_name = "LINE", help_heading = "What is pinged")]
     pub(super) expect: Option<String>,
     /// The same as --expect pong.
-    #[arg(long, conflicts_with = "expect")]
+    #[arg(long, conflicts_with = "expect", help_heading = "What is pinged")]
     pub(super) pong: bool,
     /// Measure how long it takes to connect, and send nothing. Works with anything that listens on TCP or a
     /// Unix stream socket.
-    #[arg(long, conflicts_with_all = ["expect", "pong", "size", "connect_timeout"])]
+    #[arg(long, help_heading = "What is pinged")]
+    #[arg(conflicts_with_all = ["expect", "pong", "size", "connect_timeout"])]
     pub(super) tcp_connect: bool,
     /// Give up if there is no connection within this time.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = some_time)]
+    #[arg(help_heading = "What is pinged")]
     pub(super) connect_timeout: Duration,
     #[command(flatten)]
     pub(super) family: Family,
     /// Say before each message that the last one has no answer yet.
-    #[arg(short = 'O', long)]
+    #[arg(short = 'O', long, help_heading = "Output")]
     pub(super) outstanding: bool,
     /// Begin each line with the time, in seconds since 1970.
-    #[arg(short = 'D', long)]
+    #[arg(short = 'D', long, help_heading = "Output")]
     pub(super) timestamps: bool,
     /// Print the first line and the summary only.
-    #[arg(short, long, alias = "summary", conflicts_with = "verbose")]
+    #[arg(short, long, alias = "summary", conflicts_with = "verbose", help_heading = "Output")]
     pub(super) quiet: bool,
     /// Print nothing but the result, as JSON.
-    #[arg(long, conflicts_with = "quiet")]
+    #[arg(long, conflicts_with = "quiet", help_heading = "Output")]
     pub(super) json: bool,
     /// For ping's sake: addresses are always printed as numbers.
     #[arg(short)]
@@ -85,11 +87,11 @@ Examples:
   echoloop ping tcp://127.0.0.1:8888
   echoloop ping -c 5 -i 0.2 udp://127.0.0.1:8888
   echoloop ping --pong -f -c 10k tcp://127.0.0.1:8889
-  echoloop ping --tcp-connect -c 1 -w 30 tcp://db.example:5432    waits until something listens there
+  echoloop ping --tcp-connect -c 1 -w 30 tcp://127.0.0.1:5432    wait until something listens
 
-Exit status: 0 replies came; 1 none did, or with both -c and -w fewer than so many, or one was wrong, or
-the connection could not be made or was lost; 2 another error: the command line makes no sense, the host
-has no address, the output can't be written.";
+Exit status: 0 replies came; 1 none did, or with both -c and -w fewer than so many, or one was \
+wrong, or the connection could not be made or was lost; 2 another error: the command line makes no \
+sense, the host has no address, the output can't be written.";
 
 fn at_least_one(text: &str) -> Result<u64, String> {
     units::count(text).and_then(|count| match count {
