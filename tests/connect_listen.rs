@@ -19,14 +19,13 @@ use clients::{DEADLINE, echoloop, end, noise, run, signal};
 fn listen(arguments: &[&str]) -> (Child, String, BufReader<ChildStderr>) {
     let mut child = echoloop(&[&["connect", "--listen"], arguments].concat()).spawn().unwrap();
     let mut stderr = BufReader::new(child.stderr.take().unwrap());
-    loop {
-        let mut line = String::new();
+    let mut line = String::new();
+    while !line.starts_with("echoloop: listening on ") {
+        line.clear(); // With -v there is a log too.
         assert_ne!(stderr.read_line(&mut line).unwrap(), 0, "it says where");
-        if let Some(endpoint) = line.trim_end().strip_prefix("echoloop: listening on ") {
-            let (_, address) = endpoint.split_once("://").unwrap();
-            return (child, address.to_string(), stderr);
-        } // With -v there is a log too.
     }
+    let (_, address) = line.trim_end().split_once("://").unwrap();
+    (child, address.to_string(), stderr)
 }
 
 /// Both ways, to the end of both; then it is gone.

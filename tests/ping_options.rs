@@ -62,6 +62,16 @@ fn quiet_is_the_summary_alone() {
     }
 }
 
+/// No interval at all: the replies set the pace, and each has its line.
+#[test]
+fn without_an_interval_replies_set_the_pace() {
+    let server = Server::start("udp://127.0.0.1:0", Echo);
+    let said = ping(&["-i", "0", "-c", "50", "-W", "60s", &server.endpoint]);
+    assert_eq!((said.code, &*said.errors), (Some(0), ""));
+    assert_eq!(count(&said, "64 bytes from "), 50, "{said:?}");
+    assert_eq!(count(&said, ", ipg/ewma "), 1, "{said:?}");
+}
+
 /// `[1700000000.123456]` before each line about a message, and before no other.
 #[test]
 fn lines_can_begin_with_the_time() {
@@ -301,11 +311,11 @@ fn an_output_that_takes_nothing_is_an_error() {
 #[test]
 fn options_of_other_pings_are_explained() {
     let cases: [(&[&str], &str); 6] = [
+        (&["-W", "0", "tcp://127.0.0.1:1"], "expected more than 0"),
         (&["-t", "64", "tcp://127.0.0.1:1"], "-w or --deadline"),
         (&["-A", "tcp://127.0.0.1:1"], "-f or --flood"),
         (&["tcp://127.0.0.1:1", "-I", "lo"], "the system chooses the address"),
         (&["-l", "3", "tcp://127.0.0.1:1"], "bench with --depth"),
-        (&["-i", "0", "tcp://127.0.0.1:1"], "-f or --flood"),
         (&["--tcp-connect", "udp://127.0.0.1:1"], "datagrams have no connections"),
     ];
     for (arguments, text) in cases {

@@ -30,8 +30,8 @@ pub(crate) struct Args {
     /// Stop after so many messages; with --deadline, after so many replies.
     #[arg(short, long, value_parser = at_least_one)]
     pub(super) count: Option<u64>,
-    /// The time from one message to the next: 1, 0.2, 500us.
-    #[arg(short, long, value_name = "TIME", default_value = "1s", value_parser = interval)]
+    /// The time from one message to the next: 1, 0.2, 500us. 0 is the pace of --flood.
+    #[arg(short, long, value_name = "TIME", default_value = "1s", value_parser = units::duration)]
     pub(super) interval: Duration,
     /// Bytes of a message.
     #[arg(short, long, value_name = "SIZE", default_value = "64", value_parser = units::size)]
@@ -107,14 +107,12 @@ fn some_time(text: &str) -> Result<Duration, String> {
     })
 }
 
-fn interval(text: &str) -> Result<Duration, String> {
-    some_time(text).map_err(|why| match units::duration(text) {
-        Ok(_) => format!("{why}; as fast as replies come is -f or --flood"),
-        Err(_) => why,
-    })
-}
-
 impl Args {
+    /// Whether replies set the pace.
+    pub(super) fn floods(&self) -> bool {
+        self.flood || self.interval.is_zero()
+    }
+
     /// What the server answers, if it doesn't echo.
     pub(super) fn expected(&self) -> Option<Vec<u8>> {
         let pong = self.pong.then(|| b"pong".to_vec());

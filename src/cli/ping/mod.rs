@@ -61,7 +61,7 @@ pub(crate) fn run(args: Args) -> Done {
         interval: args.interval,
         timeout: args.timeout,
         deadline: args.deadline,
-        flood: args.flood,
+        flood: args.floods(),
         outstanding: args.outstanding,
     };
     let course = Course::new(pace, Report::new(&args, &target));

@@ -201,8 +201,8 @@ impl Report {
             let mut json = json!({
                 "endpoint": self.endpoint.to_string(), "peer": self.peer, "size": self.size,
                 "expect": args.expected().map(|it| String::from_utf8_lossy(&it).into_owned()),
-                "count": args.count, "flood": args.flood, "tcp_connect": args.tcp_connect,
-                "interval_ms": (!args.flood).then(|| milliseconds(args.interval)),
+                "count": args.count, "flood": args.floods(), "tcp_connect": args.tcp_connect,
+                "interval_ms": (!args.floods()).then(|| milliseconds(args.interval)),
                 "timeout_ms": milliseconds(self.timeout),
                 "deadline_ms": args.deadline.map(milliseconds),
                 "error": error, "interrupted": cut_off,
@@ -215,7 +215,7 @@ impl Report {
         if tally.sent == 0 {
             return; // Whoever it was never got there: the error says all.
         }
-        let (endpoint, summary) = (&self.endpoint, tally.summary(args.flood));
+        let (endpoint, summary) = (&self.endpoint, tally.summary(args.floods()));
         self.print(format!("\n--- {endpoint} ping statistics ---\n{summary}"));
     }
 }
