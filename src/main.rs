@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use cli::{bench, connect, ping, printer, serve};
+use cli::{bench, connect, ping, printer, serve, trace};
 
 /// Echo and pong over TCP, UDP and Unix sockets, from one event loop.
 ///
@@ -43,9 +43,11 @@ enum Command {
     Connect(connect::Args),
     Ping(ping::Args),
     Bench(Box<bench::Args>),
+    Trace(trace::Args),
 }
 
 fn main() -> ExitCode {
+    let passed = serve::Passed::take(); // Before anything is opened.
     let cli = Cli::parse();
     cli::unblock_signals();
     if let Err(error) = cli::start_log(cli.verbose, cli.quiet) {
@@ -57,10 +59,11 @@ fn main() -> ExitCode {
         command.expect("just given")
     });
     let done = match command {
-        Command::Serve(args) => serve::run(*args),
+        Command::Serve(args) => serve::run(*args, passed),
         Command::Connect(args) => connect::run(args),
         Command::Ping(args) => ping::run(args),
         Command::Bench(args) => bench::run(*args),
+        Command::Trace(args) => trace::run(args),
     };
     let status = done.unwrap_or_else(|error| {
         printer::complain(&format!("echoloop: {}\n", echoloop::describe(&*error)));

@@ -286,7 +286,7 @@ fn a_family_can_be_chosen() {
     assert!(said.text().starts_with(&format!("PING {endpoint} (127.0.0.1:{port}) ")), "{said:?}");
     let said = ping(&["-6", "-c", "1", &server.endpoint]);
     let why = "it has no IPv6 address";
-    let expected = format!("echoloop: cannot look up {}: {why}\n", server.endpoint);
+    let expected = format!("echoloop: cannot connect to {}: {why}\n", server.endpoint);
     assert_eq!((said.code, said.errors), (Some(2), expected));
     assert_eq!(ping(&["-4", "-6", &server.endpoint]).code, Some(2));
 }

@@ -1,9 +1,8 @@
 //! `-4` and `-6`: which addresses of a host count.
 
-use std::io;
 use std::net::SocketAddr;
 
-use echoloop::Endpoint;
+use echoloop::{Context, Endpoint, Error, Id, describe};
 
 /// Which addresses of a host count.
 #[derive(clap::Args, Clone, Copy, Debug)]
@@ -30,29 +29,66 @@ impl Family {
         }
     }
 
-    /// The endpoint with its host looked up, which blocks: with a family, the first of its addresses; without
-    /// one, the address of a host that has no other. The others of a host that has several are left to the
-    /// loop, which tries them all.
+    /// Looks a host name up, which blocks: for what can do nothing before, and must not take the time of the
+    /// look-up for that of the network.
     ///
     /// # Errors
     ///
-    /// Those of [`Endpoint::resolve`]; none of the addresses is of the family.
-    pub(super) fn of(self, endpoint: &Endpoint) -> io::Result<Endpoint> {
-        let make = match endpoint {
-            Endpoint::Tcp { .. } => Endpoint::tcp,
-            Endpoint::Udp { .. } => Endpoint::udp,
-            _ => return Ok(endpoint.clone()),
+    /// Why it can't, in words: those of [`Endpoint::resolve`], or none of the addresses is of the family.
+    pub(super) fn look_up(self, endpoint: &Endpoint) -> Result<Known, String> {
+        let endpoint = endpoint.clone();
+        let (Endpoint::Tcp { .. } | Endpoint::Udp { .. }) = endpoint else {
+            return Ok(Known { endpoint, addresses: Vec::new() });
         };
-        let mut addresses = endpoint.resolve()?;
+        let mut addresses = endpoint.resolve().map_err(|error| describe(&error))?;
         addresses.retain(|address| self.allows(address));
-        match addresses[..] {
-            [] => {
-                let family = if self.ipv4 { "IPv4" } else { "IPv6" };
-                Err(io::Error::other(format!("it has no {family} address")))
-            }
-            [address, ..] if !self.is_any() => Ok(make(address)),
-            [address] => Ok(make(address)),
-            _ => Ok(endpoint.clone()),
+        if addresses.is_empty() {
+            let family = if self.ipv4 { "IPv4" } else { "IPv6" };
+            return Err(format!("it has no {family} address"));
         }
+        Ok(Known { endpoint, addresses })
+    }
+}
+
+/// An endpoint whose host has been looked up.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    endpoint: Endpoint,
+    /// Of a Unix socket there are none.
+    addresses: Vec<SocketAddr>,
+}
+
+impl Known {
+    /// The endpoint, by the first of its addresses.
+    pub(super) fn first(&self) -> Endpoint {
+        match self.addresses.first() {
+            Some(&address) if self.endpoint.is_datagram() => Endpoint::udp(address),
+            Some(&address) => Endpoint::tcp(address),
+            None => self.endpoint.clone(),
+        }
+    }
+
+    /// From now on it has this address only.
+    pub(super) fn settle_for(&mut self, address: SocketAddr) {
+        self.addresses = vec![address];
+    }
+
+    /// Connects to whichever address is there first; a datagram socket to the first that there is a way to.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Context::connect`].
+    pub(super) fn connect(&self, cx: &mut Context<'_>) -> Result<Id, Error> {
+        if self.addresses.is_empty() {
+            return cx.connect(&self.endpoint);
+        }
+        if !self.endpoint.is_datagram() {
+            return cx.connect_any(&self.addresses, None);
+        }
+        let mut connected = cx.connect(&self.first());
+        for &address in &self.addresses[1..] {
+            connected = connected.or_else(|_| cx.connect(&Endpoint::udp(address)));
+        }
+        connected
     }
 }

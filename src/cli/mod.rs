@@ -3,11 +3,13 @@
 pub(crate) mod bench;
 mod closed;
 pub(crate) mod connect;
+mod endpoint;
 mod family;
 mod foreign;
 pub(crate) mod ping;
 pub(crate) mod printer;
 pub(crate) mod serve;
+pub(crate) mod trace;
 pub(crate) mod units;
 
 use std::{env, io};

@@ -2,16 +2,18 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
 use socket2::{SockRef, Socket, Type};
 
 use super::core::Core;
 use super::listen::{join_datagrams, prepare_datagrams};
+use super::receiving::{DatagramSocket, ListenerSocket};
+use super::service::{Context, Errands, Service};
 use super::socket::{StreamSocket, peer_address, set_up_stream};
-use super::table::{DatagramSource, Listener, ListenerSocket, Origin, Source};
+use super::table::{DatagramSource, Listener, Origin, Source};
 use crate::machines::{Connection, Half};
-use crate::values::{Address, Id, ServiceKey};
+use crate::values::{Address, Cause, Id, ServiceKey};
 
 /// What a descriptor is.
 enum Kind {
@@ -65,11 +67,7 @@ pub(super) fn adopt(
         Kind::Datagrams => return refused("it is a datagram socket, which listen_on serves"),
         Kind::Other => return refused("it is a socket with packets, and not a stream"),
     };
-    let peer = match peer_address(socket.as_fd()) {
-        Ok(Address::Ip(address)) => Some(address),
-        _ => None,
-    };
-    core.insert_stream(service, Connection::half(socket, half), peer, Origin::Adopted)
+    core.insert_stream(service, Connection::half(socket, half), Origin::Adopted)
 }
 
 /// A stream that is no socket, non-blocking. Files never say that they would block, open(2), and so
@@ -88,9 +86,57 @@ fn stream(core: &Core, descriptor: OwnedFd) -> io::Result<StreamSocket> {
     socket.set_nonblocking(true)?;
     if is_internet(&socket)? {
         set_up_stream(&socket, &core.config)?;
-        return Ok(StreamSocket::Tcp(mio::net::TcpStream::from_std(socket.into())));
+        let peer = match peer_address(socket.as_fd()) {
+            Ok(Address::Ip(address)) => Some(address),
+            _ => None,
+        };
+        return Ok(StreamSocket::Tcp(mio::net::TcpStream::from_std(socket.into()), peer));
     }
     Ok(StreamSocket::unix(mio::net::UnixStream::from_std(socket.into())))
+}
+
+/// Gives a connection away: nothing here knows its descriptor any more.
+pub(super) fn detach(core: &mut Core, errands: &mut Errands, id: Id) -> io::Result<OwnedFd> {
+    if core.table.stream(id).is_some_and(|stream| stream.gathered > 0) {
+        core.write_gathered();
+    }
+    let Some(entry) = core.table.get(id) else {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "it has gone"));
+    };
+    let (service, is_counted) = (entry.service, !entry.is_background);
+    match &entry.source {
+        Source::Stream(stream) => {
+            if let Some(why) = stream.connection.holds() {
+                return Err(io::Error::new(io::ErrorKind::ResourceBusy, why));
+            }
+            let descriptor = stream.connection.stream().descriptor();
+            if descriptor.is_none() {
+                return refused("it is in memory, and has no descriptor");
+            }
+            if stream.origin != Origin::Adopted {
+                core.deregister(descriptor); // Those are when they are forgotten.
+            }
+        }
+        Source::Dial(_) => return refused("it is still being made"),
+        Source::Listener(_) | Source::Datagram(_) => return refused("it is not a connection"),
+    }
+    core.roster.join(service); // It must not go before it has been told.
+    errands.tell(
+        service,
+        Box::new(move |service: &mut dyn Service, cx: &mut Context<'_>| {
+            service.closed(&mut cx.source(id), &Cause::Detached);
+        }),
+    );
+    match core.forget(id).map(|entry| entry.source) {
+        Some(Source::Stream(stream)) => {
+            if is_counted {
+                core.statistics.closed.count(&Cause::Detached);
+            }
+            log::debug!("{id} is given away");
+            Ok(stream.connection.into_stream().into_descriptor().expect("it has one"))
+        }
+        _ => unreachable!("it was there"),
+    }
 }
 
 /// Serves a socket that listens, or one for datagrams.
@@ -100,7 +146,6 @@ pub(super) fn listen_on(
     descriptor: OwnedFd,
 ) -> io::Result<Id> {
     core.check_going(service)?;
-    let raw = descriptor.as_raw_fd();
     let source = match kind(&descriptor)? {
         Kind::Stream { is_listening: true } => listener(core, descriptor)?,
         Kind::Datagrams => datagrams(core, descriptor)?,
@@ -110,7 +155,7 @@ pub(super) fn listen_on(
         Kind::NoSocket => return refused("it is not a socket"),
         Kind::Other => return refused("it is a socket of a kind that can't be served"),
     };
-    let (id, _) = core.insert(service, source, raw)?;
+    let (id, _) = core.insert(service, source)?;
     log::debug!("{id} listens on a socket that was there");
     Ok(id)
 }
@@ -144,7 +189,7 @@ fn datagrams(core: &Core, descriptor: OwnedFd) -> io::Result<Source> {
         bound,
         connected,
         is_adopted: true,
-        ..DatagramSource::new(socket, is_udp, core.config.offload)
+        ..DatagramSource::new(DatagramSocket::System(socket), is_udp, core.config.offload)
     })))
 }
 

@@ -2,7 +2,6 @@
 
 use slab::Slab;
 
-use super::service::Service;
 use crate::values::ServiceKey;
 
 /// The services of a reactor, as far as the half of it that they may touch must know them: the services
@@ -15,8 +14,6 @@ use crate::values::ServiceKey;
 pub(super) struct Roster {
     residents: Slab<Resident>,
     generation: u32,
-    /// Added, and on their way to the other half.
-    arrivals: Vec<(usize, Box<dyn Service>)>,
     /// Those that nothing keeps here any more, as it seemed when they were put down.
     departing: Vec<ServiceKey>,
 }
@@ -29,23 +26,12 @@ struct Resident {
 }
 
 impl Roster {
-    /// Adds a service, which has a name until that is [given up](Roster::release).
-    pub(super) fn add(&mut self, service: Box<dyn Service>) -> ServiceKey {
-        let key = self.reserve();
-        self.arrive(key, service);
-        key
-    }
-
-    /// The name of a service that arrives before anybody is called.
-    pub(super) fn reserve(&mut self) -> ServiceKey {
+    /// A place for one more service, which has a name until that is [given up](Roster::release).
+    pub(super) fn add(&mut self) -> ServiceKey {
         self.generation = self.generation.wrapping_add(1);
         let generation = self.generation;
         let slot = self.residents.insert(Resident { generation, is_named: true, uses: 0 });
         ServiceKey::new(slot, generation)
-    }
-
-    pub(super) fn arrive(&mut self, key: ServiceKey, service: Box<dyn Service>) {
-        self.arrivals.push((key.slot(), service));
     }
 
     /// Whether the service is still there.
@@ -88,17 +74,6 @@ impl Roster {
         if self.find(service).is_some_and(Resident::is_free) {
             self.departing.push(service);
         }
-    }
-
-    /// Whether there is somebody to be fetched, or to be dropped.
-    #[inline]
-    pub(super) fn has_arrivals(&self) -> bool {
-        !self.arrivals.is_empty()
-    }
-
-    /// Those who have been added since.
-    pub(super) fn arrivals(&mut self) -> impl Iterator<Item = (usize, Box<dyn Service>)> + '_ {
-        self.arrivals.drain(..)
     }
 
     /// Takes away one that nothing keeps here; says where it was.

@@ -1,17 +1,12 @@
 //! Every source of a reactor, in one slab.
 
-use std::collections::VecDeque;
-use std::io;
-use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::time::Duration;
-
 use slab::Slab;
-use socket2::{SockRef, Socket};
 
-use super::bind::SocketFile;
 use super::clock::Tick;
 use super::doors::Door;
+use super::outbound::Dial;
+use super::paths::SocketFile;
+use super::receiving::{DatagramSocket, ListenerSocket};
 use super::socket::StreamSocket;
 use crate::machines::{Connection, Quota};
 use crate::values::{Account, Address, Cause, Id, ServiceKey, TimerId};
@@ -42,7 +37,6 @@ pub(super) enum Source {
 #[derive(Debug)]
 pub(super) struct StreamSource {
     pub(super) connection: Connection<StreamSocket>,
-    pub(super) peer: Option<SocketAddr>,
     /// When bytes moved last.
     pub(super) active: Tick,
     /// What its deadline is about.
@@ -74,9 +68,8 @@ impl StreamSource {
     /// of them by a reset. Returns why it has gone.
     pub(super) fn end(&mut self, cause: Cause, account: &mut Account) -> Cause {
         let has_lost = self.connection.has_lost() || self.gathered > 0;
-        if has_lost && let StreamSocket::Tcp(socket) = self.connection.stream() {
-            // Fails if the peer was quicker.
-            let _ = SockRef::from(socket).set_linger(Some(Duration::ZERO));
+        if has_lost {
+            self.connection.stream().reset_when_closed();
         }
         self.connection.end(cause, account)
     }
@@ -159,42 +152,12 @@ impl Listener {
     }
 }
 
-#[derive(Debug)]
-pub(super) enum ListenerSocket {
-    Tcp(mio::net::TcpListener),
-    Unix(mio::net::UnixListener),
-}
-
-impl ListenerSocket {
-    pub(super) fn accept(&self) -> io::Result<(StreamSocket, Option<SocketAddr>)> {
-        match self {
-            ListenerSocket::Tcp(listener) => {
-                let (stream, peer) = listener.accept()?;
-                Ok((StreamSocket::Tcp(stream), Some(peer)))
-            }
-            ListenerSocket::Unix(listener) => {
-                let (stream, _) = listener.accept()?;
-                Ok((StreamSocket::unix(stream), None))
-            }
-        }
-    }
-}
-
-impl AsFd for ListenerSocket {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            ListenerSocket::Tcp(listener) => listener.as_fd(),
-            ListenerSocket::Unix(listener) => listener.as_fd(),
-        }
-    }
-}
-
 /// A datagram socket, bound or connected.
 #[derive(Debug)]
 pub(super) struct DatagramSource {
     /// Goes with it, and first.
     pub(super) _file: Option<SocketFile>,
-    pub(super) socket: Socket,
+    pub(super) socket: DatagramSocket,
     pub(super) readable: bool,
     /// Its other latch: the word of a router about an earlier datagram waits to be received.
     pub(super) in_error: bool,
@@ -218,7 +181,7 @@ pub(super) struct DatagramSource {
 }
 
 impl DatagramSource {
-    pub(super) fn new(socket: Socket, is_udp: bool, offload: bool) -> DatagramSource {
+    pub(super) fn new(socket: DatagramSocket, is_udp: bool, offload: bool) -> DatagramSource {
         DatagramSource {
             socket,
             readable: false,
@@ -237,43 +200,41 @@ impl DatagramSource {
     }
 }
 
-/// An outgoing connection that is being made.
-#[derive(Debug)]
-pub(super) struct Dial {
-    /// Where from, if it matters.
-    pub(super) local: Option<SocketAddr>,
-    /// What is to be tried, the one that is being tried first.
-    pub(super) targets: VecDeque<Address>,
-    /// The attempt that waits for the kernel's answer.
-    pub(super) socket: Option<StreamSocket>,
-    /// What it will be. Everything can be asked of it already: what is sent is kept.
-    pub(super) connection: Connection<StreamSocket>,
-    /// Its latch: the kernel has said something.
-    pub(super) answered: bool,
-    /// The poller said that it is broken already.
-    pub(super) hung_up: Option<bool>,
-    /// The service doesn't want it any more.
-    pub(super) abandoned: bool,
-    /// When the reactor began to stop.
-    pub(super) active: Tick,
-    /// Why the last attempt failed.
-    pub(super) failure: Option<io::Error>,
-    pub(super) timeout: Option<TimerId>,
-}
-
 /// The slab, and the count that makes each use of a slot another one.
 #[derive(Debug, Default)]
 pub(super) struct Table {
     entries: Slab<Entry>,
     generation: u32,
+    /// Entries in the background.
+    background: usize,
 }
 
 /// Below this many slots, memory is not given back.
 const KEPT_SLOTS: usize = 1024;
 
 impl Table {
-    pub(super) fn len(&self) -> usize {
-        self.entries.len()
+    /// Sources that a graceful stop waits for.
+    pub(super) fn waited_for(&self) -> usize {
+        self.entries.len() - self.background
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Whether only those are left that nobody waits for.
+    #[inline]
+    pub(super) fn has_emptied(&self) -> bool {
+        self.waited_for() == 0
+    }
+
+    /// From here on the source isn't waited for. `None`: it has gone, or is there already.
+    pub(super) fn put_in_background(&mut self, id: Id) -> Option<&mut Entry> {
+        let found = self.entries.get_mut(id.slot());
+        let entry = found.filter(|it| it.generation == id.generation() && !it.is_background)?;
+        entry.is_background = true;
+        self.background += 1;
+        Some(entry)
     }
 
     pub(super) fn insert(&mut self, service: ServiceKey, source: Source) -> Id {
@@ -298,7 +259,9 @@ impl Table {
 
     pub(super) fn remove(&mut self, id: Id) -> Option<Entry> {
         self.get(id)?;
-        self.entries.try_remove(id.slot())
+        let entry = self.entries.try_remove(id.slot())?;
+        self.background -= usize::from(entry.is_background);
+        Some(entry)
     }
 
     pub(super) fn ids(&self) -> Vec<Id> {
@@ -321,12 +284,12 @@ impl Table {
         }
     }
 
-    /// The connection of a stream, or the one that is being made.
+    /// The connection of a stream, or of one that is being made.
     pub(super) fn connection(&mut self, id: Id) -> Option<&mut Connection<StreamSocket>> {
         match &mut self.get_mut(id)?.source {
             Source::Stream(stream) => Some(&mut stream.connection),
-            Source::Dial(dial) => Some(&mut dial.connection),
-            Source::Listener(_) | Source::Datagram(_) => None,
+            Source::Dial(dial) if dial.datagrams.is_none() => Some(&mut dial.connection),
+            Source::Dial(_) | Source::Listener(_) | Source::Datagram(_) => None,
         }
     }
 
@@ -367,6 +330,6 @@ mod tests {
 
     #[test]
     fn an_entry_does_not_grow_unnoticed() {
-        assert_eq!(size_of::<InSlab>(), 112);
+        assert_eq!(size_of::<InSlab>(), 104);
     }
 }

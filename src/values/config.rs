@@ -24,6 +24,26 @@ pub(crate) const ACCEPT_LOOKS: usize = 4;
 /// the listener is full: connect(2) says `EAGAIN` there, and no event tells when there is room.
 pub(crate) const DIAL_RETRY: Duration = Duration::from_millis(10);
 
+/// How long an attempt to connect has for itself before the next address of the name is tried beside it.
+/// What RFC 8305 section 5 recommends: longer than most answers take, and hardly noticed by whoever waits.
+pub(crate) const CONNECTION_ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+
+/// So many addresses of a name are tried, the others are left out. Each may hold a descriptor, and if none
+/// of them answers, the last one begins after 4 s.
+pub(crate) const MOST_ADDRESSES: usize = 16;
+
+/// So many names are looked up at the same time, by as many threads, which end when nothing is left to
+/// look up. The system's resolver may take half a minute for a name whose servers are dead, resolv.conf(5);
+/// with so many threads a few of those don't delay the others. A sleeping thread is some 20 KiB.
+pub(crate) const LOOKUP_THREADS: usize = 16;
+
+/// So many names may wait for a thread. One more is refused.
+pub(crate) const LOOKUPS_WAITING: usize = 1024;
+
+/// So many datagrams are kept for a peer whose name is being looked up: one batch. Those beyond are
+/// dropped, and counted.
+pub(crate) const EARLY_DATAGRAMS: usize = 32;
+
 /// So many times a server that starts on the path of a Unix socket opens the lock anew because another
 /// one has removed it meanwhile. Each time is the end of another server, so this many in a row are no
 /// coincidence.
@@ -47,6 +67,23 @@ pub(crate) const LOG_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The most datagrams that one receive call brings, recvmmsg(2). More saves less than a hundredth.
 pub(crate) const DATAGRAM_BATCH: usize = 32;
+
+/// Bytes that lie between the two ends of a stream in memory, each way; [`Config::send_buffer`] says
+/// otherwise. As much as one read brings by default: more would never be taken at once, less would cost
+/// another turn. When it is reached, the writer keeps what is left and waits for the reader, as ever. An empty
+/// one owns no memory.
+pub(crate) const MEM_STREAM: usize = 64 * 1024;
+
+/// The longest datagram in memory: no protocol has a longer one, UDP less by its own header and that of IP.
+pub(crate) const MEM_DATAGRAM: usize = 65_535;
+
+/// Bytes that wait at a datagram socket in memory; [`Config::receive_buffer`] says otherwise. About as much as
+/// Linux gives a UDP socket (`net.core.rmem_default`): three of the longest, or 800 short ones. What doesn't
+/// fit is dropped, and counted with the sender.
+pub(crate) const MEM_MAILBOX: usize = 208 * 1024;
+
+/// What a datagram takes up there beside its bytes, so that empty ones have a bound too.
+pub(crate) const MEM_OVERHEAD: usize = 256;
 
 /// What a reactor may use, and how it treats its sockets. Made with [`Config::default`] and changed
 /// field by field.
@@ -100,7 +137,8 @@ pub struct Config {
     /// their own.
     pub idle_timeout: Option<Duration>,
 
-    /// How long an outgoing connection may take, over all addresses of a host name. Default 10 s.
+    /// How long an outgoing connection may take: to look up its host name, and over all addresses behind
+    /// that. Default 10 s. Then it could not be made.
     pub connect_timeout: Duration,
 
     /// How long a closing connection may take to send what is kept, counted from the last byte that
@@ -149,11 +187,13 @@ pub struct Config {
     pub spin: Duration,
 
     /// `SO_RCVBUF`, socket(7), in bytes. Default `None`: the kernel's own, which for TCP grows. Less than
-    /// 1 GiB: Linux doubles it, in an `int`.
+    /// 1 GiB: Linux doubles it, in an `int`. Also what may wait at a datagram socket in memory, 208 KiB by
+    /// default; there each datagram counts for 256 bytes more than it has.
     pub receive_buffer: Option<usize>,
 
     /// `SO_SNDBUF`, socket(7), in bytes. Default `None`: the kernel's own, which for TCP grows. Less than
-    /// 1 GiB, as above.
+    /// 1 GiB, as above. Also what lies between the ends of a stream in memory, each way: 64 KiB by default,
+    /// 4 KiB at least.
     pub send_buffer: Option<usize>,
 
     /// Connections that may wait to be accepted, listen(2): 1 to 2,147,483,647. Default 4,096; the kernel

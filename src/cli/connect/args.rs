@@ -3,10 +3,10 @@
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
-use echoloop::{Endpoint, describe};
+use echoloop::Endpoint;
 
 use super::foreign::Netcats;
-use crate::cli::family::Family;
+use crate::cli::family::{Family, Known};
 use crate::cli::foreign::Foreign;
 use crate::cli::units;
 
@@ -24,6 +24,7 @@ use crate::cli::units;
 #[command(after_help = AFTER)]
 pub(crate) struct Args {
     /// tcp://HOST:PORT, udp://HOST:PORT, unix://PATH or unixgram://PATH.
+    #[arg(value_parser = crate::cli::endpoint::endpoint)]
     pub(super) endpoint: Endpoint,
     /// Listen there instead, and talk with the first client that comes. Nobody else may come then. The first
     /// sender of a datagram is the client, and what others send is ignored.
@@ -76,15 +77,11 @@ fn no_port(_text: &str) -> Result<String, String> {
 }
 
 impl Args {
-    /// The endpoint, with its host looked up if only a family of addresses counts.
-    pub(super) fn target(&self) -> Result<Endpoint, String> {
-        if self.family.is_any() {
-            return Ok(self.endpoint.clone());
-        }
-        self.family.of(&self.endpoint).map_err(|error| {
-            let deed = if self.listen { "listen on" } else { "connect to" };
-            format!("cannot {deed} {}: {}", self.endpoint, describe(&error))
-        })
+    /// The endpoint with its host looked up.
+    pub(super) fn target(&self) -> Result<Known, String> {
+        let deed = if self.listen { "listen on" } else { "connect to" };
+        let known = self.family.look_up(&self.endpoint);
+        known.map_err(|why| format!("cannot {deed} {}: {why}", self.endpoint))
     }
 
     /// The line that leaves.

@@ -73,7 +73,7 @@ fn talk<T: Talk>(
     make: impl FnOnce(ServiceId<T>) -> T,
 ) -> Result<Ending, Box<dyn Error>> {
     let service = reactor.add_with(make);
-    let endpoint = args.target()?;
+    let endpoint = &args.endpoint;
     // The first signal leaves at once; the shell gets its number, unless that is how one leaves a terminal.
     for signal in [SIGINT, SIGTERM] {
         reactor.on_signal(signal, move |cx| {
@@ -82,11 +82,16 @@ fn talk<T: Talk>(
         })?;
     }
     if args.listen {
-        let listener = reactor.context(service).listen(&endpoint)?;
+        let here = if args.family.is_any() { endpoint.clone() } else { args.target()?.first() };
+        let listener = reactor.context(service).listen(&here)?;
         reactor.with(service, |talk, cx| talk.listens(cx, listener)).unwrap_or(Ok(()))?;
-        tell_where(&endpoint, reactor.local(listener));
+        tell_where(endpoint, reactor.local(listener));
     } else {
-        let socket = reactor.context(service).connect(&endpoint)?;
+        let cx = &mut reactor.context(service);
+        let socket = match endpoint.is_datagram() || !args.family.is_any() {
+            true => args.target()?.connect(cx)?, // A program that is piped in doesn't wait for a name.
+            false => cx.connect(endpoint)?,
+        };
         if endpoint.is_datagram() {
             // It is connected at once, and nobody says so.
             reactor.with(service, |talk, cx| talk.opened(&mut cx.source(socket)));

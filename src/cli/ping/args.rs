@@ -26,6 +26,7 @@ const LONGEST_DATAGRAM: usize = 65_507;
 #[command(after_help = AFTER)]
 pub(crate) struct Args {
     /// tcp://HOST:PORT, udp://HOST:PORT, unix://PATH or unixgram://PATH.
+    #[arg(value_parser = crate::cli::endpoint::endpoint)]
     pub(super) endpoint: Endpoint,
     /// Stop after so many messages; with --deadline, after so many replies.
     #[arg(short, long, value_parser = at_least_one)]

@@ -2,31 +2,31 @@
 
 use std::collections::HashMap;
 
-use echoloop::{Cause, Context, Endpoint, Error, Id, Service, TimerId, describe};
+use echoloop::{Address, Cause, Context, Error, Id, Service, TimerId, describe};
 
 use super::Ping;
 use super::course::{CATCH_UP, Course, Tick};
+use crate::cli::family::Known;
 
 /// Pings by connecting: the reply is that the connection is there. Then it is closed, and what the server may
 /// have to say is of no interest.
 pub(super) struct Connector {
     course: Course,
-    /// What is connected to. From the first connection on it is the address that was reached, so that names are
-    /// not looked up while others wait.
-    target: Endpoint,
+    /// What is connected to. From the first connection on it is the address that was reached.
+    target: Known,
     /// The messages whose connections are being made.
     dials: HashMap<Id, u64>,
 }
 
 impl Connector {
-    pub(super) fn new(course: Course, target: Endpoint) -> Connector {
+    pub(super) fn new(course: Course, target: Known) -> Connector {
         Connector { course, target, dials: HashMap::new() }
     }
 
     fn connect_due(&mut self, cx: &mut Context<'_>) {
         for _ in 0..CATCH_UP {
             let Some(number) = self.course.due() else { break };
-            match cx.connect(&self.target) {
+            match self.target.connect(cx) {
                 Ok(id) => drop(self.dials.insert(id, number)),
                 Err(error) => self.course.refused(cx, number, &describe(&error)),
             }
@@ -47,7 +47,7 @@ impl Connector {
 }
 
 impl Ping for Connector {
-    fn begin(&mut self, cx: &mut Context<'_>, _endpoint: &Endpoint) -> Result<(), Error> {
+    fn begin(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
         self.course.prepare(cx);
         self.course.begin(None);
         self.connect_due(cx);
@@ -62,8 +62,8 @@ impl Ping for Connector {
 impl Service for Connector {
     fn opened(&mut self, cx: &mut Context<'_>) {
         if let Some(number) = self.dials.remove(&cx.id()) {
-            if let Some(echoloop::Address::Ip(address)) = cx.peer() {
-                self.target = Endpoint::tcp(address);
+            if let Some(Address::Ip(address)) = cx.peer() {
+                self.target.settle_for(address);
             }
             if self.course.answered(cx, number, 0, None) {
                 self.connect_due(cx);

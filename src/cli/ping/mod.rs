@@ -24,7 +24,7 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::error::ErrorKind;
-use echoloop::{Config, Context, Endpoint, Error, Reactor, Service, Stop, describe};
+use echoloop::{Config, Context, Error, Reactor, Service, Stop};
 use signal_hook::consts::{SIGINT, SIGQUIT, SIGTERM};
 
 use super::{Done, printer};
@@ -38,7 +38,7 @@ use report::Report;
 /// Something that pings.
 trait Ping: Service {
     /// Begins, in the name of the service itself.
-    fn begin(&mut self, cx: &mut Context<'_>, endpoint: &Endpoint) -> Result<(), Error>;
+    fn begin(&mut self, cx: &mut Context<'_>) -> Result<(), Error>;
 
     fn course(&mut self) -> &mut Course;
 }
@@ -48,11 +48,11 @@ pub(crate) fn run(args: Args) -> Done {
     if let Some(why) = args.nonsense() {
         clap::Error::raw(ErrorKind::ValueValidation, format!("{why}\n")).exit();
     }
-    let target = match args.family.of(&args.endpoint) {
+    let target = match args.family.look_up(&args.endpoint) {
         Ok(target) => target,
-        Err(error) => {
-            let (endpoint, why) = (&args.endpoint, describe(&error));
-            printer::complain(&format!("echoloop: cannot look up {endpoint}: {why}\n"));
+        Err(why) => {
+            let endpoint = &args.endpoint;
+            printer::complain(&format!("echoloop: cannot connect to {endpoint}: {why}\n"));
             return Ok(ExitCode::from(2));
         }
     };
@@ -64,17 +64,17 @@ pub(crate) fn run(args: Args) -> Done {
         flood: args.floods(),
         outstanding: args.outstanding,
     };
-    let course = Course::new(pace, Report::new(&args, &target));
+    let course = Course::new(pace, Report::new(&args, &target.first()));
     if args.tcp_connect {
-        return ping(&args, &target, Connector::new(course, target.clone()));
+        return ping(&args, Connector::new(course, target));
     }
     let run = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().subsec_nanos();
     let is_line = args.expected().is_some();
     let payload = Payload::new(args.size, run ^ std::process::id(), is_line);
-    ping(&args, &target, Pinger::new(course, payload, &args))
+    ping(&args, Pinger::new(course, target, payload, &args))
 }
 
-fn ping<P: Ping>(args: &Args, target: &Endpoint, ping: P) -> Done {
+fn ping<P: Ping>(args: &Args, ping: P) -> Done {
     let mut reactor = Reactor::new(Config {
         // Whoever waits for a connection as for a reply has a timeout for it.
         connect_timeout: if args.tcp_connect { args.timeout * 2 } else { args.connect_timeout },
@@ -93,7 +93,7 @@ fn ping<P: Ping>(args: &Args, target: &Endpoint, ping: P) -> Done {
     reactor.on_signal(SIGQUIT, move |cx| {
         cx.tell(service, |ping, _| ping.course().show_status());
     })?;
-    reactor.with(service, |ping, cx| ping.begin(cx, target)).unwrap_or(Ok(()))?;
+    reactor.with(service, |ping, cx| ping.begin(cx)).unwrap_or(Ok(()))?;
     reactor.run()?;
     let code = reactor.with(service, |ping, _| ping.course().finish(args));
     Ok(code.unwrap_or(ExitCode::FAILURE))

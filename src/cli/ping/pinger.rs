@@ -2,13 +2,14 @@
 
 use std::io;
 
-use echoloop::{Cause, Context, Endpoint, Error, Id, Peer, Service, TimerId, describe};
+use echoloop::{Cause, Context, Error, Id, Peer, Service, TimerId, describe};
 
 use super::Ping;
 use super::args::Args;
 use super::course::{CATCH_UP, Course, Tick};
 use super::payload::Payload;
 use super::report::Fault;
+use crate::cli::family::Known;
 
 /// The pieces in which a message is made: as much as a socket takes at once, more or less.
 const PIECE: usize = 64 * 1024;
@@ -20,6 +21,7 @@ const SHOWN: usize = 40;
 /// Pings with messages: each is sent whole, and its reply compared byte for byte.
 pub(super) struct Pinger {
     course: Course,
+    target: Known,
     payload: Payload,
     /// What a server that doesn't echo answers each line with.
     expected: Option<Vec<u8>>,
@@ -41,9 +43,10 @@ struct Incoming {
 
 /// Set-up and end.
 impl Pinger {
-    pub(super) fn new(course: Course, payload: Payload, args: &Args) -> Pinger {
+    pub(super) fn new(course: Course, target: Known, payload: Payload, args: &Args) -> Pinger {
         Pinger {
             course,
+            target,
             payload,
             expected: args.expected(),
             is_datagram: args.endpoint.is_datagram(),
@@ -65,8 +68,8 @@ impl Pinger {
 }
 
 impl Ping for Pinger {
-    fn begin(&mut self, cx: &mut Context<'_>, endpoint: &Endpoint) -> Result<(), Error> {
-        let socket = cx.connect(endpoint)?;
+    fn begin(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
+        let socket = self.target.connect(cx)?;
         self.course.prepare(cx);
         if self.is_datagram {
             self.connected(&mut cx.source(socket)); // It is, at once, and nobody says so.
