@@ -6,6 +6,7 @@ mod connection;
 mod frames;
 mod lines;
 mod own;
+mod proxy;
 mod quota;
 mod timers;
 
@@ -17,5 +18,6 @@ pub use connection::Half;
 pub(crate) use connection::{Connection, Latch, Step, Stream};
 pub use frames::{Frame, Frames, Header, Width};
 pub use lines::{Line, Lines};
+pub(crate) use proxy::{Client, ProxyHeader};
 pub(crate) use quota::Quota;
 pub use timers::Timers;

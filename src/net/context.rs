@@ -86,7 +86,7 @@ impl Context<'_> {
                 room.saturating_sub(stream.gathered.into())
             }
             Source::Dial(dial) => dial.connection.room(&core.config, &core.account),
-            Source::Listener(_) | Source::Datagram(_) => 0,
+            Source::Listener(_) | Source::Datagram(_) | Source::Proxied(_) => 0,
         }
     }
 
@@ -221,7 +221,7 @@ impl Context<'_> {
             {
                 datagram.closed = true;
             }
-            Some(Source::Listener(_) | Source::Datagram(_)) => {
+            Some(Source::Listener(_) | Source::Datagram(_) | Source::Proxied(_)) => {
                 core.forget(self.id);
             }
             None => {}
@@ -338,7 +338,7 @@ impl Context<'_> {
         match &self.core.table.get(self.id)?.source {
             Source::Stream(StreamSource { peer, .. }) => peer.map(Address::Ip),
             Source::Datagram(datagram) => datagram.connected,
-            Source::Listener(_) | Source::Dial(_) => None,
+            Source::Listener(_) | Source::Dial(_) | Source::Proxied(_) => None,
         }
     }
 
@@ -353,6 +353,7 @@ impl Context<'_> {
             Source::Stream(stream) => stream.connection.stream().as_fd(),
             Source::Datagram(datagram) => datagram.socket.as_fd(),
             Source::Listener(listener) => listener.socket.as_fd(),
+            Source::Proxied(proxied) => proxied.socket.as_fd(),
             Source::Dial(_) => return None,
         };
         local_address(socket).ok()

@@ -15,9 +15,9 @@ use super::outgoing::Outgoing;
 use super::outlet::Outlet;
 use super::packets::Lent;
 use super::roster::Roster;
-use super::socket::StreamSocket;
+use super::socket::{Polled, StreamSocket};
 use super::stopping::{Going, Stopping};
-use super::table::{Entry, Origin, Phase, Polled, Source, StreamSource, Table};
+use super::table::{Entry, Origin, Phase, Source, StreamSource, Table};
 use super::words::Words;
 use crate::machines::{Connection, Latch, Timers};
 use crate::values::{Account, Config, Id, ServiceKey, Statistics};
@@ -35,6 +35,8 @@ pub(super) enum Due {
     DialTimeout(Id),
     /// An outgoing connection may try again.
     DialRetry(Id),
+    /// A proxy has taken too long to tell for whom it speaks.
+    ProxyTimeout(Id),
     /// Something may have happened that no event tells of.
     StopCheck,
     /// The stop has taken too long.
@@ -132,9 +134,9 @@ impl Core {
     ) -> StreamSource {
         connection.latch(Latch { writable: true, ..Latch::default() });
         let (active, phase) = (self.clock.tick(), Phase::Serving);
-        let polled = match connection.stream() {
-            StreamSocket::Unix(..) if origin == Origin::Accepted => Polled::Input,
-            _ => Polled::Both,
+        let polled = match origin {
+            Origin::Accepted => Polled::of_accepted(connection.stream()),
+            Origin::Connected | Origin::Adopted => Polled::Both,
         };
         let (gathered, timer, door) = (0, None, None);
         StreamSource { connection, peer, active, phase, origin, door, gathered, polled, timer }
@@ -156,7 +158,11 @@ impl Core {
     /// Puts a source into the background.
     pub(super) fn put_in_background(&mut self, id: Id) {
         let Some(entry) = self.table.put_in_background(id) else { return };
-        let Source::Stream(stream) = &mut entry.source else { return };
+        let stream = match &mut entry.source {
+            Source::Stream(stream) => stream,
+            Source::Proxied(_) => return self.acceptor.uncount(None),
+            Source::Listener(_) | Source::Datagram(_) | Source::Dial(_) => return,
+        };
         let timer = stream.timer.take();
         if stream.phase < Phase::Closing {
             stream.phase = Phase::Serving;
@@ -185,6 +191,14 @@ impl Core {
             Source::Dial(dial) => {
                 dial.connection.drop_kept(&mut self.account);
                 dial.timeout.map(|timeout| self.timers.cancel(timeout));
+            }
+            Source::Proxied(proxied) => {
+                self.account.give_back(proxied.held.len());
+                proxied.timeout.map(|timeout| self.timers.cancel(timeout));
+                self.acceptor.go_out(proxied.door);
+                if !unref {
+                    self.acceptor.uncount(None);
+                }
             }
             Source::Listener(listener) => {
                 listener.retry.map(|retry| self.timers.cancel(retry));

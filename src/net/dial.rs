@@ -14,9 +14,9 @@ use super::core::{Core, Due};
 use super::listen::join_datagrams;
 use super::polling::stream_interest;
 use super::socket::{
-    StreamSocket, internet_socket, local_address, peer_address, unix_address, unix_socket,
+    Polled, StreamSocket, internet_socket, local_address, peer_address, unix_address, unix_socket,
 };
-use super::table::{DatagramSource, Dial, Origin, Polled, Source};
+use super::table::{DatagramSource, Dial, Origin, Source};
 use crate::machines::Connection;
 use crate::values::{Address, DIAL_RETRY, Endpoint, Id, Outcome, ServiceKey, attempt};
 

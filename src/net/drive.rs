@@ -5,7 +5,8 @@ use std::os::fd::AsFd;
 use super::dial::Dialled;
 use super::packets::is_readable;
 use super::reactor::Reactor;
-use super::table::{Phase, Polled, Source};
+use super::socket::Polled;
+use super::table::{Phase, Source};
 use crate::machines::{Latch, Step};
 use crate::values::{ACCEPT_LOOKS, ByteQueue, CALL_COST, Cause, Id, Outcome, ServiceKey};
 
@@ -147,7 +148,7 @@ impl Reactor {
         let cause = match &mut entry.source {
             Source::Stream(stream) => stream.end(cause, &mut core.account),
             Source::Dial(dial) => dial.connection.end(cause, &mut core.account),
-            Source::Listener(_) | Source::Datagram(_) => cause,
+            Source::Listener(_) | Source::Datagram(_) | Source::Proxied(_) => cause,
         };
         log::debug!("{id} is gone: {cause}");
         if is_counted {

@@ -45,6 +45,12 @@ impl Reactor {
                         dial.hung_up = Some(event.is_error());
                     }
                 }
+                Source::Proxied(proxied) => {
+                    proxied.readable |= latch(event).readable;
+                    if event.is_error() || event.is_write_closed() {
+                        proxied.hung_up = Some(event.is_error());
+                    }
+                }
             }
             log::trace!("{id} is {}", Readiness(event));
             if !entry.queued {

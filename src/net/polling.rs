@@ -7,7 +7,8 @@ use mio::unix::SourceFd;
 use mio::{Interest, Token};
 
 use super::core::Core;
-use super::table::{Polled, Source};
+use super::socket::Polled;
+use super::table::Source;
 use crate::values::{Cause, Id, ServiceKey};
 
 /// What to ask of the poller for a stream.
@@ -34,6 +35,7 @@ impl Core {
     ) -> io::Result<(Id, bool)> {
         let interest = match &source {
             Source::Stream(stream) => stream_interest(stream.polled),
+            Source::Proxied(proxied) => stream_interest(Polled::of_accepted(&proxied.socket)),
             // Nobody waits for room on a datagram socket, and there each datagram that has left is an
             // edge: an event for each answer.
             _ => Interest::READABLE,

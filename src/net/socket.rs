@@ -97,6 +97,28 @@ impl StreamSocket {
     }
 }
 
+/// What the poller tells of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Polled {
+    /// Nothing: files it doesn't take, since they are always ready.
+    Nothing,
+    /// That there is something to read. A Unix socket begins like this, since there each read of the
+    /// peer makes room, and each time the poller would tell.
+    Input,
+    /// That, and that there is room again.
+    Both,
+}
+
+impl Polled {
+    /// At first, of an accepted connection.
+    pub(super) fn of_accepted(socket: &StreamSocket) -> Polled {
+        match socket {
+            StreamSocket::Unix(..) => Polled::Input,
+            _ => Polled::Both,
+        }
+    }
+}
+
 /// Our own end of the socket.
 pub(super) fn local_address(socket: BorrowedFd<'_>) -> io::Result<Address> {
     SockRef::from(&socket).local_addr().map(|address| plain_address(&address))

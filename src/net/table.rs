@@ -12,7 +12,8 @@ use socket2::{SockRef, Socket};
 use super::clock::Tick;
 use super::doors::Door;
 use super::paths::SocketFile;
-use super::socket::StreamSocket;
+use super::proxied::Proxied;
+use super::socket::{Polled, StreamSocket};
 use crate::machines::{Connection, Quota};
 use crate::values::{Account, Address, Cause, Id, ServiceKey, TimerId};
 
@@ -36,6 +37,7 @@ pub(super) enum Source {
     Listener(Box<Listener>),
     Datagram(Box<DatagramSource>),
     Dial(Box<Dial>),
+    Proxied(Box<Proxied>),
 }
 
 /// A connection, and what the reactor must know of it.
@@ -80,18 +82,6 @@ impl StreamSource {
         }
         self.connection.end(cause, account)
     }
-}
-
-/// What the poller tells of a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Polled {
-    /// Nothing: files it doesn't take, since they are always ready.
-    Nothing,
-    /// That there is something to read. A Unix socket begins like this, since there each read of the
-    /// peer makes room, and each time the poller would tell.
-    Input,
-    /// That, and that there is room again.
-    Both,
 }
 
 /// How far a connection is on its way out.
@@ -346,7 +336,7 @@ impl Table {
         match &mut self.get_mut(id)?.source {
             Source::Stream(stream) => Some(&mut stream.connection),
             Source::Dial(dial) => Some(&mut dial.connection),
-            Source::Listener(_) | Source::Datagram(_) => None,
+            Source::Listener(_) | Source::Datagram(_) | Source::Proxied(_) => None,
         }
     }
 
@@ -368,6 +358,13 @@ impl Table {
     pub(super) fn dial(&mut self, id: Id) -> Option<&mut Dial> {
         match &mut self.get_mut(id)?.source {
             Source::Dial(dial) => Some(dial),
+            _ => None,
+        }
+    }
+
+    pub(super) fn proxied(&mut self, id: Id) -> Option<&mut Proxied> {
+        match &mut self.get_mut(id)?.source {
+            Source::Proxied(proxied) => Some(proxied),
             _ => None,
         }
     }

@@ -26,7 +26,7 @@ pub use check::ConfigError;
 pub use config::Config;
 pub(crate) use config::{
     ACCEPT_LOOKS, ACCEPT_RETRY, CALL_COST, COMMANDS_PER_SHARE, DATAGRAM_BATCH, DIAL_RETRY,
-    LOCK_TRIES, LOG_INTERVAL, RESERVE, STOP_CHECK,
+    LOCK_TRIES, LOG_INTERVAL, PROXY_HEADER, RESERVE, STOP_CHECK,
 };
 pub use endpoint::{Endpoint, EndpointError};
 pub(crate) use error::write_cause;

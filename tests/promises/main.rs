@@ -18,6 +18,7 @@ mod listeners;
 mod paths;
 mod pong;
 mod pressure;
+mod proxies;
 mod services;
 mod sessions;
 #[cfg(feature = "signals")]
