@@ -1,4 +1,5 @@
-//! One thread, one poll loop, any number of sockets: a small event loop for TCP, UDP and Unix sockets.
+//! One thread, one poll loop, any number of sockets: a small event loop for TCP, UDP and Unix sockets, and for
+//! streams and datagrams in memory.
 //!
 //! ```no_run
 //! use echoloop::{Config, Echo, Reactor};
@@ -76,6 +77,6 @@ pub use net::{Context, Handle, Reactor, Service, Stop};
 pub use services::{Echo, Hub, Others, Pong, Session, Sessions};
 pub use values::{
     Address, ByteQueue, Cast, Cause, Closed, Config, ConfigError, Dropped, Endpoint, EndpointError,
-    Error, HandleError, Id, KeepAlive, Local, Peer, Prefix, PrefixError, Rate, Refused, ReusePort,
-    ServiceId, Statistics, TimerId, TooLong, UnixName, describe,
+    Error, HandleError, Id, KeepAlive, Local, MemName, Peer, Prefix, PrefixError, Rate, Recording,
+    Refused, ReusePort, ServiceId, Statistics, TimerId, TooLong, UnixName, describe,
 };

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use cli::{bench, connect, ping, printer, serve};
+use cli::{bench, connect, ping, printer, serve, trace};
 
 /// Echo and pong over TCP, UDP and Unix sockets, from one event loop.
 ///
@@ -34,6 +34,7 @@ enum Command {
     Connect(connect::Args),
     Ping(ping::Args),
     Bench(Box<bench::Args>),
+    Trace(trace::Args),
 }
 
 fn main() -> ExitCode {
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         Command::Connect(args) => connect::run(args),
         Command::Ping(args) => ping::run(args),
         Command::Bench(args) => bench::run(*args),
+        Command::Trace(args) => trace::run(args),
     };
     let status = done.unwrap_or_else(|error| {
         printer::complain(&format!("echoloop: {}\n", echoloop::describe(&*error)));

@@ -2,9 +2,11 @@
 
 pub(crate) mod bench;
 pub(crate) mod connect;
+mod endpoint;
 pub(crate) mod ping;
 pub(crate) mod printer;
 pub(crate) mod serve;
+pub(crate) mod trace;
 pub(crate) mod units;
 
 use std::{env, io};

@@ -79,6 +79,7 @@ impl Limiter {
             }
             Address::Ip(address) => self.hasher.hash_one(source_key(address.ip())),
             Address::Unix(name) => self.hasher.hash_one(name),
+            Address::Mem(name) => self.hasher.hash_one(name),
         };
         self.buckets[bucket as usize % BUCKETS].take(now)
     }

@@ -2,14 +2,15 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
 use socket2::{SockRef, Socket, Type};
 
 use super::core::Core;
 use super::listen::{join_datagrams, prepare_datagrams};
+use super::receiving::{DatagramSocket, ListenerSocket};
 use super::socket::{StreamSocket, peer_address, set_up_stream};
-use super::table::{DatagramSource, Listener, ListenerSocket, Origin, Source};
+use super::table::{DatagramSource, Listener, Origin, Source};
 use crate::machines::{Connection, Half};
 use crate::values::{Address, Id, ServiceKey};
 
@@ -65,11 +66,7 @@ pub(super) fn adopt(
         Kind::Datagrams => return refused("it is a datagram socket, which listen_on serves"),
         Kind::Other => return refused("it is a socket with packets, and not a stream"),
     };
-    let peer = match peer_address(socket.as_fd()) {
-        Ok(Address::Ip(address)) => Some(address),
-        _ => None,
-    };
-    core.insert_stream(service, Connection::half(socket, half), peer, Origin::Adopted)
+    core.insert_stream(service, Connection::half(socket, half), Origin::Adopted)
 }
 
 /// A stream that is no socket, non-blocking. Files never say that they would block, open(2), and so
@@ -88,7 +85,11 @@ fn stream(core: &Core, descriptor: OwnedFd) -> io::Result<StreamSocket> {
     socket.set_nonblocking(true)?;
     if is_internet(&socket)? {
         set_up_stream(&socket, &core.config)?;
-        return Ok(StreamSocket::Tcp(mio::net::TcpStream::from_std(socket.into())));
+        let peer = match peer_address(socket.as_fd()) {
+            Ok(Address::Ip(address)) => Some(address),
+            _ => None,
+        };
+        return Ok(StreamSocket::Tcp(mio::net::TcpStream::from_std(socket.into()), peer));
     }
     Ok(StreamSocket::unix(mio::net::UnixStream::from_std(socket.into())))
 }
@@ -100,7 +101,6 @@ pub(super) fn listen_on(
     descriptor: OwnedFd,
 ) -> io::Result<Id> {
     core.check_going(service)?;
-    let raw = descriptor.as_raw_fd();
     let source = match kind(&descriptor)? {
         Kind::Stream { is_listening: true } => listener(core, descriptor)?,
         Kind::Datagrams => datagrams(core, descriptor)?,
@@ -110,7 +110,7 @@ pub(super) fn listen_on(
         Kind::NoSocket => return refused("it is not a socket"),
         Kind::Other => return refused("it is a socket of a kind that can't be served"),
     };
-    let (id, _) = core.insert(service, source, raw)?;
+    let (id, _) = core.insert(service, source)?;
     log::debug!("{id} listens on a socket that was there");
     Ok(id)
 }
@@ -144,7 +144,7 @@ fn datagrams(core: &Core, descriptor: OwnedFd) -> io::Result<Source> {
         bound,
         connected,
         is_adopted: true,
-        ..DatagramSource::new(socket, is_udp, core.config.offload)
+        ..DatagramSource::new(DatagramSocket::System(socket), is_udp, core.config.offload)
     })))
 }
 

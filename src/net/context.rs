@@ -1,16 +1,14 @@
 //! What a service may touch while it is called.
 
 use std::net::IpAddr;
-use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use super::packets::{Lent, unread};
+use super::packets::Lent;
 use super::service::Context;
-use super::socket::local_address;
 use super::stopping::{Going, Stop};
-use super::table::{Source, StreamSource};
+use super::table::Source;
 use crate::machines::on_the_wire;
-use crate::values::{Address, Cause, Config, Id, Peer, Statistics};
+use crate::values::{Act, Address, Cause, Config, Id, Peer, Statistics};
 
 /// Sending and closing.
 impl Context<'_> {
@@ -53,10 +51,7 @@ impl Context<'_> {
         match self.core.send(self.id, bytes, false) {
             Some(taken) => {
                 self.core.statistics.messages_out += u64::from(taken > 0);
-                if log::log_enabled!(log::Level::Trace) {
-                    let (id, length, left) = (self.id, bytes.len(), self.queued());
-                    log::trace!("{id} sent {taken} of {length} bytes, {left} are still here");
-                }
+                self.note_sent(bytes.len(), taken);
                 taken
             }
             None if self.gather(None, bytes) => bytes.len(),
@@ -69,9 +64,17 @@ impl Context<'_> {
         let sent = self.core.send(self.id, bytes, true);
         if sent.is_some() {
             self.core.statistics.messages_out += u64::from(!bytes.is_empty());
-            log::trace!("{} sent {} bytes", self.id, bytes.len());
+            self.note_sent(bytes.len(), bytes.len());
         }
         sent.is_some() || self.gather(None, bytes)
+    }
+
+    #[inline]
+    fn note_sent(&mut self, length: usize, taken: usize) {
+        if self.core.watch.is_on() {
+            let (id, queued) = (self.id, self.queued());
+            self.core.watch.note(id, || Act::Sent { length, taken, queued });
+        }
     }
 
     /// How many bytes [`send`](Context::send) takes in any case, whatever the kernel says, as long as
@@ -103,7 +106,7 @@ impl Context<'_> {
     /// that nobody has read yet, if the system can tell (`FIONREAD`, tcp(7)).
     pub fn unread(&mut self) -> usize {
         let Some(stream) = self.core.table.stream(self.id) else { return 0 };
-        stream.connection.unread() + unread(stream.connection.stream()).unwrap_or(0)
+        stream.connection.unread() + stream.connection.stream().unread().unwrap_or(0)
     }
 
     /// Asks for [`Service::writable`](crate::Service::writable) when everything that is kept has
@@ -333,10 +336,11 @@ impl Context<'_> {
         Some(self.core.acceptor.listener(door))
     }
 
-    /// The other end of a connection, `None` if it has no address. Most Unix sockets have none.
+    /// The other end of a connection, `None` if it has no address. Most Unix sockets have none; of a stream in
+    /// memory, only the end that was listened for has one.
     pub fn peer(&mut self) -> Option<Address> {
         match &self.core.table.get(self.id)?.source {
-            Source::Stream(StreamSource { peer, .. }) => peer.map(Address::Ip),
+            Source::Stream(stream) => stream.connection.stream().peer(),
             Source::Datagram(datagram) => datagram.connected,
             Source::Listener(_) | Source::Dial(_) | Source::Proxied(_) => None,
         }
@@ -349,13 +353,12 @@ impl Context<'_> {
 
     /// Our own end of a connection, or what a listener or a datagram socket is bound to.
     pub fn local(&mut self) -> Option<Address> {
-        let socket = match &self.core.table.get(self.id)?.source {
-            Source::Stream(stream) => stream.connection.stream().as_fd(),
-            Source::Datagram(datagram) => datagram.socket.as_fd(),
-            Source::Listener(listener) => listener.socket.as_fd(),
-            Source::Proxied(proxied) => proxied.socket.as_fd(),
-            Source::Dial(_) => return None,
-        };
-        local_address(socket).ok()
+        match &self.core.table.get(self.id)?.source {
+            Source::Stream(stream) => stream.connection.stream().local(),
+            Source::Datagram(datagram) => datagram.socket.local(),
+            Source::Listener(listener) => listener.socket.local(),
+            Source::Proxied(proxied) => proxied.socket.local(),
+            Source::Dial(_) => None,
+        }
     }
 }

@@ -1,8 +1,6 @@
 //! The half of the reactor that services may touch while they are called.
 
 use std::io;
-use std::net::SocketAddr;
-use std::os::fd::{AsFd, AsRawFd};
 use std::time::Instant;
 
 use mio::Poll;
@@ -11,6 +9,7 @@ use super::acceptor::Acceptor;
 use super::clock::Clock;
 use super::deadlines::Deadlines;
 use super::guard::Guard;
+use super::mem::Memory;
 use super::outgoing::Outgoing;
 use super::outlet::Outlet;
 use super::packets::Lent;
@@ -18,6 +17,7 @@ use super::roster::Roster;
 use super::socket::{Polled, StreamSocket};
 use super::stopping::{Going, Stopping};
 use super::table::{Entry, Origin, Phase, Source, StreamSource, Table};
+use super::watch::Watch;
 use super::words::Words;
 use crate::machines::{Connection, Latch, Timers};
 use crate::values::{Account, Config, Id, ServiceKey, Statistics};
@@ -43,10 +43,41 @@ pub(super) enum Due {
     StopTimeout,
 }
 
+impl Due {
+    /// The source that it is about.
+    pub(super) fn source(self) -> Id {
+        match self {
+            Due::Service(_, id)
+            | Due::Deadline(id)
+            | Due::Accept(id)
+            | Due::DialTimeout(id)
+            | Due::DialRetry(id)
+            | Due::ProxyTimeout(id) => id,
+            Due::StopCheck | Due::StopTimeout => Id::NONE,
+        }
+    }
+
+    /// What it is for, in a word.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Due::Service(..) => "the service's",
+            Due::Deadline(_) => "deadline",
+            Due::Accept(_) => "accept again",
+            Due::DialTimeout(_) => "connect timeout",
+            Due::DialRetry(_) => "connect again",
+            Due::ProxyTimeout(_) => "proxy timeout",
+            Due::StopCheck => "a look at the stop",
+            Due::StopTimeout => "stop timeout",
+        }
+    }
+}
+
 /// Everything but the services.
 pub(super) struct Core {
     pub(super) config: Config,
     pub(super) poll: Poll,
+    /// The kernel of the sources that have none.
+    pub(super) memory: Memory,
     pub(super) table: Table,
     /// Sources that can move, in the order of their turns.
     pub(super) runnable: Vec<Id>,
@@ -62,6 +93,7 @@ pub(super) struct Core {
     pub(super) guard: Guard,
     pub(super) outgoing: Outgoing,
     pub(super) outlet: Outlet,
+    pub(super) watch: Watch,
 }
 
 impl Core {
@@ -69,6 +101,7 @@ impl Core {
         let clock = Clock::new();
         Ok(Core {
             poll: Poll::new()?,
+            memory: Memory::new(&config),
             table: Table::default(),
             runnable: Vec::new(),
             timers: Timers::new(),
@@ -82,6 +115,7 @@ impl Core {
             guard: Guard::new(&config),
             outgoing: Outgoing::default(),
             outlet: Outlet::new(),
+            watch: Watch::default(),
             clock,
             config,
         })
@@ -91,6 +125,7 @@ impl Core {
     #[inline]
     pub(super) fn has_work(&self) -> bool {
         !self.runnable.is_empty()
+            || self.memory.has_events()
             || self.outlet.is_in_use()
             || self.stopping.has_to_go_on(self.table.has_emptied())
     }
@@ -111,12 +146,10 @@ impl Core {
         &mut self,
         service: ServiceKey,
         connection: Connection<StreamSocket>,
-        peer: Option<SocketAddr>,
         origin: Origin,
     ) -> io::Result<Id> {
-        let descriptor = connection.stream().as_fd().as_raw_fd();
-        let stream = self.stream_source(connection, peer, origin);
-        let (id, polled) = self.insert(service, Source::Stream(stream), descriptor)?;
+        let stream = self.stream_source(connection, origin);
+        let (id, polled) = self.insert(service, Source::Stream(stream))?;
         if !polled && let Some(stream) = self.table.stream(id) {
             stream.polled = Polled::Nothing;
             stream.connection.latch(Latch { readable: true, writable: true, read_on: true });
@@ -129,7 +162,6 @@ impl Core {
     pub(super) fn stream_source(
         &self,
         mut connection: Connection<StreamSocket>,
-        peer: Option<SocketAddr>,
         origin: Origin,
     ) -> StreamSource {
         connection.latch(Latch { writable: true, ..Latch::default() });
@@ -139,7 +171,7 @@ impl Core {
             Origin::Connected | Origin::Adopted => Polled::Both,
         };
         let (gathered, timer, door) = (0, None, None);
-        StreamSource { connection, peer, active, phase, origin, door, gathered, polled, timer }
+        StreamSource { connection, active, phase, origin, door, gathered, polled, timer }
     }
 
     /// Counts a stream that has just come about, and watches over its idleness; or over its end, if
@@ -167,7 +199,8 @@ impl Core {
         if stream.phase < Phase::Closing {
             stream.phase = Phase::Serving;
         }
-        let accepted = (stream.origin == Origin::Accepted).then_some(stream.peer);
+        let peer = stream.connection.stream().internet_peer();
+        let accepted = (stream.origin == Origin::Accepted).then_some(peer);
         self.stopping.forget(id);
         self.statistics.open -= 1; // From here on it isn't counted as a connection.
         timer.map(|timer| self.timers.cancel(timer));
@@ -204,12 +237,12 @@ impl Core {
                 listener.retry.map(|retry| self.timers.cancel(retry));
                 self.acceptor.go_out(listener.door);
                 if listener.is_adopted {
-                    self.deregister(&listener.socket);
+                    self.deregister(listener.socket.descriptor());
                 }
             }
             Source::Datagram(datagram) => {
                 if datagram.is_adopted {
-                    self.deregister(&datagram.socket);
+                    self.deregister(datagram.socket.descriptor());
                 }
                 if let Some(bound) = &datagram.bound {
                     self.guard.gone(bound);
@@ -246,9 +279,11 @@ impl Core {
         self.acceptor.go_out(stream.door);
         self.statistics.open -= u64::from(!unref);
         match stream.origin {
-            Origin::Accepted if !unref => self.acceptor.uncount(stream.peer),
+            Origin::Accepted if !unref => {
+                self.acceptor.uncount(stream.connection.stream().internet_peer());
+            }
             Origin::Accepted | Origin::Connected => {}
-            Origin::Adopted => self.deregister(stream.connection.stream()),
+            Origin::Adopted => self.deregister(stream.connection.stream().descriptor()),
         }
     }
 

@@ -2,15 +2,14 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::os::fd::AsFd;
 
 use super::asked::Asked;
 use super::core::Core;
-use super::packets::{Inbox, Lent, Message, send_one};
+use super::packets::{Inbox, Lent, Message};
 use super::reactor::Reactor;
 use super::table::{DatagramSource, Source};
 use crate::machines::{DatagramRefusal, on_the_wire};
-use crate::values::{Id, Outcome, Peer, attempt};
+use crate::values::{Act, Id, Outcome, Peer, attempt};
 
 /// What is to become of a sender's datagrams.
 #[derive(Clone, Copy)]
@@ -59,8 +58,7 @@ impl Reactor {
             }
             let most = datagram.quota.messages(left);
             let inbox = self.inbox.get_or_insert_with(Inbox::new);
-            let socket = datagram.socket.as_fd();
-            match attempt(|| inbox.receive(socket, most, datagram.is_udp)) {
+            match attempt(|| datagram.socket.receive(inbox, most, datagram.is_udp)) {
                 Outcome::Done(received) => {
                     // Fewer than asked for: the socket is empty, or the next in line is an error,
                     // recvmmsg(2), of which the poll has told.
@@ -108,8 +106,8 @@ impl Reactor {
                 if !self.halves.core.admits(id, from, verdict) {
                     continue;
                 }
-                log::trace!("{id} received {} bytes from {from}", payload.len());
                 let length = payload.len();
+                self.halves.core.watch.note(id, || Act::Received { length });
                 let left = Cell::new(on_the_wire(length, from));
                 let lent = inbox.lend();
                 let asked = Asked { by: id, connected, from, sender, length, left, lent };
@@ -217,12 +215,9 @@ impl Core {
             self.statistics.dropped.failed += self.outlet.discard();
             return;
         };
-        let sent = self.outlet.flush(datagram.socket.as_fd(), lent, datagram.offload);
-        log::trace!(
-            "{id} sent {} datagrams, {} refused",
-            sent.datagrams,
-            sent.refused + sent.failed
-        );
+        let sent = self.outlet.flush(&datagram.socket, lent, datagram.offload);
+        let (left, refused) = (sent.datagrams, sent.refused + sent.failed);
+        self.watch.note(id, || Act::Dispatched { sent: left, refused });
         self.statistics.datagrams_out += sent.datagrams;
         self.statistics.dropped.no_room += sent.refused;
         self.statistics.dropped.failed += sent.failed;
@@ -237,7 +232,7 @@ impl Core {
     pub(super) fn send_now(&mut self, id: Id, to: Option<&Peer>, payload: &[u8]) -> bool {
         let Some(datagram) = self.table.datagram(id) else { return false };
         let dropped = &mut self.statistics.dropped;
-        match attempt(|| send_one(datagram.socket.as_fd(), to, payload)) {
+        match attempt(|| datagram.socket.send_one(to, payload)) {
             Outcome::Done(()) => {
                 self.statistics.datagrams_out += 1;
                 return true;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::time::Instant;
 
 use mio::net::{TcpStream, UnixStream};
@@ -13,6 +13,7 @@ use super::clock::later;
 use super::core::{Core, Due};
 use super::listen::join_datagrams;
 use super::polling::stream_interest;
+use super::receiving::DatagramSocket;
 use super::socket::{
     Polled, StreamSocket, internet_socket, local_address, peer_address, unix_address, unix_socket,
 };
@@ -42,6 +43,7 @@ pub(super) fn connect(
     core.check_going(service)?;
     let targets = match endpoint {
         Endpoint::Unix(name) | Endpoint::UnixDatagram(name) => vec![Address::Unix(*name)],
+        Endpoint::Mem(name) | Endpoint::MemDatagram(name) => vec![Address::Mem(*name)],
         _ => endpoint.resolve()?.into_iter().map(Address::Ip).collect(),
     };
     if endpoint.is_datagram() {
@@ -61,6 +63,7 @@ pub(super) fn connect(
     };
     let id = core.table.insert(service, Source::Dial(Box::new(dial)));
     core.roster.join(service);
+    core.note_made(id);
     // Not from the beginning of the turn: looking up the name may have taken long.
     let timeout = later(Instant::now(), core.config.connect_timeout);
     let timeout = core.timers.once(timeout, Due::DialTimeout(id));
@@ -81,27 +84,56 @@ fn connect_datagram(
 ) -> io::Result<Id> {
     let mut failure = io::Error::from(io::ErrorKind::NotFound);
     for target in targets {
-        match open(core, target, Type::DGRAM, local).and_then(|(socket, address)| {
-            socket.connect(&address)?;
-            Ok(socket)
-        }) {
+        match open_datagram(core, target, local) {
             Ok(socket) => {
                 let is_udp = matches!(target, Address::Ip(_));
-                if is_udp {
-                    join_datagrams(&socket, core);
-                }
-                let descriptor = socket.as_raw_fd();
                 let source = DatagramSource {
                     connected: Some(*target),
                     ..DatagramSource::new(socket, is_udp, core.config.offload)
                 };
                 let source = Source::Datagram(Box::new(source));
-                return Ok(core.insert(service, source, descriptor)?.0);
+                return Ok(core.insert(service, source)?.0);
             }
             Err(error) => failure = error,
         }
     }
     Err(failure)
+}
+
+fn open_datagram(
+    core: &Core,
+    target: &Address,
+    local: Option<SocketAddr>,
+) -> io::Result<DatagramSocket> {
+    if let Address::Mem(name) = target {
+        return core.memory.connect_datagram(*name).map(DatagramSocket::Mem);
+    }
+    let (socket, address) = open(core, target, Type::DGRAM, local)?;
+    socket.connect(&address)?;
+    if matches!(target, Address::Ip(_)) {
+        join_datagrams(&socket, core);
+    }
+    Ok(DatagramSocket::System(socket))
+}
+
+/// A stream that is being connected, or is already.
+fn open_stream(
+    core: &Core,
+    target: &Address,
+    local: Option<SocketAddr>,
+) -> io::Result<StreamSocket> {
+    if let Address::Mem(name) = target {
+        return core.memory.connect(*name).map(StreamSocket::Mem);
+    }
+    let (socket, address) = open(core, target, Type::STREAM, local)?;
+    match socket.connect(&address) {
+        Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {}
+        other => other?,
+    }
+    Ok(match target {
+        Address::Ip(peer) => StreamSocket::Tcp(TcpStream::from_std(socket.into()), Some(*peer)),
+        _ => StreamSocket::unix(UnixStream::from_std(socket.into())),
+    })
 }
 
 /// A socket that could connect to this target, bound if it has to be.
@@ -132,6 +164,7 @@ fn open(
             }
             Ok((socket, unix_address(name)?))
         }
+        Address::Mem(_) => Err(io::ErrorKind::InvalidInput.into()), // No socket of the system.
     }
 }
 
@@ -147,8 +180,8 @@ impl Core {
                 return Dialled::Waiting;
             }
             match answer(socket) {
-                Outcome::Done(peer) => {
-                    self.promote(id, peer);
+                Outcome::Done(()) => {
+                    self.promote(id);
                     return Dialled::Connected;
                 }
                 Outcome::Blocked => return Dialled::Waiting,
@@ -184,26 +217,18 @@ impl Core {
         }
     }
 
-    /// Begins to connect. `Blocked`: the listener's backlog is full, which only Unix sockets say.
+    /// Begins to connect. `Blocked`: the listener's backlog is full, which TCP doesn't say.
     fn begin(&self, id: Id, target: &Address, local: Option<SocketAddr>) -> Outcome<StreamSocket> {
         attempt(|| {
-            let (socket, address) = open(self, target, Type::STREAM, local)?;
-            match socket.connect(&address) {
-                Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {}
-                other => other?,
-            }
-            let socket = match target {
-                Address::Ip(_) => StreamSocket::Tcp(TcpStream::from_std(socket.into())),
-                Address::Unix(_) => StreamSocket::unix(UnixStream::from_std(socket.into())),
-            };
+            let socket = open_stream(self, target, local)?;
             let interest = stream_interest(Polled::Both); // Room is how it tells that it is connected.
-            self.register(socket.as_fd().as_raw_fd(), id, interest)?;
+            socket.watch(self.poll.registry(), id, interest)?;
             Ok(socket)
         })
     }
 
     /// The dial has become a stream, under the same id and the same token.
-    fn promote(&mut self, id: Id, peer: Address) {
+    fn promote(&mut self, id: Id) {
         let Some(dial) = self.table.dial(id) else { return };
         let Some(socket) = dial.socket.take() else { return };
         dial.timeout.take().map(|timeout| self.timers.cancel(timeout));
@@ -213,11 +238,7 @@ impl Core {
         if let Some(in_error) = dial.hung_up {
             connection.hung_up(in_error, &mut self.account);
         }
-        let peer = match peer {
-            Address::Ip(address) => Some(address),
-            Address::Unix(_) => None,
-        };
-        let stream = self.stream_source(connection, peer, Origin::Connected);
+        let stream = self.stream_source(connection, Origin::Connected);
         if let Some(entry) = self.table.get_mut(id) {
             entry.source = Source::Stream(stream);
         }
@@ -239,17 +260,19 @@ impl Dial {
 }
 
 /// What the kernel says of a connection in progress: connected, not yet, or an error.
-fn answer(socket: &StreamSocket) -> Outcome<Address> {
-    if let Ok(Some(error)) | Err(error) = socket2::SockRef::from(socket).take_error() {
+fn answer(socket: &StreamSocket) -> Outcome<()> {
+    // In memory there is none: it is connected, or it would not have been made.
+    let Some(descriptor) = socket.descriptor() else { return Outcome::Done(()) };
+    if let Ok(Some(error)) | Err(error) = socket2::SockRef::from(&descriptor).take_error() {
         return Outcome::Failed(error);
     }
-    match peer_address(socket.as_fd()) {
+    match peer_address(descriptor) {
         // A port of the range that clients get theirs from, and nobody listening there: with bad luck
         // TCP connects the socket to itself (RFC 9293 section 3.5, simultaneous open).
-        Ok(peer @ Address::Ip(_)) if local_address(socket.as_fd()).is_ok_and(|it| it == peer) => {
+        Ok(peer @ Address::Ip(_)) if local_address(descriptor).is_ok_and(|it| it == peer) => {
             Outcome::Failed(io::ErrorKind::ConnectionRefused.into())
         }
-        Ok(peer) => Outcome::Done(peer),
+        Ok(_) => Outcome::Done(()),
         Err(error) if error.kind() == io::ErrorKind::NotConnected => Outcome::Blocked,
         Err(error) => Outcome::Failed(error),
     }

@@ -9,7 +9,6 @@
 use std::io::{self, Read};
 use std::mem;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, AsRawFd};
 
 use super::core::{Core, Due};
 use super::proxied::Proxied;
@@ -61,9 +60,11 @@ impl Core {
     /// first for whom. Counts it, if that is limited.
     pub(super) fn let_in(
         &mut self,
-        peer: Option<SocketAddr>,
+        socket: &StreamSocket,
     ) -> Result<bool, (SocketAddr, &'static str)> {
-        let Some(peer) = peer else { return Ok(self.config.unix_proxies) };
+        let Some(peer) = socket.internet_peer() else {
+            return Ok(self.config.unix_proxies && matches!(socket, StreamSocket::Unix(..)));
+        };
         let proxies = &self.config.proxies;
         if proxies.is_empty() {
             return self.admit(peer.ip(), false).map(|()| false).map_err(|why| (peer, why));
@@ -80,14 +81,12 @@ impl Core {
         &mut self,
         service: ServiceKey,
         socket: StreamSocket,
-        proxy: Option<SocketAddr>,
     ) -> io::Result<Id> {
-        let descriptor = socket.as_fd().as_raw_fd();
         // The header may be there already, and at a stop nobody waits for an event.
-        let readable = true;
+        let (proxy, readable) = (socket.internet_peer(), true);
         let (held, hung_up, door, timeout) = (Vec::new(), None, None, None);
         let proxied = Proxied { socket, proxy, held, readable, hung_up, door, timeout };
-        let (id, _) = self.insert(service, Source::Proxied(Box::new(proxied)), descriptor)?;
+        let (id, _) = self.insert(service, Source::Proxied(Box::new(proxied)))?;
         let at = self.clock.later(self.config.proxy_timeout);
         let timeout = self.timers.once(at, Due::ProxyTimeout(id));
         if let Some(proxied) = self.table.proxied(id) {
@@ -157,7 +156,8 @@ impl Core {
 
     fn promote_proxied(&mut self, id: Id, peer: Option<SocketAddr>, behind: &[u8]) {
         let Some(proxied) = self.table.proxied(id) else { return };
-        let socket = mem::replace(&mut proxied.socket, StreamSocket::Unmade);
+        let mut socket = mem::replace(&mut proxied.socket, StreamSocket::Unmade);
+        socket.set_internet_peer(peer);
         let (door, hung_up) = (proxied.door.take(), proxied.hung_up);
         // Whether more has arrived, or the end, its own read will tell.
         let latch = Latch { readable: true, read_on: true, writable: true };
@@ -168,7 +168,7 @@ impl Core {
         if let Some(in_error) = hung_up {
             connection.hung_up(in_error, &mut self.account);
         }
-        let mut stream = self.stream_source(connection, peer, Origin::Accepted);
+        let mut stream = self.stream_source(connection, Origin::Accepted);
         stream.door = door;
         let Some(entry) = self.table.get_mut(id) else { return };
         entry.source = Source::Stream(stream);

@@ -2,46 +2,61 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::time::Instant;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::bind::bind;
 use super::core::Core;
-use super::packets::{enable_gro, enable_pktinfo, is_readable, offload_supported};
+use super::packets::{enable_gro, enable_pktinfo, offload_supported};
 use super::paths::Bound;
+use super::receiving::{DatagramSocket, ListenerSocket};
 use super::socket::{StreamSocket, local_address, set_buffers};
-use super::table::{DatagramSource, Listener, ListenerSocket, Origin, Source};
+use super::table::{DatagramSource, Listener, Origin, Source};
 use crate::machines::Connection;
 use crate::values::{ACCEPT_RETRY, Address, Endpoint, Id, Outcome, Refused, ServiceKey, attempt};
 
 /// Binds and registers. Whatever fails, nothing is left behind.
 pub(super) fn listen(core: &mut Core, service: ServiceKey, endpoint: &Endpoint) -> io::Result<Id> {
     core.check_going(service)?;
+    let source = match endpoint {
+        Endpoint::Mem(name) => {
+            let socket = ListenerSocket::Mem(core.memory.listen(*name)?);
+            Source::Listener(Box::new(Listener::new(socket)))
+        }
+        Endpoint::MemDatagram(name) => {
+            let socket = DatagramSocket::Mem(core.memory.bind(*name)?);
+            let bound = Some(Address::Mem(*name));
+            let source = DatagramSource::new(socket, false, false);
+            Source::Datagram(Box::new(DatagramSource { bound, ..source }))
+        }
+        _ => bound_source(core, endpoint)?,
+    };
+    let (id, _) = core.insert(service, source)?;
+    log::debug!("{id} listens on {endpoint}");
+    Ok(id)
+}
+
+/// A socket of the system that is bound there.
+fn bound_source(core: &Core, endpoint: &Endpoint) -> io::Result<Source> {
     let Bound { socket, file } = bind(endpoint, &core.config)?;
-    let descriptor = socket.as_raw_fd();
-    let source = if endpoint.is_datagram() {
+    if endpoint.is_datagram() {
         let bound = prepare_datagrams(&socket, core)?;
         let is_udp = matches!(bound, Address::Ip(_));
-        Source::Datagram(Box::new(DatagramSource {
+        let socket = DatagramSocket::System(socket);
+        return Ok(Source::Datagram(Box::new(DatagramSource {
             bound: Some(bound),
             _file: file,
             ..DatagramSource::new(socket, is_udp, core.config.offload)
-        }))
-    } else {
-        socket.listen(core.config.backlog.try_into().unwrap_or(i32::MAX))?;
-        let socket = match endpoint {
-            Endpoint::Tcp { .. } => {
-                ListenerSocket::Tcp(mio::net::TcpListener::from_std(socket.into()))
-            }
-            _ => ListenerSocket::Unix(mio::net::UnixListener::from_std(socket.into())),
-        };
-        Source::Listener(Box::new(Listener { _file: file, ..Listener::new(socket) }))
+        })));
+    }
+    socket.listen(core.config.backlog.try_into().unwrap_or(i32::MAX))?;
+    let socket = match endpoint {
+        Endpoint::Tcp { .. } => ListenerSocket::Tcp(mio::net::TcpListener::from_std(socket.into())),
+        _ => ListenerSocket::Unix(mio::net::UnixListener::from_std(socket.into())),
     };
-    let (id, _) = core.insert(service, source, descriptor)?;
-    log::debug!("{id} listens on {endpoint}");
-    Ok(id)
+    Ok(Source::Listener(Box::new(Listener { _file: file, ..Listener::new(socket) })))
 }
 
 /// Options of a bound datagram socket. Returns what it is bound to; or if that is a group's address, from
@@ -99,7 +114,7 @@ pub(super) fn join_datagrams(socket: &Socket, core: &Core) {
 impl Core {
     /// Takes one connection out of the backlog, if the limits allow it now. `Blocked`: there is none, or
     /// the listener has been parked.
-    pub(super) fn accept(&mut self, id: Id) -> Outcome<(StreamSocket, Option<SocketAddr>)> {
+    pub(super) fn accept(&mut self, id: Id) -> Outcome<StreamSocket> {
         let unref = self.table.get(id).is_some_and(|entry| entry.is_background);
         let is_full = self.config.connections.is_some_and(|it| self.acceptor.accepted() >= it);
         if is_full && !unref {
@@ -146,7 +161,7 @@ impl Core {
     /// next one; and a listener that is stopping has seen its last client.
     fn somebody_waits(&mut self, id: Id) -> bool {
         let Some(listener) = self.table.listener(id) else { return false };
-        listener.readable = is_readable(listener.socket.as_fd());
+        listener.readable = listener.socket.is_readable();
         listener.readable
     }
 
@@ -166,15 +181,11 @@ impl Core {
     }
 
     /// Makes a connection of an accepted socket, or closes it, if its peer is not wanted.
-    pub(super) fn welcome(
-        &mut self,
-        listener: Id,
-        socket: StreamSocket,
-        peer: Option<SocketAddr>,
-    ) -> Option<Id> {
+    pub(super) fn welcome(&mut self, listener: Id, socket: StreamSocket) -> Option<Id> {
+        let peer = socket.internet_peer();
         let entry = self.table.get(listener)?;
         let (service, unref) = (entry.service, entry.is_background);
-        let is_proxy = match self.let_in(peer) {
+        let is_proxy = match self.let_in(&socket) {
             Ok(is_proxy) => is_proxy,
             Err((peer, why)) => {
                 if let Some(more) = self.acceptor.may_log(self.clock.now()) {
@@ -185,12 +196,12 @@ impl Core {
         };
         self.acceptor.take_token(self.clock.now());
         let buffers = match &socket {
-            StreamSocket::Unix(socket, _) => set_buffers(socket, &self.config),
+            StreamSocket::Unix(socket, ..) => set_buffers(socket, &self.config),
             _ => Ok(()),
         };
         let made = buffers.and_then(|()| match is_proxy {
-            true => self.insert_proxied(service, socket, peer),
-            false => self.insert_stream(service, Connection::new(socket), peer, Origin::Accepted),
+            true => self.insert_proxied(service, socket),
+            false => self.insert_stream(service, Connection::new(socket), Origin::Accepted),
         });
         match made {
             Ok(id) => {

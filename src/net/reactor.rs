@@ -13,7 +13,7 @@ use super::packets::{Inbox, Lent};
 use super::service::{Context, Errands, Service};
 use super::stopping::Going;
 use super::table::Source;
-use crate::values::{Buffer, Cause, Config, Error, Id, ServiceKey};
+use crate::values::{Act, Buffer, Cause, Config, Error, Id, ServiceKey};
 
 /// The event loop: one thread, one poll, any number of sockets.
 ///
@@ -249,8 +249,10 @@ impl Reactor {
         } else {
             self.spin(timeout)?;
         }
-        self.halves.core.clock.read();
-        self.halves.core.statistics.turns += 1;
+        let core = &mut self.halves.core;
+        core.clock.read();
+        core.watch.turn_begins();
+        core.statistics.turns += 1;
         Ok(())
     }
 
@@ -308,6 +310,7 @@ impl Reactor {
             let id = self.batch[i];
             let Some(entry) = self.halves.core.table.get_mut(id) else { continue };
             entry.queued = false;
+            self.halves.core.watch.go_begins();
             match &entry.source {
                 Source::Stream(_) => self.drive_stream(id),
                 Source::Listener(_) => self.drive_listener(id),
@@ -315,6 +318,7 @@ impl Reactor {
                 Source::Dial(_) => self.drive_dial(id),
                 Source::Proxied(_) => self.drive_proxied(id),
             }
+            self.halves.core.watch.go_ends(id);
         }
         self.batch.clear();
         let core = &mut self.halves.core;
@@ -327,7 +331,7 @@ impl Reactor {
     fn fire_timers(&mut self) {
         let now = self.halves.core.clock.now();
         while let Some((timer, due)) = self.halves.core.timers.due(now) {
-            log::trace!("timer: {due:?}");
+            self.halves.core.watch.note(due.source(), || Act::Timer(due.name()));
             match due {
                 Due::Service(service, id) => {
                     let was_last = !self.halves.core.timers.is_set(timer);
@@ -366,6 +370,7 @@ impl Reactor {
         let core = &mut self.halves.core;
         let took = core.clock.now().elapsed();
         core.statistics.longest_turn = core.statistics.longest_turn.max(took);
+        core.watch.turn_ends();
     }
 }
 

@@ -10,12 +10,8 @@
 
 use std::time::Duration;
 
-use socket2::SockRef;
-
 use super::core::{Core, Due};
-use super::packets::{unacknowledged, unread};
 use super::reactor::Reactor;
-use super::socket::{StreamSocket, stop_admitting};
 use super::stopping::{Going, Stop};
 use super::table::{Phase, Source, StreamSource};
 use crate::machines::Latch;
@@ -157,7 +153,7 @@ impl StreamSource {
     /// Whether all that had arrived was shown. Who reads nothing in a pause is asked how it is.
     fn is_served(&self) -> bool {
         let connection = &self.connection;
-        let nothing_there = || unread(connection.stream()) == Some(0);
+        let nothing_there = || connection.stream().unread() == Some(0);
         connection.is_drained()
             || (connection.is_paused() && connection.unread() == 0 && nothing_there())
     }
@@ -165,14 +161,8 @@ impl StreamSource {
     /// Whether closing can't take anything from anybody: all we sent has been acknowledged, but for the
     /// end itself, and nothing is unread.
     fn is_owed_nothing(&self) -> bool {
-        const END: usize = 1; // It takes a place in TCP's numbers, RFC 9293 section 3.4.
         let socket = self.connection.stream();
-        unread(socket) == Some(0)
-            && match socket {
-                StreamSocket::Tcp(_) => unacknowledged(socket).is_some_and(|bytes| bytes <= END),
-                // What was sent is the peer's.
-                StreamSocket::Unix(..) | StreamSocket::File(_) | StreamSocket::Unmade => true,
-            }
+        socket.unread() == Some(0) && socket.has_delivered()
     }
 }
 
@@ -206,14 +196,14 @@ impl Core {
                 Source::Listener(listener) => {
                     // One that isn't ours alone may go on elsewhere.
                     if !listener.is_adopted {
-                        stop_admitting(&listener.socket);
+                        listener.socket.stop_admitting();
                     }
                     (listener.readable, listener.is_stopping) = (true, true);
                     listener.active = tick;
                 }
                 Source::Datagram(datagram) => {
                     if !datagram.is_adopted {
-                        stop_admitting(&datagram.socket);
+                        datagram.socket.stop_admitting();
                     }
                     (datagram.readable, datagram.stopping) = (true, true);
                     datagram.active = tick;
@@ -246,8 +236,8 @@ impl Core {
             return self.schedule(id);
         }
         let socket = stream.connection.stream();
-        let buffer = SockRef::from(socket).recv_buffer_size().unwrap_or(self.config.read_buffer);
-        let allowance = unread(socket).unwrap_or(0).saturating_add(buffer);
+        let buffer = socket.receive_buffer().unwrap_or(self.config.read_buffer);
+        let allowance = socket.unread().unwrap_or(0).saturating_add(buffer);
         if !stream.connection.is_paused() {
             stream.connection.latch(Latch { readable: true, ..Latch::default() });
         }

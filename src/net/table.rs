@@ -3,16 +3,14 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::time::Duration;
 
 use slab::Slab;
-use socket2::{SockRef, Socket};
 
 use super::clock::Tick;
 use super::doors::Door;
 use super::paths::SocketFile;
 use super::proxied::Proxied;
+use super::receiving::{DatagramSocket, ListenerSocket};
 use super::socket::{Polled, StreamSocket};
 use crate::machines::{Connection, Quota};
 use crate::values::{Account, Address, Cause, Id, ServiceKey, TimerId};
@@ -44,7 +42,6 @@ pub(super) enum Source {
 #[derive(Debug)]
 pub(super) struct StreamSource {
     pub(super) connection: Connection<StreamSocket>,
-    pub(super) peer: Option<SocketAddr>,
     /// When bytes moved last.
     pub(super) active: Tick,
     /// What its deadline is about.
@@ -76,9 +73,8 @@ impl StreamSource {
     /// of them by a reset. Returns why it has gone.
     pub(super) fn end(&mut self, cause: Cause, account: &mut Account) -> Cause {
         let has_lost = self.connection.has_lost() || self.gathered > 0;
-        if has_lost && let StreamSocket::Tcp(socket) = self.connection.stream() {
-            // Fails if the peer was quicker.
-            let _ = SockRef::from(socket).set_linger(Some(Duration::ZERO));
+        if has_lost {
+            self.connection.stream().reset_when_closed();
         }
         self.connection.end(cause, account)
     }
@@ -149,42 +145,12 @@ impl Listener {
     }
 }
 
-#[derive(Debug)]
-pub(super) enum ListenerSocket {
-    Tcp(mio::net::TcpListener),
-    Unix(mio::net::UnixListener),
-}
-
-impl ListenerSocket {
-    pub(super) fn accept(&self) -> io::Result<(StreamSocket, Option<SocketAddr>)> {
-        match self {
-            ListenerSocket::Tcp(listener) => {
-                let (stream, peer) = listener.accept()?;
-                Ok((StreamSocket::Tcp(stream), Some(peer)))
-            }
-            ListenerSocket::Unix(listener) => {
-                let (stream, _) = listener.accept()?;
-                Ok((StreamSocket::unix(stream), None))
-            }
-        }
-    }
-}
-
-impl AsFd for ListenerSocket {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            ListenerSocket::Tcp(listener) => listener.as_fd(),
-            ListenerSocket::Unix(listener) => listener.as_fd(),
-        }
-    }
-}
-
 /// A datagram socket, bound or connected.
 #[derive(Debug)]
 pub(super) struct DatagramSource {
     /// Goes with it, and first.
     pub(super) _file: Option<SocketFile>,
-    pub(super) socket: Socket,
+    pub(super) socket: DatagramSocket,
     pub(super) readable: bool,
     /// Its other latch: the word of a router about an earlier datagram waits to be received.
     pub(super) in_error: bool,
@@ -208,7 +174,7 @@ pub(super) struct DatagramSource {
 }
 
 impl DatagramSource {
-    pub(super) fn new(socket: Socket, is_udp: bool, offload: bool) -> DatagramSource {
+    pub(super) fn new(socket: DatagramSocket, is_udp: bool, offload: bool) -> DatagramSource {
         DatagramSource {
             socket,
             readable: false,
@@ -384,6 +350,6 @@ mod tests {
 
     #[test]
     fn an_entry_does_not_grow_unnoticed() {
-        assert_eq!(size_of::<InSlab>(), 112);
+        assert_eq!(size_of::<InSlab>(), 104);
     }
 }

@@ -34,6 +34,23 @@ pub enum Cause {
     Stopped,
 }
 
+impl Cause {
+    /// In a word or two, whatever the system said.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Cause::Ended => "ended by the peer",
+            Cause::Closed => "closed by the service",
+            Cause::Because(_) => "closed for a stated reason",
+            Cause::Idle => "idle",
+            Cause::Lingered => "lingered",
+            Cause::InputLimit | Cause::OutputLimit | Cause::BufferLimit => "over a limit",
+            Cause::ConnectFailed(_) => "not connected",
+            Cause::Failed(_) => "failed",
+            Cause::Stopped => "stopped",
+        }
+    }
+}
+
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -52,6 +52,23 @@ pub(crate) const PROXY_HEADER: usize = RESERVE;
 /// The most datagrams that one receive call brings, recvmmsg(2). More saves less than a hundredth.
 pub(crate) const DATAGRAM_BATCH: usize = 32;
 
+/// Bytes that lie between the two ends of a stream in memory, each way; [`Config::send_buffer`] says
+/// otherwise. As much as one read brings by default: more would never be taken at once, less would cost
+/// another turn. When it is reached, the writer keeps what is left and waits for the reader, as ever. An empty
+/// one owns no memory.
+pub(crate) const MEM_STREAM: usize = 64 * 1024;
+
+/// The longest datagram in memory: no protocol has a longer one, UDP less by its own header and that of IP.
+pub(crate) const MEM_DATAGRAM: usize = 65_535;
+
+/// Bytes that wait at a datagram socket in memory; [`Config::receive_buffer`] says otherwise. About as much as
+/// Linux gives a UDP socket (`net.core.rmem_default`): three of the longest, or 800 short ones. What doesn't
+/// fit is dropped, and counted with the sender.
+pub(crate) const MEM_MAILBOX: usize = 208 * 1024;
+
+/// What a datagram takes up there beside its bytes, so that empty ones have a bound too.
+pub(crate) const MEM_OVERHEAD: usize = 256;
+
 /// What a reactor may use, and how it treats its sockets. Made with [`Config::default`] and changed
 /// field by field.
 ///
@@ -153,11 +170,13 @@ pub struct Config {
     pub spin: Duration,
 
     /// `SO_RCVBUF`, socket(7), in bytes. Default `None`: the kernel's own, which for TCP grows. Less than
-    /// 1 GiB: Linux doubles it, in an `int`.
+    /// 1 GiB: Linux doubles it, in an `int`. Also what may wait at a datagram socket in memory, 208 KiB by
+    /// default; there each datagram counts for 256 bytes more than it has.
     pub receive_buffer: Option<usize>,
 
     /// `SO_SNDBUF`, socket(7), in bytes. Default `None`: the kernel's own, which for TCP grows. Less than
-    /// 1 GiB, as above.
+    /// 1 GiB, as above. Also what lies between the ends of a stream in memory, each way: 64 KiB by default,
+    /// 4 KiB at least.
     pub send_buffer: Option<usize>,
 
     /// Connections that may wait to be accepted, listen(2): 1 to 2,147,483,647. Default 4,096; the kernel

@@ -202,3 +202,29 @@ fn idle_connections_are_closed() {
     }
     assert_eq!(server.statistics().closed.idle, 2);
 }
+
+/// What a service has said just before it aborts may have left or not; if not, that is a reset. So is what it
+/// was shown and has not taken.
+#[test]
+fn what_an_abort_takes_with_it_is_a_reset() {
+    for (says, takes) in [(&b"last words"[..], 2), (b"", 1)] {
+        let mut reactor = reactor(Config::default());
+        let service = Does::new().received(move |cx, _| {
+            cx.send(says);
+            cx.abort();
+            takes
+        });
+        let server = listen(&mut reactor, "tcp://127.0.0.1:0", service);
+        let mut clients = [tcp(server), tcp(server)]; // Two, so that what is sent is gathered.
+        turn_until(&mut reactor, |reactor| reactor.statistics().open == 2);
+        clients.iter_mut().for_each(|client| client.write_all(b"ab").unwrap());
+        turn_until(&mut reactor, |reactor| reactor.statistics().open == 0);
+        for mut client in clients {
+            let mut heard = Vec::new();
+            match client.read_to_end(&mut heard) {
+                Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset),
+                Ok(_) => assert!(heard == says && takes == 2, "an end in order after {heard:?}"),
+            }
+        }
+    }
+}

@@ -15,10 +15,12 @@ mod embedding;
 mod fairness;
 mod limits;
 mod listeners;
+mod mem;
 mod paths;
 mod pong;
 mod pressure;
 mod proxies;
+mod recording;
 mod services;
 mod sessions;
 #[cfg(feature = "signals")]

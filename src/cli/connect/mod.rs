@@ -39,6 +39,7 @@ const LINGER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
                         2 the command line makes no sense.")]
 pub(crate) struct Args {
     /// tcp://HOST:PORT, udp://HOST:PORT, unix://PATH or unixgram://PATH.
+    #[arg(value_parser = crate::cli::endpoint::endpoint)]
     endpoint: Endpoint,
     /// Send \r\n where the input has \n; datagrams end in \r\n.
     #[arg(long)]

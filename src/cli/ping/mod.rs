@@ -35,6 +35,7 @@ const LONGEST_DATAGRAM: usize = 65_507;
 )]
 pub(crate) struct Args {
     /// tcp://HOST:PORT, udp://HOST:PORT, unix://PATH or unixgram://PATH.
+    #[arg(value_parser = crate::cli::endpoint::endpoint)]
     endpoint: Endpoint,
     /// Stop after so many messages.
     #[arg(short, long, value_parser = at_least_one)]

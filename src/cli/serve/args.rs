@@ -7,6 +7,7 @@ use std::time::Duration;
 use echoloop::{Config, ConfigError, Endpoint, KeepAlive, Prefix, Rate, ReusePort, describe};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use crate::cli::endpoint::endpoint as cli_endpoint;
 use crate::cli::units::{count, duration, duration_or_never, size};
 
 /// Sockets and files of a worker that aren't connections: the poller, listeners, signals, standard
@@ -39,7 +40,7 @@ impl FromStr for Offer {
             "pong" => ServiceName::Pong,
             _ => return Err(format!("unknown service \"{service}\", expected echo or pong")),
         };
-        let endpoint = endpoint.parse().map_err(|error| describe(&error))?;
+        let endpoint = cli_endpoint(endpoint)?;
         Ok(Offer { service, endpoint })
     }
 }

@@ -292,6 +292,7 @@ impl<S: Stream> Connection<S> {
         if matches!(self.refusal, Refusal::Earlier | Refusal::Now)
             && self.latch.writable
             && self.queued() == 0
+            && self.output != Output::Broken
         {
             self.writable();
             return Step::Writable;

@@ -26,7 +26,8 @@ impl<S: Stream> Connection<S> {
         account: &mut Account,
     ) {
         if rest.is_empty() || self.input != Input::Flowing {
-            return; // All taken, or closed meanwhile, so that nobody will ask for the rest.
+            // All taken, or closed meanwhile, so that nobody will ask for the rest.
+            return self.lose(rest.len());
         }
         self.kept.get_or_insert_default().input.push(rest);
         account.take(rest.len());
@@ -43,12 +44,19 @@ impl<S: Stream> Connection<S> {
     ) {
         input.consume(taken);
         if input.is_empty() || self.input != Input::Flowing {
-            return;
+            return self.lose(input.len());
         }
         let rest = input.len();
         account.take(rest);
         self.kept.get_or_insert_default().input = input;
         self.weigh(rest, taken, config, account);
+    }
+
+    /// So many bytes of the input will never be taken. If it was aborted meanwhile, the peer has to know.
+    fn lose(&mut self, bytes: usize) {
+        if bytes > 0 && self.input == Input::Failed {
+            self.kept.get_or_insert_default().lost = true;
+        }
     }
 
     /// Decides what the service's leaving a rest of its input means.

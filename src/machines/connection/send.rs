@@ -62,7 +62,8 @@ impl<S: Stream> Connection<S> {
     /// Sends bytes that were taken before, so that what the kernel refuses is kept in any case.
     pub(crate) fn send_or_keep(&mut self, bytes: &[u8], account: &mut Account) {
         if matches!(self.output, Output::Shut | Output::Broken) {
-            return; // It has failed meanwhile.
+            self.kept.get_or_insert_default().lost = true; // It has failed meanwhile.
+            return;
         }
         let straight = self.latch.writable && self.queued() == 0;
         match if straight { self.write(bytes, account) } else { Ok(0) } {
