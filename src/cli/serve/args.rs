@@ -7,6 +7,7 @@ use std::time::Duration;
 use echoloop::{Config, ConfigError, Endpoint, KeepAlive, Prefix, Rate, ReusePort, describe};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use super::proxies::Proxies;
 use crate::cli::endpoint::endpoint as cli_endpoint;
 use crate::cli::units::{count, duration, duration_or_never, size};
 
@@ -109,6 +110,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     limits: Limits,
+
+    #[command(flatten)]
+    proxies: Proxies,
 }
 
 /// Everything that [`Config`] can limit.
@@ -250,7 +254,7 @@ impl Args {
             datagram_rate: (limits.datagram_rate > 0).then(|| rate(limits.datagram_rate)),
             offload: !limits.no_offload,
             spin: self.spin.unwrap_or_default(),
-            ..Config::default()
+            ..self.proxies.config()
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod args;
 mod logged;
+mod proxies;
 mod workers;
 
 pub(crate) use args::Args;
