@@ -1,6 +1,7 @@
 //! Floor 4: the command line. Everything here uses the library as any user would.
 
 pub(crate) mod bench;
+pub(crate) mod completions;
 pub(crate) mod connect;
 mod endpoint;
 pub(crate) mod ping;
