@@ -81,3 +81,23 @@ fn wrong_proxies_are_explained() {
         assert!(err.contains(why), "{err}");
     }
 }
+
+/// Scrapers come by themselves, whoever is before the clients.
+#[test]
+fn metrics_are_not_behind_the_proxy() {
+    for workers in ["1", "2"] {
+        let server = Server::start(&[
+            "--workers",
+            workers,
+            "--proxy-protocol",
+            "10.0.0.1",
+            "echo=tcp://127.0.0.1:0",
+            "--metrics",
+            "tcp://127.0.0.1:0",
+        ]);
+        assert_eq!(ask(&server, 0, &[HEADER, b"hello"]), b"");
+        let answer =
+            ask(&server, 1, &[b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"]);
+        assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", answer.escape_ascii());
+    }
+}

@@ -8,6 +8,7 @@ mod lines;
 mod own;
 mod proxy;
 mod quota;
+mod race;
 mod timers;
 
 pub(crate) use admission::on_the_wire;
@@ -20,4 +21,5 @@ pub use frames::{Frame, Frames, Header, Width};
 pub use lines::{Line, Lines};
 pub(crate) use proxy::{Client, ProxyHeader};
 pub(crate) use quota::Quota;
+pub(crate) use race::{Race, Settled, interleaved};
 pub use timers::Timers;

@@ -170,7 +170,7 @@ impl Context<'_> {
         let core = &mut *self.core;
         let Some(datagram) = core.table.datagram(self.id).filter(|datagram| !datagram.closed)
         else {
-            return false;
+            return to.is_none() && core.keep_datagram(self.id, payload);
         };
         if to.is_none() && datagram.connected.is_none() {
             return false;
@@ -215,7 +215,7 @@ impl Context<'_> {
             }
             Some(Source::Dial(dial)) => {
                 // What was sent to it is delivered, if it can be.
-                dial.abandoned |= dial.connection.queued() == 0;
+                dial.abandoned |= !dial.has_kept();
                 dial.connection.close(cause, &mut core.account);
                 core.schedule(self.id);
             }

@@ -10,6 +10,7 @@ use super::clock::Clock;
 use super::deadlines::Deadlines;
 use super::guard::Guard;
 use super::mem::Memory;
+use super::names::Names;
 use super::outgoing::Outgoing;
 use super::outlet::Outlet;
 use super::packets::Lent;
@@ -33,7 +34,7 @@ pub(super) enum Due {
     Accept(Id),
     /// An outgoing connection has taken too long.
     DialTimeout(Id),
-    /// An outgoing connection may try again.
+    /// An outgoing connection may try again, or its next address.
     DialRetry(Id),
     /// A proxy has taken too long to tell for whom it speaks.
     ProxyTimeout(Id),
@@ -84,6 +85,7 @@ pub(super) struct Core {
     pub(super) clock: Clock,
     pub(super) timers: Timers<Due>,
     pub(super) words: Words,
+    pub(super) names: Names,
     pub(super) deadlines: Deadlines,
     pub(super) account: Account,
     pub(super) statistics: Statistics,
@@ -97,15 +99,16 @@ pub(super) struct Core {
 }
 
 impl Core {
-    pub(super) fn new(config: Config) -> io::Result<Core> {
+    pub(super) fn new(config: Config, poll: Poll, names: Names) -> Core {
         let clock = Clock::new();
-        Ok(Core {
-            poll: Poll::new()?,
+        Core {
+            poll,
             memory: Memory::new(&config),
             table: Table::default(),
             runnable: Vec::new(),
             timers: Timers::new(),
             words: Words::default(),
+            names,
             deadlines: Deadlines::default(),
             account: Account::new(config.buffer_limit),
             statistics: Statistics::default(),
@@ -118,7 +121,7 @@ impl Core {
             watch: Watch::default(),
             clock,
             config,
-        })
+        }
     }
 
     /// Whether a source, the stop or the outbox has something to do without an event.
@@ -221,10 +224,7 @@ impl Core {
         let unref = entry.is_background;
         match &mut entry.source {
             Source::Stream(stream) => self.forget_stream(stream, unref),
-            Source::Dial(dial) => {
-                dial.connection.drop_kept(&mut self.account);
-                dial.timeout.map(|timeout| self.timers.cancel(timeout));
-            }
+            Source::Dial(dial) => self.forget_dial(dial),
             Source::Proxied(proxied) => {
                 self.account.give_back(proxied.held.len());
                 proxied.timeout.map(|timeout| self.timers.cancel(timeout));

@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use super::core::{Core, Due};
 use super::proxied::Proxied;
 use super::reactor::Reactor;
+use super::service::Context;
 use super::socket::StreamSocket;
 use super::table::{Origin, Source};
 use crate::machines::{Client, Connection, Latch, ProxyHeader};
@@ -55,18 +56,33 @@ impl Reactor {
     }
 }
 
+impl Context<'_> {
+    /// Whether this listener has the proxies that [`Config::proxies`](crate::Config::proxies) and
+    /// [`Config::unix_proxies`](crate::Config::unix_proxies) tell of before it: `true`, as in the beginning.
+    /// `false`: whoever connects is the peer, without any header, as at a door for operators. For those
+    /// that are accepted from here on.
+    pub fn set_proxied(&mut self, proxied: bool) {
+        if let Some(listener) = self.core.table.listener(self.id) {
+            listener.is_direct = !proxied;
+        }
+    }
+}
+
 impl Core {
     /// Whether one more connection from there may be served, and if so, whether it is a proxy's, which tells
     /// first for whom. Counts it, if that is limited.
     pub(super) fn let_in(
         &mut self,
+        listener: Id,
         socket: &StreamSocket,
     ) -> Result<bool, (SocketAddr, &'static str)> {
+        let is_direct = self.table.listener(listener).is_some_and(|it| it.is_direct);
         let Some(peer) = socket.internet_peer() else {
-            return Ok(self.config.unix_proxies && matches!(socket, StreamSocket::Unix(..)));
+            let is_unix = matches!(socket, StreamSocket::Unix(..));
+            return Ok(self.config.unix_proxies && is_unix && !is_direct);
         };
         let proxies = &self.config.proxies;
-        if proxies.is_empty() {
+        if proxies.is_empty() || is_direct {
             return self.admit(peer.ip(), false).map(|()| false).map_err(|why| (peer, why));
         }
         if proxies.iter().any(|prefix| prefix.contains(peer.ip())) {

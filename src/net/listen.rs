@@ -185,7 +185,7 @@ impl Core {
         let peer = socket.internet_peer();
         let entry = self.table.get(listener)?;
         let (service, unref) = (entry.service, entry.is_background);
-        let is_proxy = match self.let_in(&socket) {
+        let is_proxy = match self.let_in(listener, &socket) {
             Ok(is_proxy) => is_proxy,
             Err((peer, why)) => {
                 if let Some(more) = self.acceptor.may_log(self.clock.now()) {
@@ -207,8 +207,9 @@ impl Core {
             Ok(id) => {
                 self.came_through(id, listener);
                 self.acceptor.count();
-                if unref {
-                    self.put_in_background(id); // As its listener is.
+                match unref {
+                    true => self.put_in_background(id), // As its listener is.
+                    false => self.statistics.accepted += 1,
                 }
                 match peer {
                     Some(peer) => log::debug!("{listener} accepted {id} from {peer}"),
@@ -255,7 +256,7 @@ impl Core {
 }
 
 /// Whether the error means that something has run out here, not that this one client has failed.
-fn is_exhaustion(error: &io::Error) -> bool {
+pub(super) fn is_exhaustion(error: &io::Error) -> bool {
     let code = error.raw_os_error();
     [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM].iter().any(|&it| code == Some(it))
 }

@@ -4,11 +4,12 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 use std::{fmt, io, mem};
 
-use mio::Events;
+use mio::{Events, Poll};
 
 use super::asked::Asked;
 use super::commands::{Commands, Run};
 use super::core::{Core, Due};
+use super::names::Names;
 use super::packets::{Inbox, Lent};
 use super::service::{Context, Errands, Service};
 use super::stopping::Going;
@@ -178,9 +179,11 @@ impl Reactor {
         config.check().map_err(|error| failed(error.into()))?;
         let buffer = Buffer::try_new(config.input_limit + config.read_buffer).map_err(failed)?;
         let events = Events::with_capacity(config.events);
-        let most_commands = config.commands;
-        let mut core = Core::new(config).map_err(failed)?;
-        let commands = Commands::new(core.poll.registry(), most_commands).map_err(failed)?;
+        let poll = Poll::new().map_err(failed)?;
+        let commands = Commands::new(poll.registry(), config.commands).map_err(failed)?;
+        let shared = commands.shared();
+        let names = Names::new(move || drop(shared.wake()));
+        let mut core = Core::new(config, poll, names);
         let (nobody, mut errands) = (core.roster.add(), Errands::default());
         errands.arrive(nobody, Box::new(Nobody));
         Ok(Reactor {
@@ -284,6 +287,7 @@ impl Reactor {
     fn obey(&mut self) {
         self.halves.pass_on(); // What the host has told.
         let Some((stops, runs)) = self.commands.take() else { return };
+        self.halves.core.take_answers(); // A thread that has one wakes the loop like a handle.
         stops.into_iter().for_each(|how| self.halves.core.stopping.ask(how));
         runs.into_iter().for_each(|run| self.run_command(run));
     }
@@ -350,7 +354,7 @@ impl Reactor {
                 Due::StopCheck => self.check_stop(),
                 Due::StopTimeout => self.halves.core.give_up_stopping(),
                 Due::DialTimeout(id) => {
-                    let error = io::Error::from(io::ErrorKind::TimedOut);
+                    let error = self.halves.core.dial_expired(id);
                     self.gone(id, Cause::ConnectFailed(error));
                 }
             }

@@ -99,7 +99,7 @@ impl Reactor {
             let Some(entry) = self.halves.core.table.get(id) else { continue };
             if let Source::Dial(dial) = &entry.source
                 && !entry.is_background
-                && dial.connection.queued() == 0
+                && !dial.has_kept()
             {
                 self.gone(id, Cause::Stopped);
             }

@@ -1,13 +1,10 @@
 //! Every source of a reactor, in one slab.
 
-use std::collections::VecDeque;
-use std::io;
-use std::net::SocketAddr;
-
 use slab::Slab;
 
 use super::clock::Tick;
 use super::doors::Door;
+use super::outbound::Dial;
 use super::paths::SocketFile;
 use super::proxied::Proxied;
 use super::receiving::{DatagramSocket, ListenerSocket};
@@ -123,6 +120,8 @@ pub(super) struct Listener {
     pub(super) is_stopping: bool,
     /// The host gave it to us, and somebody else may have it too.
     pub(super) is_adopted: bool,
+    /// Whoever connects is the peer, though others may have proxies before them.
+    pub(super) is_direct: bool,
     /// Since it accepted somebody.
     pub(super) door: Option<Door>,
     /// When it last accepted somebody, once the reactor is stopping.
@@ -139,6 +138,7 @@ impl Listener {
             retry: None,
             is_stopping: false,
             is_adopted: false,
+            is_direct: false,
             door: None,
             active: Tick::default(),
         }
@@ -191,30 +191,6 @@ impl DatagramSource {
             _file: None,
         }
     }
-}
-
-/// An outgoing connection that is being made.
-#[derive(Debug)]
-pub(super) struct Dial {
-    /// Where from, if it matters.
-    pub(super) local: Option<SocketAddr>,
-    /// What is to be tried, the one that is being tried first.
-    pub(super) targets: VecDeque<Address>,
-    /// The attempt that waits for the kernel's answer.
-    pub(super) socket: Option<StreamSocket>,
-    /// What it will be. Everything can be asked of it already: what is sent is kept.
-    pub(super) connection: Connection<StreamSocket>,
-    /// Its latch: the kernel has said something.
-    pub(super) answered: bool,
-    /// The poller said that it is broken already.
-    pub(super) hung_up: Option<bool>,
-    /// The service doesn't want it any more.
-    pub(super) abandoned: bool,
-    /// When the reactor began to stop.
-    pub(super) active: Tick,
-    /// Why the last attempt failed.
-    pub(super) failure: Option<io::Error>,
-    pub(super) timeout: Option<TimerId>,
 }
 
 /// The slab, and the count that makes each use of a slot another one.
@@ -297,12 +273,14 @@ impl Table {
         }
     }
 
-    /// The connection of a stream, or the one that is being made.
+    /// The connection of a stream, or of one that is being made.
     pub(super) fn connection(&mut self, id: Id) -> Option<&mut Connection<StreamSocket>> {
         match &mut self.get_mut(id)?.source {
             Source::Stream(stream) => Some(&mut stream.connection),
-            Source::Dial(dial) => Some(&mut dial.connection),
-            Source::Listener(_) | Source::Datagram(_) | Source::Proxied(_) => None,
+            Source::Dial(dial) if dial.datagrams.is_none() => Some(&mut dial.connection),
+            Source::Dial(_) | Source::Listener(_) | Source::Datagram(_) | Source::Proxied(_) => {
+                None
+            }
         }
     }
 

@@ -293,3 +293,25 @@ fn in_the_background_nobody_is_counted() {
     let statistics = reactor.statistics();
     assert_eq!((statistics.open, statistics.accepted, statistics.refused.per_source), (0, 2, 0));
 }
+
+/// A door for operators has no proxy before it, while the others have.
+#[test]
+fn a_listener_can_do_without_a_proxy() {
+    let config = Config { proxies: vec!["10.0.0.1".parse().unwrap()], ..Config::default() };
+    let server = Server::start(config, |reactor| {
+        let service = reactor.add(greeter());
+        ["tcp://127.0.0.1:0"; 2].map(|at| {
+            let id = reactor.context(service).listen(&endpoint(at)).unwrap();
+            reactor.context(service).source(id).set_proxied(false);
+            (internet(reactor.local(id)), id, service)
+        })
+    });
+    let [(direct, ..), (proxied, id, service)] = server.made;
+    server.handle.tell(service, move |_, cx| cx.source(id).set_proxied(true)).unwrap();
+    server.statistics(); // It has been told.
+    expect_refusal(tcp(proxied));
+    let mut stream = tcp(direct);
+    stream.write_all(b"hello").unwrap();
+    let own = format!("{} ", stream.local_addr().unwrap());
+    expect(&mut stream, &[own.as_bytes(), b"hello"].concat());
+}

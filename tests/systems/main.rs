@@ -5,6 +5,7 @@
 mod again;
 mod chat;
 mod echo;
+mod framed;
 mod greeting;
 mod group_chat;
 mod program;
