@@ -165,7 +165,6 @@ impl Core {
             Client::Unix(client) => log::debug!("{id} is from {client}, by way of {}", name(proxy)),
         }
         self.promote_proxied(id, peer, behind);
-        self.statistics.accepted += 1;
         self.opened(id);
         true
     }
@@ -188,10 +187,10 @@ impl Core {
         stream.door = door;
         let Some(entry) = self.table.get_mut(id) else { return };
         entry.source = Source::Stream(stream);
-        if entry.is_background
-            && let Some(peer) = peer
-        {
-            self.acceptor.leave(peer.ip()); // Nobody is counted there.
+        match (entry.is_background, peer) {
+            (false, _) => self.statistics.accepted += 1,
+            (true, Some(peer)) => self.acceptor.leave(peer.ip()), // Nobody is counted there.
+            (true, None) => {}
         }
     }
 

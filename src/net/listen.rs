@@ -209,13 +209,12 @@ impl Core {
                 self.acceptor.count();
                 match unref {
                     true => self.put_in_background(id), // As its listener is.
-                    false => self.statistics.accepted += 1,
+                    false => self.statistics.accepted += u64::from(!is_proxy),
                 }
                 match peer {
                     Some(peer) => log::debug!("{listener} accepted {id} from {peer}"),
                     None => log::debug!("{listener} accepted {id}"),
                 }
-                self.statistics.accepted += u64::from(!is_proxy);
                 (!is_proxy).then_some(id) // It opens when it is known for whom.
             }
             Err(error) => {
