@@ -56,6 +56,9 @@
 //!
 //! It runs on 64-bit Unix. Linux has the fast datagrams; other systems get plain ones.
 
+// On docs.rs each item says which feature it needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 #[cfg(not(all(unix, target_pointer_width = "64")))]
 compile_error!("echoloop needs a 64-bit Unix: an id is 32 bits of slot and 32 of generation");
 

@@ -3,12 +3,14 @@
 //! Exit status: 0 done, 1 it could not be done, 2 the command line makes no sense.
 
 mod cli;
+#[cfg(test)]
+mod man;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
-use cli::{bench, connect, ping, printer, serve, trace};
+use cli::{bench, completions, connect, ping, printer, serve, trace};
 
 /// Echo and pong over TCP, UDP and Unix sockets, from one event loop.
 ///
@@ -44,6 +46,7 @@ enum Command {
     Ping(ping::Args),
     Bench(Box<bench::Args>),
     Trace(trace::Args),
+    Completions(completions::Args),
 }
 
 fn main() -> ExitCode {
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         Command::Ping(args) => ping::run(args),
         Command::Bench(args) => bench::run(*args),
         Command::Trace(args) => trace::run(args),
+        Command::Completions(args) => completions::run(&args, &mut Cli::command()),
     };
     let status = done.unwrap_or_else(|error| {
         printer::complain(&format!("echoloop: {}\n", echoloop::describe(&*error)));

@@ -2,6 +2,7 @@
 
 pub(crate) mod bench;
 mod closed;
+pub(crate) mod completions;
 pub(crate) mod connect;
 mod endpoint;
 mod family;

@@ -105,7 +105,7 @@ pub(super) fn detach(core: &mut Core, id: Id) -> io::Result<(ServiceKey, OwnedFd
     let (service, is_counted) = (entry.service, !entry.is_background);
     let (connection, origin) = match &entry.source {
         Source::Stream(stream) => (&stream.connection, stream.origin),
-        Source::Dial(_) => return refused("it is still being made"),
+        Source::Dial(_) | Source::Proxied(_) => return refused("it is still being made"),
         Source::Listener(_) | Source::Datagram(_) => return refused("it is not a connection"),
     };
     let descriptor = connection.stream().descriptor();

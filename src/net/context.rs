@@ -89,7 +89,7 @@ impl Context<'_> {
                 room.saturating_sub(stream.gathered.into())
             }
             Source::Dial(dial) => dial.connection.room(&core.config, &core.account),
-            Source::Listener(_) | Source::Datagram(_) => 0,
+            Source::Listener(_) | Source::Datagram(_) | Source::Proxied(_) => 0,
         }
     }
 
@@ -224,7 +224,7 @@ impl Context<'_> {
             {
                 datagram.closed = true;
             }
-            Some(Source::Listener(_) | Source::Datagram(_)) => {
+            Some(Source::Listener(_) | Source::Datagram(_) | Source::Proxied(_)) => {
                 core.forget(self.id);
             }
             None => {}
@@ -353,7 +353,7 @@ impl Context<'_> {
         match &self.core.table.get(self.id)?.source {
             Source::Stream(stream) => stream.connection.stream().peer(),
             Source::Datagram(datagram) => datagram.connected,
-            Source::Listener(_) | Source::Dial(_) => None,
+            Source::Listener(_) | Source::Dial(_) | Source::Proxied(_) => None,
         }
     }
 
@@ -368,6 +368,7 @@ impl Context<'_> {
             Source::Stream(stream) => stream.connection.stream().local(),
             Source::Datagram(datagram) => datagram.socket.local(),
             Source::Listener(listener) => listener.socket.local(),
+            Source::Proxied(proxied) => proxied.socket.local(),
             Source::Dial(_) => None,
         }
     }

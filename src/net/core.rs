@@ -15,9 +15,9 @@ use super::outgoing::Outgoing;
 use super::outlet::Outlet;
 use super::packets::Lent;
 use super::roster::Roster;
-use super::socket::StreamSocket;
+use super::socket::{Polled, StreamSocket};
 use super::stopping::{Going, Stopping};
-use super::table::{Entry, Origin, Phase, Polled, Source, StreamSource, Table};
+use super::table::{Entry, Origin, Phase, Source, StreamSource, Table};
 use super::watch::Watch;
 use super::words::Words;
 use crate::machines::{Connection, Latch, Timers};
@@ -36,6 +36,8 @@ pub(super) enum Due {
     DialTimeout(Id),
     /// An outgoing connection may try again, or its next address.
     DialRetry(Id),
+    /// A proxy has taken too long to tell for whom it speaks.
+    ProxyTimeout(Id),
     /// Something may have happened that no event tells of.
     StopCheck,
     /// The stop has taken too long.
@@ -50,7 +52,8 @@ impl Due {
             | Due::Deadline(id)
             | Due::Accept(id)
             | Due::DialTimeout(id)
-            | Due::DialRetry(id) => id,
+            | Due::DialRetry(id)
+            | Due::ProxyTimeout(id) => id,
             Due::StopCheck | Due::StopTimeout => Id::NONE,
         }
     }
@@ -63,6 +66,7 @@ impl Due {
             Due::Accept(_) => "accept again",
             Due::DialTimeout(_) => "connect timeout",
             Due::DialRetry(_) => "connect again",
+            Due::ProxyTimeout(_) => "proxy timeout",
             Due::StopCheck => "a look at the stop",
             Due::StopTimeout => "stop timeout",
         }
@@ -173,9 +177,9 @@ impl Core {
     ) -> StreamSource {
         connection.latch(Latch { writable: true, ..Latch::default() });
         let (active, phase) = (self.clock.tick(), Phase::Serving);
-        let polled = match connection.stream() {
-            StreamSocket::Unix(..) if origin == Origin::Accepted => Polled::Input,
-            _ => Polled::Both,
+        let polled = match origin {
+            Origin::Accepted => Polled::of_accepted(connection.stream()),
+            Origin::Connected | Origin::Adopted => Polled::Both,
         };
         let (gathered, timer, door) = (0, None, None);
         StreamSource { connection, active, phase, origin, door, gathered, polled, timer }
@@ -197,7 +201,11 @@ impl Core {
     /// Puts a source into the background.
     pub(super) fn put_in_background(&mut self, id: Id) {
         let Some(entry) = self.table.put_in_background(id) else { return };
-        let Source::Stream(stream) = &mut entry.source else { return };
+        let stream = match &mut entry.source {
+            Source::Stream(stream) => stream,
+            Source::Proxied(_) => return self.acceptor.uncount(None),
+            Source::Listener(_) | Source::Datagram(_) | Source::Dial(_) => return,
+        };
         let timer = stream.timer.take();
         if stream.phase < Phase::Closing {
             stream.phase = Phase::Serving;
@@ -225,6 +233,14 @@ impl Core {
         match &mut entry.source {
             Source::Stream(stream) => self.forget_stream(stream, unref),
             Source::Dial(dial) => self.forget_dial(dial),
+            Source::Proxied(proxied) => {
+                self.account.give_back(proxied.held.len());
+                proxied.timeout.map(|timeout| self.timers.cancel(timeout));
+                self.acceptor.go_out(proxied.door);
+                if !unref {
+                    self.acceptor.uncount(None);
+                }
+            }
             Source::Listener(listener) => {
                 listener.retry.map(|retry| self.timers.cancel(retry));
                 self.acceptor.go_out(listener.door);

@@ -17,8 +17,8 @@ use super::listen::is_exhaustion;
 use super::names::Answer;
 use super::outbound::{Dial, Stage};
 use super::polling::stream_interest;
-use super::socket::{StreamSocket, local_address, outgoing_socket, peer_address};
-use super::table::{Origin, Polled, Source};
+use super::socket::{Polled, StreamSocket, local_address, outgoing_socket, peer_address};
+use super::table::{Origin, Source};
 use crate::machines::{Connection, Race, Settled, interleaved};
 use crate::values::{
     Address, CONNECTION_ATTEMPT_DELAY, DIAL_RETRY, Endpoint, Id, Outcome, ServiceKey, attempt,

@@ -3,7 +3,8 @@
 use super::dial::Dialled;
 use super::reactor::Reactor;
 use super::service::{Context, Service};
-use super::table::{Phase, Polled, Source};
+use super::socket::Polled;
+use super::table::{Phase, Source};
 use super::unwinding::Leaving;
 use crate::machines::{Latch, Step};
 use crate::values::{ACCEPT_LOOKS, Act, ByteQueue, CALL_COST, Cause, Id, Outcome, ServiceKey};
@@ -145,7 +146,7 @@ impl Reactor {
         let cause = match &mut entry.source {
             Source::Stream(stream) => stream.end(cause, &mut core.account),
             Source::Dial(dial) => dial.connection.end(cause, &mut core.account),
-            Source::Listener(_) | Source::Datagram(_) => cause,
+            Source::Listener(_) | Source::Datagram(_) | Source::Proxied(_) => cause,
         };
         log::debug!("{id} is gone: {cause}");
         core.watch.note(id, || Act::Gone(cause.kind()));

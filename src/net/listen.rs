@@ -185,38 +185,42 @@ impl Core {
         let peer = socket.internet_peer();
         let entry = self.table.get(listener)?;
         let (service, unref) = (entry.service, entry.is_background);
-        if let Some(peer) = peer
-            && let Err(why) = self.admit(peer.ip())
-        {
-            if let Some(more) = self.acceptor.may_log(self.clock.now()) {
-                log::warn!("{listener} refuses {peer}: {why}{more}");
+        let is_proxy = match self.let_in(listener, &socket) {
+            Ok(is_proxy) => is_proxy,
+            Err((peer, why)) => {
+                if let Some(more) = self.acceptor.may_log(self.clock.now()) {
+                    log::warn!("{listener} refuses {peer}: {why}{more}");
+                }
+                return None;
             }
-            return None;
-        }
+        };
         self.acceptor.take_token(self.clock.now());
         let buffers = match &socket {
-            StreamSocket::Unix(socket, _) => set_buffers(socket, &self.config),
+            StreamSocket::Unix(socket, ..) => set_buffers(socket, &self.config),
             _ => Ok(()),
         };
-        let connection = Connection::new(socket);
-        match buffers.and_then(|()| self.insert_stream(service, connection, Origin::Accepted)) {
+        let made = buffers.and_then(|()| match is_proxy {
+            true => self.insert_proxied(service, socket),
+            false => self.insert_stream(service, Connection::new(socket), Origin::Accepted),
+        });
+        match made {
             Ok(id) => {
                 self.came_through(id, listener);
                 self.acceptor.count();
                 match unref {
                     true => self.put_in_background(id), // As its listener is.
-                    false => self.statistics.accepted += 1,
+                    false => self.statistics.accepted += u64::from(!is_proxy),
                 }
                 match peer {
                     Some(peer) => log::debug!("{listener} accepted {id} from {peer}"),
                     None => log::debug!("{listener} accepted {id}"),
                 }
-                Some(id)
+                (!is_proxy).then_some(id) // It opens when it is known for whom.
             }
             Err(error) => {
                 self.statistics.refused.failed += 1;
                 log::warn!("{listener} cannot serve a connection: {error}");
-                if let Some(peer) = peer {
+                if let Some(peer) = peer.filter(|_| !is_proxy) {
                     self.acceptor.leave(peer.ip());
                 }
                 None
@@ -227,15 +231,18 @@ impl Core {
     /// Notes which listener has accepted a connection.
     fn came_through(&mut self, id: Id, by: Id) {
         let Some(listener) = self.table.listener(by) else { return };
-        let door = self.acceptor.come_through(by, &mut listener.door);
-        if let Some(stream) = self.table.stream(id) {
-            stream.door = Some(door);
+        let door = Some(self.acceptor.come_through(by, &mut listener.door));
+        match self.table.get_mut(id).map(|entry| &mut entry.source) {
+            Some(Source::Stream(stream)) => stream.door = door,
+            Some(Source::Proxied(proxied)) => proxied.door = door,
+            _ => {}
         }
     }
 
     /// Whether one more connection from this address may be served; counts it, if that is limited.
-    fn admit(&mut self, ip: IpAddr) -> Result<(), &'static str> {
-        if !self.config.admits(ip) {
+    /// The lists don't concern those whom we have been told to trust.
+    pub(super) fn admit(&mut self, ip: IpAddr, is_trusted: bool) -> Result<(), &'static str> {
+        if !is_trusted && !self.config.admits(ip) {
             self.statistics.refused.denied += 1;
             return Err("its address is not admitted");
         }

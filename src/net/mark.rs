@@ -45,6 +45,12 @@ impl Reactor {
                         dial.hung_up = Some(event.is_error());
                     }
                 }
+                Source::Proxied(proxied) => {
+                    proxied.readable |= latch(event).readable;
+                    if event.is_error() || event.is_write_closed() {
+                        proxied.hung_up = Some(event.is_error());
+                    }
+                }
             }
             core.watch.note(id, || Act::Ready(readiness(event)));
             if !entry.queued {
@@ -92,6 +98,7 @@ impl Core {
                         dial.hung_up = Some(ready.in_error);
                     }
                 }
+                Source::Proxied(_) => {} // No proxy comes this way.
             }
             self.watch.note(id, || Act::Ready(ready.readiness()));
             self.schedule(id);

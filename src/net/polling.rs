@@ -7,7 +7,8 @@ use mio::unix::SourceFd;
 use mio::{Interest, Token};
 
 use super::core::Core;
-use super::table::{Polled, Source};
+use super::socket::Polled;
+use super::table::Source;
 use crate::values::{Cause, Id, ServiceKey};
 
 /// What to ask of the poller for a stream.
@@ -36,6 +37,10 @@ impl Core {
             Some(Source::Stream(stream)) => {
                 let interest = stream_interest(stream.polled);
                 stream.connection.stream().watch(registry, id, interest)
+            }
+            Some(Source::Proxied(proxied)) => {
+                let interest = stream_interest(Polled::of_accepted(&proxied.socket));
+                proxied.socket.watch(registry, id, interest)
             }
             Some(Source::Listener(listener)) => listener.socket.watch(registry, id, input),
             Some(Source::Datagram(datagram)) => datagram.socket.watch(registry, id, input),

@@ -321,6 +321,7 @@ impl Reactor {
                 Source::Listener(_) => self.drive_listener(id),
                 Source::Datagram(_) => self.drive_datagram(id),
                 Source::Dial(_) => self.drive_dial(id),
+                Source::Proxied(_) => self.drive_proxied(id),
             }
             self.halves.core.watch.go_ends(id);
         }
@@ -350,6 +351,7 @@ impl Reactor {
                 Due::Deadline(id) => self.check_deadline(id),
                 Due::Accept(id) => self.halves.core.unpark(id),
                 Due::DialRetry(id) => self.halves.core.schedule(id),
+                Due::ProxyTimeout(id) => self.halves.core.proxy_timed_out(id),
                 Due::StopCheck => self.check_stop(),
                 Due::StopTimeout => self.halves.core.give_up_stopping(),
                 Due::DialTimeout(id) => {

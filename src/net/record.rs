@@ -59,5 +59,6 @@ fn kind(source: &Source) -> &'static str {
         Source::Listener(_) => "listener",
         Source::Datagram(_) => "datagram socket",
         Source::Dial(_) => "connection being made",
+        Source::Proxied(_) => "connection of a proxy",
     }
 }

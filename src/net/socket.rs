@@ -23,8 +23,9 @@ use crate::values::{Address, Config, Id, KeepAlive, UnixName};
 pub(super) enum StreamSocket {
     /// And its peer. It lies here, where those that have none need no room for it.
     Tcp(TcpStream, Option<SocketAddr>),
-    /// The flag tells that the last read may have left something behind, however short it was.
-    Unix(UnixStream, bool),
+    /// The flag tells that the last read may have left something behind, however short it was. The peer is
+    /// whom a proxy has told of.
+    Unix(UnixStream, bool, Option<Box<SocketAddr>>),
     /// Any other descriptor: a pipe, a terminal, a file.
     File(File),
     /// No descriptor at all.
@@ -65,13 +66,13 @@ impl StreamSocket {
         match self {
             StreamSocket::Tcp(stream, _) => stream.read(buffer),
             #[cfg(any(target_os = "linux", target_os = "android"))]
-            StreamSocket::Unix(stream, stops_short) => {
+            StreamSocket::Unix(stream, stops_short, _) => {
                 let (read, has_stopped) = packets::read_unix(stream, buffer)?;
                 *stops_short = has_stopped;
                 Ok(read)
             }
             #[cfg(not(any(target_os = "linux", target_os = "android")))]
-            StreamSocket::Unix(stream, stops_short) => {
+            StreamSocket::Unix(stream, stops_short, _) => {
                 *stops_short = true;
                 stream.read(buffer)
             }
@@ -85,7 +86,7 @@ impl StreamSocket {
     fn write_another(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             StreamSocket::Tcp(stream, _) => stream.write(bytes),
-            StreamSocket::Unix(stream, _) => stream.write(bytes),
+            StreamSocket::Unix(stream, ..) => stream.write(bytes),
             StreamSocket::File(file) => file.write(bytes),
             StreamSocket::Mem(stream) => plain(stream.write(bytes)),
             StreamSocket::Unmade => Err(io::ErrorKind::WouldBlock.into()),
@@ -103,7 +104,7 @@ impl Stream for StreamSocket {
     fn shut_write(&mut self) -> io::Result<bool> {
         match self {
             StreamSocket::Tcp(stream, _) => stream.shutdown(Shutdown::Write)?,
-            StreamSocket::Unix(stream, _) => stream.shutdown(Shutdown::Write)?,
+            StreamSocket::Unix(stream, ..) => stream.shutdown(Shutdown::Write)?,
             StreamSocket::Mem(stream) => stream.shut_write()?,
             StreamSocket::File(_) | StreamSocket::Unmade => return Ok(false),
         }
@@ -114,7 +115,7 @@ impl Stream for StreamSocket {
     fn short_read_drains(&self) -> bool {
         use StreamSocket::{Mem, Tcp, Unix};
 
-        matches!(self, Tcp(..) | Unix(_, false) | Mem(_))
+        matches!(self, Tcp(..) | Unix(_, false, _) | Mem(_))
     }
 }
 
@@ -123,14 +124,14 @@ impl StreamSocket {
     pub(super) fn unix(stream: UnixStream) -> StreamSocket {
         // Urgent bytes are bytes like any other here too, where there are any.
         let _ = SockRef::from(&stream).set_out_of_band_inline(true);
-        StreamSocket::Unix(stream, false)
+        StreamSocket::Unix(stream, false, None)
     }
 
     /// What the system knows it by. In memory nothing does.
     pub(super) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         match self {
             StreamSocket::Tcp(stream, _) => Some(stream.as_fd()),
-            StreamSocket::Unix(stream, _) => Some(stream.as_fd()),
+            StreamSocket::Unix(stream, ..) => Some(stream.as_fd()),
             StreamSocket::File(file) => Some(file.as_fd()),
             StreamSocket::Mem(_) | StreamSocket::Unmade => None,
         }
@@ -140,7 +141,7 @@ impl StreamSocket {
     pub(super) fn into_descriptor(self) -> Option<OwnedFd> {
         match self {
             StreamSocket::Tcp(stream, _) => Some(stream.into()),
-            StreamSocket::Unix(stream, _) => Some(stream.into()),
+            StreamSocket::Unix(stream, ..) => Some(stream.into()),
             StreamSocket::File(file) => Some(file.into()),
             StreamSocket::Mem(_) | StreamSocket::Unmade => None,
         }
@@ -163,8 +164,9 @@ impl StreamSocket {
     pub(super) fn peer(&self) -> Option<Address> {
         match self {
             StreamSocket::Tcp(_, peer) => peer.map(Address::Ip),
+            StreamSocket::Unix(.., peer) => peer.as_deref().copied().map(Address::Ip),
             StreamSocket::Mem(stream) => stream.peer().map(Address::Mem),
-            StreamSocket::Unix(..) | StreamSocket::File(_) | StreamSocket::Unmade => None,
+            StreamSocket::File(_) | StreamSocket::Unmade => None,
         }
     }
 
@@ -173,7 +175,17 @@ impl StreamSocket {
     pub(super) fn internet_peer(&self) -> Option<SocketAddr> {
         match self {
             StreamSocket::Tcp(_, peer) => *peer,
+            StreamSocket::Unix(.., peer) => peer.as_deref().copied(),
             _ => None,
+        }
+    }
+
+    /// A proxy has told whose connection it is.
+    pub(super) fn set_internet_peer(&mut self, told: Option<SocketAddr>) {
+        match self {
+            StreamSocket::Tcp(_, peer) => *peer = told,
+            StreamSocket::Unix(.., peer) => *peer = told.map(Box::new),
+            _ => {}
         }
     }
 
@@ -247,6 +259,28 @@ pub(super) fn watch(
         Ok(()) => Ok(true),
         Err(error) if error.raw_os_error() == Some(libc::EPERM) => Ok(false),
         Err(error) => Err(error),
+    }
+}
+
+/// What the poller tells of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Polled {
+    /// Nothing: files it doesn't take, since they are always ready.
+    Nothing,
+    /// That there is something to read. A Unix socket begins like this, since there each read of the
+    /// peer makes room, and each time the poller would tell.
+    Input,
+    /// That, and that there is room again.
+    Both,
+}
+
+impl Polled {
+    /// At first, of an accepted connection.
+    pub(super) fn of_accepted(socket: &StreamSocket) -> Polled {
+        match socket {
+            StreamSocket::Unix(..) => Polled::Input,
+            _ => Polled::Both,
+        }
     }
 }
 

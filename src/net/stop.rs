@@ -149,6 +149,7 @@ impl Reactor {
                 }
                 Source::Datagram(datagram) => core.clock.since(datagram.active) >= linger,
                 Source::Dial(dial) => core.clock.since(dial.active) >= linger,
+                Source::Proxied(_) => continue, // It has its own deadline, and none while stopping.
             };
             if stands_still {
                 log::warn!("{id} is given up: it has not come to an end in {linger:?}");
@@ -221,6 +222,7 @@ impl Core {
                     datagram.active = tick;
                 }
                 Source::Dial(dial) => dial.active = tick,
+                Source::Proxied(proxied) => proxied.readable = true, // One more read decides.
                 Source::Stream(_) => {
                     self.drain(id);
                     continue;

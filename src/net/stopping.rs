@@ -9,8 +9,8 @@ use crate::values::Id;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
     /// Serves what has arrived, the backlog included, then says goodbye to everybody. Whoever is owed
-    /// nothing goes at once; the others may take up to [`Config::linger`](crate::Config::linger) beyond the last byte that
-    /// moves, and all together [`Config::stop_timeout`](crate::Config::stop_timeout).
+    /// nothing goes at once; the others may take up to [`Config::linger`](crate::Config::linger) beyond the last byte
+    /// that moves, and all together [`Config::stop_timeout`](crate::Config::stop_timeout).
     Gracefully,
     /// Closes everything as it is.
     AtOnce,

@@ -6,8 +6,9 @@ use super::clock::Tick;
 use super::doors::Door;
 use super::outbound::Dial;
 use super::paths::SocketFile;
+use super::proxied::Proxied;
 use super::receiving::{DatagramSocket, ListenerSocket};
-use super::socket::StreamSocket;
+use super::socket::{Polled, StreamSocket};
 use crate::machines::{Connection, Quota};
 use crate::values::{Account, Address, Cause, Id, ServiceKey, TimerId};
 
@@ -31,6 +32,7 @@ pub(super) enum Source {
     Listener(Box<Listener>),
     Datagram(Box<DatagramSource>),
     Dial(Box<Dial>),
+    Proxied(Box<Proxied>),
 }
 
 /// A connection, and what the reactor must know of it.
@@ -73,18 +75,6 @@ impl StreamSource {
         }
         self.connection.end(cause, account)
     }
-}
-
-/// What the poller tells of a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Polled {
-    /// Nothing: files it doesn't take, since they are always ready.
-    Nothing,
-    /// That there is something to read. A Unix socket begins like this, since there each read of the
-    /// peer makes room, and each time the poller would tell.
-    Input,
-    /// That, and that there is room again.
-    Both,
 }
 
 /// How far a connection is on its way out.
@@ -130,6 +120,8 @@ pub(super) struct Listener {
     pub(super) is_stopping: bool,
     /// The host gave it to us, and others may have it too.
     pub(super) is_adopted: bool,
+    /// A client that connects is the peer, though others may have proxies before them.
+    pub(super) is_direct: bool,
     /// Since it accepted a client.
     pub(super) door: Option<Door>,
     /// When it last accepted a client, once the reactor is stopping.
@@ -146,6 +138,7 @@ impl Listener {
             retry: None,
             is_stopping: false,
             is_adopted: false,
+            is_direct: false,
             door: None,
             active: Tick::default(),
         }
@@ -291,7 +284,9 @@ impl Table {
         match &mut self.get_mut(id)?.source {
             Source::Stream(stream) => Some(&mut stream.connection),
             Source::Dial(dial) if dial.datagrams.is_none() => Some(&mut dial.connection),
-            Source::Dial(_) | Source::Listener(_) | Source::Datagram(_) => None,
+            Source::Dial(_) | Source::Listener(_) | Source::Datagram(_) | Source::Proxied(_) => {
+                None
+            }
         }
     }
 
@@ -313,6 +308,13 @@ impl Table {
     pub(super) fn dial(&mut self, id: Id) -> Option<&mut Dial> {
         match &mut self.get_mut(id)?.source {
             Source::Dial(dial) => Some(dial),
+            _ => None,
+        }
+    }
+
+    pub(super) fn proxied(&mut self, id: Id) -> Option<&mut Proxied> {
+        match &mut self.get_mut(id)?.source {
+            Source::Proxied(proxied) => Some(proxied),
             _ => None,
         }
     }

@@ -71,7 +71,7 @@ impl Core {
                 dial.connection.break_off(Cause::Panicked, &mut self.account);
                 dial.abandoned = true;
             }
-            Some(Source::Listener(_) | Source::Datagram(_)) | None => return,
+            Some(Source::Listener(_) | Source::Datagram(_) | Source::Proxied(_)) | None => return,
         }
         self.schedule(id);
     }

@@ -65,6 +65,10 @@ pub(crate) const COMMANDS_PER_SHARE: usize = 64;
 /// The least time between two log lines about the same kind of trouble.
 pub(crate) const LOG_INTERVAL: Duration = Duration::from_secs(5);
 
+/// The most bytes of a header by which a proxy tells for whom it speaks. One page, as nginx has it: addresses
+/// have 216 at most, the rest is for extensions. A longer one closes the connection.
+pub(crate) const PROXY_HEADER: usize = RESERVE;
+
 /// The most datagrams that one receive call brings, recvmmsg(2). More saves less than a hundredth.
 pub(crate) const DATAGRAM_BATCH: usize = 32;
 
@@ -108,7 +112,7 @@ pub struct Config {
 
     /// How many connections are accepted a second, all listeners together. Default `None`: no
     /// limit. The others wait in the backlog. Peers that are not served, because of `allow`, `deny` or
-    /// `connections_per_source`, don't count.
+    /// `connections_per_source`, don't count; what comes by way of a proxy always does.
     pub accept_rate: Option<Rate>,
 
     /// Bytes kept for sending, each connection. Default 256 KiB: what a kernel's send buffer has
@@ -224,6 +228,26 @@ pub struct Config {
     /// Peers within these prefixes are not served, even if `allow` has them.
     pub deny: Vec<Prefix>,
 
+    /// Proxies in front of us, which tell for whom they speak: HAProxy's PROXY protocol, version 1 or 2. Default:
+    /// none. If there are any, streams over TCP are served to these alone. Each must begin with a header,
+    /// which is taken off; whom it tells is the [peer](crate::Context::peer), and the one whom `allow`,
+    /// `deny`, [`connections_per_source`](Config::connections_per_source) and the log mean. Where it tells
+    /// none (`UNKNOWN`, `UNSPEC`), that is the proxy's own address; a client of the proxy on a Unix socket
+    /// has no address, like one of ours. When the proxy itself looks whether we are there (`LOCAL`), `allow`
+    /// and `deny` don't count. A header that makes no sense or is longer than 4 KiB closes the connection,
+    /// and is counted; so does one that takes longer than [`proxy_timeout`](Config::proxy_timeout).
+    ///
+    /// Datagrams are not concerned. Single listeners can [do without](crate::Context::set_proxied).
+    pub proxies: Vec<Prefix>,
+
+    /// The same for listening Unix sockets: whether whoever connects there is a proxy. Default false. Who
+    /// may connect, the permissions of the file say.
+    pub unix_proxies: bool,
+
+    /// How long the header of a proxy may take, from the accept; at least 1 ms. Default 5 s: a proxy sends it
+    /// at once, and this is enough for TCP to send it a second time, and a third.
+    pub proxy_timeout: Duration,
+
     /// Whether datagrams from ports below 1024 are served. Default false: services such as chargen and
     /// other echo servers live there, and a forged datagram could set two upon each other.
     pub privileged_ports: bool,
@@ -294,6 +318,9 @@ impl Default for Config {
             unix_mode: None,
             allow: Vec::new(),
             deny: Vec::new(),
+            proxies: Vec::new(),
+            unix_proxies: false,
+            proxy_timeout: Duration::from_secs(5),
             privileged_ports: false,
             multicast: false,
             own_sockets: false,

@@ -51,10 +51,13 @@ pub struct Statistics {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Refused {
-    /// By [`Config::allow`](crate::Config::allow) or [`Config::deny`](crate::Config::deny).
+    /// By [`Config::allow`](crate::Config::allow) or [`Config::deny`](crate::Config::deny); or where
+    /// [proxies](crate::Config::proxies) are expected, and this is none.
     pub denied: u64,
     /// By [`Config::connections_per_source`](crate::Config::connections_per_source).
     pub per_source: u64,
+    /// For the sake of their [PROXY header](crate::Config::proxies): none, a bad one, too long, too late.
+    pub proxy_header: u64,
     /// Times that accepting had to wait for [`Config::connections`](crate::Config::connections).
     pub connections: u64,
     /// Times that accepting had to wait for [`Config::accept_rate`](crate::Config::accept_rate).
@@ -128,10 +131,11 @@ impl Closed {
 }
 
 impl Refused {
-    fn rows(&self) -> [(&'static str, u64); 6] {
+    fn rows(&self) -> [(&'static str, u64); 7] {
         [
             ("denied", self.denied),
             ("too many from one source", self.per_source),
+            ("without a good PROXY header", self.proxy_header),
             ("waits for the connection limit", self.connections),
             ("waits for the accept rate", self.accept_rate),
             ("waits for descriptors", self.descriptors),

@@ -22,6 +22,7 @@ mod panics;
 mod paths;
 mod pong;
 mod pressure;
+mod proxies;
 mod racing;
 mod recording;
 mod services;

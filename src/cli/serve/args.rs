@@ -6,6 +6,7 @@ use echoloop::{Config, ConfigError, KeepAlive, Prefix, Rate, ReusePort, describe
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::offer::{Offer, Place};
+use super::proxies::Proxies;
 use crate::cli::units::{count, duration, duration_or_never, size};
 
 /// Sockets and files of a worker that aren't connections: the poller, listeners, signals, standard
@@ -71,6 +72,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     limits: Limits,
+
+    #[command(flatten)]
+    proxies: Proxies,
 }
 
 /// Everything that [`Config`] can limit.
@@ -211,7 +215,7 @@ impl Args {
             datagram_rate: (limits.datagram_rate > 0).then(|| rate(limits.datagram_rate)),
             offload: !limits.no_offload,
             spin: self.spin.unwrap_or_default(),
-            ..Config::default()
+            ..self.proxies.config()
         }
     }
 }

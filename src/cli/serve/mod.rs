@@ -16,6 +16,7 @@ mod live;
 mod logged;
 mod metrics;
 mod offer;
+mod proxies;
 mod snapshot;
 mod systemd;
 mod watch;

@@ -110,9 +110,10 @@ pub(crate) const CLOSED: [(&str, Part); 9] = [
     ("stopped", |it| it.closed.stopped),
 ];
 
-pub(crate) const REFUSED: [(&str, Part); 3] = [
+pub(crate) const REFUSED: [(&str, Part); 4] = [
     ("denied", |it| it.refused.denied),
     ("per_source", |it| it.refused.per_source),
+    ("proxy_header", |it| it.refused.proxy_header),
     ("failed", |it| it.refused.failed),
 ];
 

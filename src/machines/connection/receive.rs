@@ -7,6 +7,16 @@ use super::{Connection, Stream};
 use crate::values::{Account, ByteQueue, Cause, Config, Outcome, RESERVE, attempt};
 
 impl<S: Stream> Connection<S> {
+    /// What was read before it was a connection, and is the first to be shown.
+    pub(crate) fn begin_with(&mut self, bytes: &[u8], account: &mut Account) {
+        if !bytes.is_empty() {
+            self.kept.get_or_insert_default().input.push(bytes);
+            account.take(bytes.len());
+            account.receive(bytes.len());
+            self.appetite = Appetite::Again;
+        }
+    }
+
     /// Saves what the service didn't take of what it was shown.
     pub(crate) fn keep(
         &mut self,

@@ -264,6 +264,7 @@ mod tests {
             &mut dropped.amplified,
             &mut dropped.no_room,
             &mut dropped.failed,
+            &mut refused.proxy_header,
         ];
         for (number, field) in fields.into_iter().enumerate() {
             *field = number as u64 + 1;

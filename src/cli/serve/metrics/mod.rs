@@ -34,6 +34,7 @@ pub(super) fn listen(
         let mut cx = reactor.context(service);
         let listener = make(&mut cx)?;
         cx.source(listener).unref();
+        cx.source(listener).set_proxied(false); // Who scrapes comes by itself.
         Ok(listener)
     })?;
     Ok(bound)
