@@ -7,7 +7,6 @@ use echoloop::Endpoint;
 
 use super::conditions::Condition;
 use super::foreign::Foreign;
-use super::merge;
 use super::talk::{Frame, Sizes, Text};
 use super::values::{self, Addresses, Arrivals, Goal, Rate, Sweep};
 use crate::cli::units;
@@ -161,7 +160,30 @@ pub(crate) struct Args {
 /// What else can be done.
 #[derive(clap::Subcommand, Debug)]
 pub(super) enum Action {
-    Merge(merge::Args),
+    Merge(Merge),
+}
+
+/// Put together what several generators have measured at the same time, each with --json.
+///
+/// Counts are added, and histograms: a percentile of all messages is not the mean of percentiles. What was
+/// measured differently is refused. Let the generators begin together with --start-at.
+#[derive(clap::Args, Debug)]
+pub(super) struct Merge {
+    /// Results of single runs.
+    #[arg(required = true, value_name = "FILE.json")]
+    pub(super) files: Vec<PathBuf>,
+    /// Write the result as JSON; - is the standard output.
+    #[arg(long, value_name = "FILE")]
+    pub(super) json: Option<PathBuf>,
+    /// Write a picture; - is the standard output.
+    #[arg(long, value_name = "FILE.svg")]
+    pub(super) plot: Option<PathBuf>,
+    /// Exit with status 3 if this holds, as with bench itself.
+    #[arg(long, value_name = "CONDITION")]
+    pub(super) fail_if: Vec<Condition>,
+    /// Lost connections and messages without a reply don't fail the run.
+    #[arg(long)]
+    pub(super) allow_losses: bool,
 }
 
 const AFTER: &str = "\

@@ -108,8 +108,15 @@ pub(super) fn run(outcome: &Outcome, round: usize) -> Value {
         "tcp": outcome.tcp.map(tcp),
         "pending_by_quarter": outcome.backlog,
         "histograms": restore::histograms(times),
-        "series": outcome.series.iter().map(point).collect::<Vec<_>>(),
+        "series": outcome.series.iter().map(whole_point).collect::<Vec<_>>(),
     })
+}
+
+/// A second of the measured time, with all that is needed to add another generator's to it.
+fn whole_point(it: &Point) -> Value {
+    let mut value = point(it);
+    value["histogram"] = it.histogram.as_deref().into();
+    value
 }
 
 /// A second of the measured time.

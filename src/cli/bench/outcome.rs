@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use hdrhistogram::Histogram;
 
-use super::conditions::Finding;
+use super::conditions::{Condition, Figure, Finding};
 use super::load::{Length, Load};
 use super::phase::Phase;
 use super::process::Usage;
@@ -147,6 +147,25 @@ impl Outcome {
     /// The latency below which this part of all messages stayed, in nanoseconds.
     pub(super) fn percentile(&self, percent: f64) -> u64 {
         self.latency.value_at_percentile(percent)
+    }
+
+    /// Finds out what conditions come to.
+    pub(super) fn find(&mut self, conditions: &[Condition]) {
+        let find = |it: &Condition| it.find(|figure| self.figure(figure));
+        self.findings = conditions.iter().map(find).collect();
+    }
+
+    /// What a condition asks for.
+    fn figure(&self, figure: Figure) -> Option<f64> {
+        let is_there = !self.latency.is_empty();
+        match figure {
+            Figure::Percentile(percent) => is_there.then(|| self.percentile(percent) as f64),
+            Figure::Mean => is_there.then(|| self.latency.mean()),
+            Figure::Loss => is_there.then(|| self.loss()),
+            Figure::Errors => Some(self.tally.errors.total() as f64),
+            Figure::Rate => (!self.elapsed.is_zero()).then(|| self.rate()),
+            Figure::PerCpu => self.per_server_cpu(),
+        }
     }
 
     /// The part of the messages that had no reply.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use echoloop::Endpoint;
 
 use super::args::Args;
+use super::files::is_dash;
 use super::flights::DEPTH;
 use super::load::{Length, Load};
 use super::stamp;
@@ -139,11 +140,6 @@ impl Args {
         }
         load
     }
-}
-
-/// Whether this name stands for the standard output.
-pub(super) fn is_dash(path: &Path) -> bool {
-    path == Path::new("-")
 }
 
 fn check(load: &Load) -> Result<(), String> {

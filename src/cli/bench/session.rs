@@ -10,11 +10,11 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::args::Args;
 use super::baseline::Baseline;
+use super::files::is_dash;
 use super::hdr::Log;
 use super::live::{Live, Outputs};
 use super::load::Load;
 use super::outcome::Outcome;
-use super::plan::is_dash;
 use super::plot::Plot;
 use super::stream::Stream;
 use super::{files, json, limits, process, worker};
@@ -108,7 +108,7 @@ impl Session {
             return Err(error.into());
         }
         let mut outcome = outcome.map_err(|error| error as Failure)?;
-        outcome.findings = self.args.fail_if.iter().map(|it| it.find(&outcome)).collect();
+        outcome.find(&self.args.fail_if);
         let mut run = json::run(&outcome, round);
         if let Some(baseline) = &self.baseline {
             run["baseline"] = baseline.json(&run);

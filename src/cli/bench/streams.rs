@@ -2,6 +2,7 @@
 
 use echoloop::{Cause, Context, Service, TimerId};
 
+use super::generator::Generator;
 use super::lane::{Finder, Lane, State};
 use super::meter::{CONTROL, Meter};
 use super::pacer::Pacer;
@@ -9,7 +10,6 @@ use super::phase::{Phase, Standing};
 use super::script::{Fault, Script};
 use super::seconds::nanos;
 use super::thinking::Thinking;
-use super::worker::Generator;
 
 /// Connections that are being made at a time: less than a usual backlog has room for, since whoever
 /// finds it full waits a second.
@@ -260,6 +260,10 @@ impl Generator for Streams {
     fn meter(&mut self) -> &mut Meter {
         &mut self.meter
     }
+
+    fn begin(&mut self, cx: &mut Context<'_>) {
+        self.control(cx);
+    }
 }
 
 impl Service for Streams {
@@ -327,7 +331,7 @@ impl Service for Streams {
     }
 
     fn timer(&mut self, cx: &mut Context<'_>, timer: TimerId) {
-        if self.control.is_none_or(|control| control == timer) {
+        if self.control == Some(timer) {
             self.control(cx);
         } else if self.wake == Some(timer) {
             self.wake(cx);

@@ -5,10 +5,11 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use echoloop::{Config, Reactor, Service};
+use echoloop::{Config, Reactor};
 
 use super::churn::Churn;
 use super::datagrams::Datagrams;
+use super::generator::Generator;
 use super::load::Load;
 use super::meter::Meter;
 use super::outcome::{Outcome, Part};
@@ -18,18 +19,13 @@ use super::seconds::Second;
 use super::series::{Point, Series};
 use super::streams::Streams;
 use super::tally::Tally;
-use super::tcp::Watch;
+use super::watch::Watch;
 use super::words::duration;
 
 /// What begins so much later has begun in time.
 const PUNCTUAL: Duration = Duration::from_millis(50);
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
-
-/// A service that makes load. It begins with the first timer that is set for it.
-pub(super) trait Generator: Service {
-    fn meter(&mut self) -> &mut Meter;
-}
 
 /// Something to be seen while it runs.
 pub(super) enum Sign<'a> {
@@ -108,7 +104,7 @@ fn drive<G: Generator>(mut generator: G) -> Result<Part, Failure> {
     let (offload, connect_timeout) = (load.offload, load.timeout);
     let mut reactor = Reactor::new(Config { offload, connect_timeout, ..Config::default() })?;
     let generator = reactor.add(generator);
-    reactor.context(generator).after(Duration::ZERO);
+    reactor.with(generator, |generator, cx| generator.begin(cx));
     reactor.run()?;
     let no_room = reactor.statistics().dropped.no_room;
     let part = reactor.with(generator, |generator, _| {
