@@ -144,6 +144,20 @@ pub(super) fn pin(processor: usize) -> std::io::Result<()> {
     Ok(sched_setaffinity(None, &set)?)
 }
 
+/// Gives the calling thread a table of descriptors of its own, a copy, unshare(2). A table that several threads
+/// share makes each system call that names a descriptor count who uses it, twice: some hundredths of what a small
+/// datagram costs. What the thread opens from now on is unknown to the others, and is closed when it ends.
+#[cfg(target_os = "linux")]
+pub(super) fn own_descriptors() {
+    use nix::sched::{CloneFlags, unshare};
+
+    // Where it is refused, it is a little slower.
+    let _ = unshare(CloneFlags::CLONE_FILES);
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn own_descriptors() {}
+
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
@@ -166,5 +180,22 @@ mod tests {
         while thread_cpu() - start < Duration::from_millis(1) {}
         let used = cpu(pid).unwrap() - before;
         assert!(used >= Duration::from_millis(1), "{used:?}");
+    }
+    /// What a thread with descriptors of its own opens is not among those of the others.
+    #[test]
+    fn a_thread_can_have_descriptors_of_its_own() {
+        let ours = || fs::read_link("/proc/thread-self").unwrap();
+        let first = std::path::Path::new("/proc").join(ours());
+        let thread = std::thread::spawn(move || {
+            own_descriptors();
+            let (reader, _writer) = std::io::pipe().unwrap();
+            let descriptor = std::os::fd::AsRawFd::as_raw_fd(&reader).to_string();
+            let link =
+                |thread: &std::path::Path| fs::read_link(thread.join("fd").join(&descriptor));
+            let own = link(&std::path::Path::new("/proc").join(ours())).unwrap();
+            // Another test may have opened something else there meanwhile.
+            link(&first).is_ok_and(|theirs| theirs == own)
+        });
+        assert!(!thread.join().unwrap());
     }
 }

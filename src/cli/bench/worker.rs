@@ -86,6 +86,7 @@ pub(super) fn run(
 
 fn work(meter: Meter, worker: usize, first: u64) -> Result<Part, Failure> {
     let load = meter.load.clone();
+    process::own_descriptors();
     if let Some(&processor) = load.pin.get(worker.checked_rem(load.pin.len()).unwrap_or(0)) {
         process::pin(processor)
             .map_err(|error| format!("cannot pin a worker to processor {processor}: {error}"))?;
