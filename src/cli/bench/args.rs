@@ -8,7 +8,7 @@ use echoloop::Endpoint;
 use super::conditions::Condition;
 use super::foreign::Foreign;
 use super::talk::{Frame, Sizes, Text};
-use super::values::{self, Addresses, Arrivals, Goal, Rate, Sweep};
+use super::values::{self, Addresses, Arrivals, Goal, Processes, Rate, Sweep};
 use crate::cli::units;
 
 /// Load any echo server, check every byte that comes back, and say how long it took.
@@ -107,9 +107,14 @@ pub(crate) struct Args {
     /// them (UDP_GRO, UDP_SEGMENT).
     #[arg(long, help_heading = "Generator")]
     pub(super) no_offload: bool,
-    /// The process of the server, to report its processor time and memory; once for each endpoint.
+    /// The process of the server, to report its processor time, its memory, and what a message costs it in
+    /// instructions, cycles and context switches; several with commas; once for each endpoint.
     #[arg(long, value_name = "PID", help_heading = "Generator")]
-    pub(super) server_pid: Vec<u32>,
+    pub(super) server_pid: Vec<Processes>,
+    /// Count the server's system calls too. Each of them takes longer then, so that its processor time and
+    /// what follows from it say less.
+    #[arg(long, help_heading = "Generator", requires = "server_pid")]
+    pub(super) count_system_calls: bool,
 
     /// Run once for each value of connections, size, depth or rate: connections=1,10,100,1k.
     #[arg(long, value_name = "WHAT=VALUES", help_heading = "Several runs")]

@@ -7,6 +7,7 @@ use hdrhistogram::Histogram;
 use serde_json::{Map, Value, json};
 
 use super::conditions::Finding;
+use super::counts::KINDS;
 use super::load::{Length, Load};
 use super::outcome::Outcome;
 use super::process;
@@ -218,6 +219,12 @@ fn server(outcome: &Outcome) -> Value {
         "memory_bytes": usage.memory,
         "memory_bytes_before": usage.idle,
         "memory_bytes_per_connection": each,
+        "counted": Map::from_iter(KINDS.map(|(kind, name, _)| {
+            (name.to_owned(), usage.counts.of(kind).ok().into())
+        })),
+        "per_message": Map::from_iter(KINDS.map(|(kind, name, _)| {
+            (name.to_owned(), outcome.per_message(kind).into())
+        })),
     })
 }
 

@@ -8,7 +8,7 @@
 //! | `lane`, `flights`, `pacer`, `thinking` | what is on its way, and when more is due: they help them |
 //! | `meter`, `phase`, `seconds`, `series`, `tally` | how far a run is, counts, times |
 //! | `worker`, `outcome` | threads with a reactor each, and what they bring back |
-//! | `process`, `tcp`, `watch`, `limits` | what the system says and allows |
+//! | `process`, `counters`, `counts`, `tcp`, `watch`, `limits` | what the system says and allows |
 //! | `session`, `compare`, `ratio`, `search` | one run, or several and what they say together |
 //! | `encoded`, `baseline`, `restore`, `merge` | results that were saved |
 //! | `failing`, `verdict`, `conditions` | what a run is worth |
@@ -21,6 +21,8 @@ mod baseline;
 mod churn;
 mod compare;
 mod conditions;
+mod counters;
+mod counts;
 mod datagrams;
 mod encoded;
 mod failing;

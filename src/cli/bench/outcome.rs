@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use hdrhistogram::Histogram;
 
 use super::conditions::{Condition, Figure, Finding};
+use super::counts::Kind;
 use super::load::{Length, Load};
 use super::phase::Phase;
 use super::process::Usage;
@@ -137,6 +138,17 @@ impl Outcome {
     pub(super) fn per_server_cpu(&self) -> Option<f64> {
         let cpu = self.server?.cpu?;
         (!cpu.is_zero()).then(|| self.tally.messages as f64 / cpu.as_secs_f64())
+    }
+
+    /// How often that came at the server for each message.
+    pub(super) fn per_message(&self, kind: Kind) -> Option<f64> {
+        let count = self.server?.counts.of(kind).ok()?;
+        (self.tally.messages > 0).then(|| count as f64 / self.tally.messages as f64)
+    }
+
+    /// The server's instructions for each message, its own and the kernel's for it.
+    pub(super) fn instructions_per_message(&self) -> Option<f64> {
+        Some(per(self.server?.counts.instructions()? as f64, self.tally.messages as f64))
     }
 
     /// The server's part of one processor.

@@ -4,6 +4,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::{Map, Value};
 
+use super::counts::{Counts, KINDS, Refusal};
 use super::encoded::{decoded, encoded};
 use super::load::{Length, Load};
 use super::outcome::Outcome;
@@ -78,6 +79,7 @@ pub(super) fn outcome(run: &Value) -> Result<Outcome, String> {
         cpu: server.time("cpu_seconds").ok(),
         memory: server.whole("memory_bytes").ok(),
         idle: server.whole("memory_bytes_before").ok(),
+        counts: counts(&server),
     });
     outcome.tcp = tcp(&run);
     let reached = run.0["reached"].as_str();
@@ -87,6 +89,19 @@ pub(super) fn outcome(run: &Value) -> Result<Outcome, String> {
     let began = run.0["began_at"].as_f64();
     outcome.began = began.map(|seconds| UNIX_EPOCH + Duration::from_secs_f64(seconds));
     Ok(outcome)
+}
+
+/// What was counted of the server. Why something wasn't is not kept: whoever saved it was told.
+fn counts(server: &Object<'_>) -> Counts {
+    let counted = server.object("counted");
+    Counts::by(|kind| {
+        let (_, name, _) = KINDS[kind as usize];
+        counted
+            .as_ref()
+            .map_err(drop)
+            .and_then(|it| it.whole(name).map_err(drop))
+            .or(Err(Refusal::Unknown))
+    })
 }
 
 fn load(settings: Object<'_>) -> Result<Load, String> {

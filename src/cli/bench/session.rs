@@ -59,7 +59,9 @@ impl Session {
                 limits::check(&args.at(load, value))?;
             }
         }
-        if let Some(pid) = args.server_pid.iter().find(|pid| !process::exists(**pid)) {
+        if let Some(pid) =
+            args.server_pid.iter().flat_map(|it| &it.0).find(|pid| !process::exists(**pid))
+        {
             return Err(format!("cannot watch process {pid}: there is none").into());
         }
         // Now, so that a long run doesn't end with a wrong name.
@@ -97,7 +99,7 @@ impl Session {
         label: &str,
         round: usize,
     ) -> Result<Outcome, Failure> {
-        let server = self.args.server_pid.get(endpoint).copied();
+        let server = self.args.watched(endpoint);
         let outputs =
             Outputs { log: self.log.as_mut(), stream: self.stream.as_mut(), run: self.runs.len() };
         let mut live = Live::new(load, label, outputs);

@@ -14,7 +14,7 @@ use super::load::Load;
 use super::meter::Meter;
 use super::outcome::{Outcome, Part};
 use super::phase::{Report, Stage};
-use super::process::{self, Probe};
+use super::process::{self, Probe, Watched};
 use super::seconds::Second;
 use super::series::{Point, Series};
 use super::streams::Streams;
@@ -38,20 +38,24 @@ pub(super) enum Sign<'a> {
 /// Runs a load to its end, and calls `watch` with everything that is to be seen on the way.
 pub(super) fn run(
     load: &Load,
-    server: Option<u32>,
+    server: Watched,
     stop: &Arc<AtomicBool>,
     mut watch: impl FnMut(Sign<'_>),
 ) -> Result<Outcome, Failure> {
     let (reports, incoming) = mpsc::channel();
     let stage = Arc::new(Stage::new(load, stop.clone()));
-    let mut probe = server.map(Probe::new);
+    let mut probe = Probe::new(server);
     let mut workers = Vec::new();
     let mut first = 0;
     for worker in 0..load.workers {
         let part = load.part(worker);
         let connections = part.connections as u64;
-        let meter = Meter::new(part, worker, probe.take(), stage.clone(), reports.clone());
-        let work = move || work(meter, worker, first);
+        let (probe, stage, reports) = (probe.take(), stage.clone(), reports.clone());
+        let work = move || {
+            process::own_descriptors();
+            let probe = probe.map(Probe::counting);
+            work(Meter::new(part, worker, probe, stage, reports), worker, first)
+        };
         workers.push(thread::Builder::new().name(format!("worker {worker}")).spawn(work)?);
         first += connections;
     }
@@ -86,7 +90,6 @@ pub(super) fn run(
 
 fn work(meter: Meter, worker: usize, first: u64) -> Result<Part, Failure> {
     let load = meter.load.clone();
-    process::own_descriptors();
     if let Some(&processor) = load.pin.get(worker.checked_rem(load.pin.len()).unwrap_or(0)) {
         process::pin(processor)
             .map_err(|error| format!("cannot pin a worker to processor {processor}: {error}"))?;
