@@ -8,36 +8,33 @@ use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Duration;
 
-use echoloop::{
-    Address, Cause, Config, Context, Echo, Half, Hub, Id, Reactor, ServiceId, Session, Sessions,
-    Stop, describe,
-};
+use echoloop::{Address, Config, Context, Echo, Half, Id, Reactor, ServiceId, Stop, describe};
 
 use crate::support::*;
 
 /// A connection, and what it has shown already.
-type Gift = (OwnedFd, Vec<u8>);
+pub(crate) type Gift = (OwnedFd, Vec<u8>);
 
 /// Where connections go when they are given away, each with what it has shown already.
-fn elsewhere() -> (Sender<Gift>, Receiver<Gift>) {
+pub(crate) fn elsewhere() -> (Sender<Gift>, Receiver<Gift>) {
     mpsc::channel()
 }
 
 /// Another reactor, which echoes what it is given, first of all what had been shown.
-struct Other {
-    reactor: Reactor,
+pub(crate) struct Other {
+    pub(crate) reactor: Reactor,
     echo: ServiceId<Echo>,
 }
 
 impl Other {
-    fn new() -> Other {
+    pub(crate) fn new() -> Other {
         let mut reactor = reactor(Config::default());
         let echo = reactor.add(Echo);
         Other { reactor, echo }
     }
 
     #[track_caller]
-    fn adopts(&mut self, (descriptor, shown): Gift) -> Id {
+    pub(crate) fn adopts(&mut self, (descriptor, shown): Gift) -> Id {
         let mut cx = self.reactor.context(self.echo);
         let id = cx.adopt(descriptor, Half::Both).unwrap();
         assert!(cx.source(id).send_all(&shown));
@@ -46,7 +43,7 @@ impl Other {
 
     /// There and back through it.
     #[track_caller]
-    fn echoes(&mut self, stream: &mut (impl Read + Write), bytes: &[u8]) {
+    pub(crate) fn echoes(&mut self, stream: &mut (impl Read + Write), bytes: &[u8]) {
         stream.write_all(bytes).unwrap();
         let before = self.reactor.statistics().bytes_in;
         turn_until(&mut self.reactor, |reactor| {
@@ -58,7 +55,7 @@ impl Other {
 
 /// Turns until something is given away.
 #[track_caller]
-fn given(reactor: &mut Reactor, gifts: &Receiver<Gift>) -> Gift {
+pub(crate) fn given(reactor: &mut Reactor, gifts: &Receiver<Gift>) -> Gift {
     let mut gift = None;
     turn_until(reactor, |_| {
         gift = gift.take().or_else(|| gifts.try_recv().ok());
@@ -345,114 +342,4 @@ fn what_was_gathered_goes_first() {
         expect(client, b"the last word, and the next");
     }
     assert_eq!((reactor.statistics().open, reactor.statistics().buffered), (0, 0));
-}
-
-/// Its place is free for the next one: of all connections, and of its own address.
-#[test]
-fn its_place_is_free() {
-    let (gifts, arrived) = elsewhere();
-    let service =
-        Does::new().opened(move |cx| gifts.send((cx.detach().unwrap(), Vec::new())).unwrap());
-    let config = Config {
-        connections: Some(1),
-        connections_per_source: Some(1),
-        accept_budget: 1,
-        ..Config::default()
-    };
-    let mut reactor = reactor(config);
-    let address = listen(&mut reactor, "tcp://127.0.0.1:0", service);
-    let mut other = Other::new();
-    let mut clients = [(); 5].map(|()| tcp(address));
-    for _ in &clients {
-        let gift = given(&mut reactor, &arrived);
-        other.adopts(gift);
-    }
-    clients.iter_mut().for_each(|client| other.echoes(client, b"all of them"));
-    let statistics = reactor.statistics();
-    assert_eq!((statistics.accepted, statistics.refused), (5, Default::default()));
-}
-
-/// While the reactor stops, what is given away isn't waited for; and one that is adopted then is told of the stop
-/// like all.
-#[test]
-fn a_stop_does_not_wait_for_what_was_given_away() {
-    let (gifts, arrived) = elsewhere();
-    let service =
-        Does::new().stopping(move |cx| gifts.send((cx.detach().unwrap(), Vec::new())).unwrap());
-    let mut first = reactor(Config { linger: Duration::from_secs(3600), ..Config::default() });
-    let address = listen(&mut first, "tcp://127.0.0.1:0", service);
-    let mut client = tcp(address);
-    turn_until(&mut first, |reactor| reactor.statistics().open == 1);
-    first.handle().stop(Stop::Gracefully).unwrap();
-    let gift = given(&mut first, &arrived);
-    assert_eq!(run(&mut first).closed.detached, 1);
-    drop(first);
-    let mut other = Other::new();
-    other.reactor.handle().stop(Stop::Gracefully).unwrap();
-    other.adopts(gift);
-    client.write_all(b"served").unwrap();
-    client.shutdown(Shutdown::Write).unwrap();
-    run(&mut other.reactor);
-    expect_end(&mut client, b"served");
-}
-
-/// A session that gives its connection away is dropped with all that it owns, and the others see it no more: also
-/// one that does so when it begins.
-#[test]
-fn its_session_goes_too() {
-    struct Guest {
-        _goods: Sender<()>,
-    }
-
-    struct House {
-        goods: Sender<()>,
-        gifts: Sender<Gift>,
-        causes: Sender<String>,
-        is_early: bool,
-    }
-
-    impl Session for Guest {
-        type Shared = House;
-
-        fn opened(hub: &mut Hub<'_, Guest>, cx: &mut Context<'_>) -> Guest {
-            if hub.shared.is_early {
-                hub.shared.gifts.send((cx.detach().unwrap(), Vec::new())).unwrap();
-            }
-            Guest { _goods: hub.shared.goods.clone() }
-        }
-
-        fn received(
-            &mut self,
-            hub: &mut Hub<'_, Guest>,
-            cx: &mut Context<'_>,
-            input: &[u8],
-        ) -> usize {
-            hub.shared.gifts.send((cx.detach().unwrap(), input.to_vec())).unwrap();
-            input.len()
-        }
-
-        fn closed(self, hub: &mut Hub<'_, Guest>, _cx: &mut Context<'_>, cause: &Cause) {
-            hub.shared.causes.send(cause.to_string()).unwrap();
-        }
-    }
-
-    for is_early in [true, false] {
-        let ((goods, kept), (gifts, arrived)) = (mpsc::channel(), elsewhere());
-        let (causes, told) = mpsc::channel();
-        let mut reactor = reactor(Config::default());
-        let house = House { goods, gifts, causes, is_early };
-        let house = reactor.add(Sessions::<Guest>::new(house));
-        let listener = reactor.context(house).listen(&endpoint("tcp://127.0.0.1:0")).unwrap();
-        let mut client = tcp(internet(reactor.local(listener)));
-        client.write_all(b"hello").unwrap();
-        let gift = given(&mut reactor, &arrived);
-        let mut other = Other::new();
-        other.adopts(gift);
-        turn_until(&mut other.reactor, |reactor| reactor.statistics().bytes_out == 5);
-        expect(&mut client, b"hello");
-        assert_eq!(told.try_iter().collect::<Vec<_>>(), ["given away by the service"]);
-        assert_eq!(reactor.with(house, |house, _| house.len()), Some(0));
-        drop(reactor);
-        assert_eq!(kept.try_recv(), Err(mpsc::TryRecvError::Disconnected));
-    }
 }
