@@ -5,17 +5,9 @@ use std::net::SocketAddr;
 
 use socket2::{Socket, Type};
 
-pub(super) use super::paths::SocketFile;
-use super::paths::bind_unix;
+use super::paths::{Bound, bind_unix};
 use super::socket::internet_socket;
 use crate::values::{Config, Endpoint, ReusePort};
-
-/// A bound socket, and the file that goes with it if it has one.
-pub(super) struct Bound {
-    /// Before the socket, see [`SocketFile`].
-    pub(super) file: Option<SocketFile>,
-    pub(super) socket: Socket,
-}
 
 /// Binds to the endpoint: to the first of its addresses that can be bound.
 pub(super) fn bind(endpoint: &Endpoint, config: &Config) -> io::Result<Bound> {

@@ -1,28 +1,27 @@
 //! The half of the reactor that services may touch while they are called.
 
-use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd};
-use std::time::{Duration, Instant};
-use std::{fmt, io, mem};
+use std::io;
+use std::time::Instant;
 
 use mio::Poll;
 
+use super::acceptor::Acceptor;
 use super::clock::Clock;
-use super::deadlines::Outstanding;
-use super::doors::Doors;
+use super::deadlines::Deadlines;
+use super::guard::Guard;
+use super::mem::Memory;
+use super::names::Names;
 use super::outgoing::Outgoing;
-use super::packets::{Lent, Outbox};
+use super::outlet::Outlet;
+use super::packets::Lent;
 use super::roster::Roster;
-use super::socket::StreamSocket;
-use super::stop::{Going, Stopping};
-use super::table::{Entry, Origin, Phase, Polled, Source, StreamSource, Table};
-use super::tell::Tell;
-use super::timing::Words;
-use crate::machines::{
-    Connection, DatagramPolicy, Latch, SourceKey, Timers, TokenBucket, source_key,
-};
-use crate::values::{Account, Config, Id, LOG_INTERVAL, ServiceKey, Statistics};
+use super::socket::{Polled, StreamSocket};
+use super::stopping::{Going, Stopping};
+use super::table::{Entry, Origin, Phase, Source, StreamSource, Table};
+use super::watch::Watch;
+use super::words::Words;
+use crate::machines::{Connection, Latch, Timers};
+use crate::values::{Account, Config, Id, ServiceKey, Statistics};
 
 /// What a timer is for.
 #[derive(Clone, Copy, Debug)]
@@ -35,102 +34,111 @@ pub(super) enum Due {
     Accept(Id),
     /// An outgoing connection has taken too long.
     DialTimeout(Id),
-    /// An outgoing connection may try again.
+    /// An outgoing connection may try again, or its next address.
     DialRetry(Id),
+    /// A proxy has taken too long to tell for whom it speaks.
+    ProxyTimeout(Id),
     /// Something may have happened that no event tells of.
     StopCheck,
     /// The stop has taken too long.
     StopTimeout,
 }
 
+impl Due {
+    /// The source that it is about.
+    pub(super) fn source(self) -> Id {
+        match self {
+            Due::Service(_, id)
+            | Due::Deadline(id)
+            | Due::Accept(id)
+            | Due::DialTimeout(id)
+            | Due::DialRetry(id)
+            | Due::ProxyTimeout(id) => id,
+            Due::StopCheck | Due::StopTimeout => Id::NONE,
+        }
+    }
+
+    /// What it is for, in a word.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Due::Service(..) => "the service's",
+            Due::Deadline(_) => "deadline",
+            Due::Accept(_) => "accept again",
+            Due::DialTimeout(_) => "connect timeout",
+            Due::DialRetry(_) => "connect again",
+            Due::ProxyTimeout(_) => "proxy timeout",
+            Due::StopCheck => "a look at the stop",
+            Due::StopTimeout => "stop timeout",
+        }
+    }
+}
+
 /// Everything but the services.
 pub(super) struct Core {
     pub(super) config: Config,
     pub(super) poll: Poll,
+    /// The kernel of the sources that have none.
+    pub(super) memory: Memory,
     pub(super) table: Table,
-    pub(super) doors: Doors,
     /// Sources that can move, in the order of their turns.
     pub(super) runnable: Vec<Id>,
+    /// Whose turn it is. Empty between turns.
+    pub(super) batch: Vec<Id>,
+    pub(super) clock: Clock,
     pub(super) timers: Timers<Due>,
     pub(super) words: Words,
+    pub(super) names: Names,
+    pub(super) deadlines: Deadlines,
     pub(super) account: Account,
     pub(super) statistics: Statistics,
-    pub(super) clock: Clock,
     pub(super) stopping: Stopping,
     pub(super) roster: Roster,
-    /// What services have to be told.
-    pub(super) tells: Vec<(ServiceKey, Tell)>,
-    /// Listeners that wait for something.
-    pub(super) parked: Vec<Id>,
-    /// Sources that a graceful stop doesn't wait for.
-    pub(super) background: usize,
-    /// Accepted connections now.
-    pub(super) accepted: usize,
-    /// The same by source, if that is limited.
-    pub(super) by_source: HashMap<SourceKey, u32>,
-    /// Connections with an idle timeout of their own.
-    pub(super) idle_timeouts: HashMap<Id, Option<Duration>>,
-    /// Connections that have a deadline, and of which the kernel held something.
-    pub(super) outstanding: HashMap<Id, Outstanding>,
-    pub(super) accept_bucket: Option<TokenBucket>,
-    pub(super) accept_log: Throttle,
-    /// Whom bound datagram sockets answer.
-    pub(super) policy: DatagramPolicy,
-    pub(super) datagram_log: Throttle,
-    /// Whether small sends are gathered: while several sources are driven.
-    pub(super) gathering: bool,
+    pub(super) acceptor: Acceptor,
+    pub(super) guard: Guard,
     pub(super) outgoing: Outgoing,
-    pub(super) outbox: Outbox,
-    /// The datagram socket that the outbox gathers for.
-    pub(super) outbox_of: Id,
-    /// Whether the outbox may hold pieces of the batch that is being received, which stays as it is
-    /// until they have been sent.
-    pub(super) lent: bool,
+    pub(super) outlet: Outlet,
+    pub(super) watch: Watch,
 }
 
 impl Core {
-    pub(super) fn new(config: Config) -> io::Result<Core> {
+    pub(super) fn new(config: Config, poll: Poll, names: Names) -> Core {
         let clock = Clock::new();
-        Ok(Core {
-            poll: Poll::new()?,
+        Core {
+            poll,
+            memory: Memory::new(&config),
             table: Table::default(),
-            doors: Doors::default(),
             runnable: Vec::new(),
+            batch: Vec::new(),
             timers: Timers::new(),
             words: Words::default(),
+            names,
+            deadlines: Deadlines::default(),
             account: Account::new(config.buffer_limit),
             statistics: Statistics::default(),
             stopping: Stopping::default(),
             roster: Roster::default(),
-            tells: Vec::new(),
-            parked: Vec::new(),
-            background: 0,
-            accepted: 0,
-            by_source: HashMap::new(),
-            idle_timeouts: HashMap::new(),
-            outstanding: HashMap::new(),
-            accept_bucket: config.accept_rate.map(|rate| TokenBucket::new(rate, clock.now())),
-            accept_log: Throttle::default(),
-            policy: DatagramPolicy::new(&config),
-            datagram_log: Throttle::default(),
-            gathering: false,
+            acceptor: Acceptor::new(&config, clock.now()),
+            guard: Guard::new(&config),
             outgoing: Outgoing::default(),
-            outbox: Outbox::new(),
-            outbox_of: Id::NONE,
-            lent: false,
+            outlet: Outlet::new(),
+            watch: Watch::default(),
             clock,
             config,
-        })
+        }
     }
 
-    /// Whether there is something to do without an event. The wait of a turn and the timeout that a host
-    /// is told both ask this, so neither can forget anything.
+    /// Whether a source, the stop or the outbox has something to do without an event.
     #[inline]
     pub(super) fn has_work(&self) -> bool {
         !self.runnable.is_empty()
-            || self.outbox_of != Id::NONE
-            || !self.tells.is_empty()
-            || self.has_to_stop()
+            || self.memory.has_events()
+            || self.outlet.is_in_use()
+            || self.has_to_go_on_stopping()
+    }
+
+    #[inline]
+    pub(super) fn has_to_go_on_stopping(&self) -> bool {
+        self.stopping.has_to_go_on(self.table.has_emptied(), self.table.is_empty())
     }
 
     /// Puts the source into the queue of those that can move.
@@ -149,12 +157,10 @@ impl Core {
         &mut self,
         service: ServiceKey,
         connection: Connection<StreamSocket>,
-        peer: Option<SocketAddr>,
         origin: Origin,
     ) -> io::Result<Id> {
-        let descriptor = connection.stream().as_fd().as_raw_fd();
-        let stream = self.stream_source(connection, peer, origin);
-        let (id, polled) = self.insert(service, Source::Stream(stream), descriptor)?;
+        let stream = self.stream_source(connection, origin);
+        let (id, polled) = self.insert(service, Source::Stream(stream))?;
         if !polled && let Some(stream) = self.table.stream(id) {
             stream.polled = Polled::Nothing;
             stream.connection.latch(Latch { readable: true, writable: true, read_on: true });
@@ -167,17 +173,16 @@ impl Core {
     pub(super) fn stream_source(
         &self,
         mut connection: Connection<StreamSocket>,
-        peer: Option<SocketAddr>,
         origin: Origin,
     ) -> StreamSource {
         connection.latch(Latch { writable: true, ..Latch::default() });
         let (active, phase) = (self.clock.tick(), Phase::Serving);
-        let polled = match connection.stream() {
-            StreamSocket::Unix(..) if origin == Origin::Accepted => Polled::Input,
-            _ => Polled::Both,
+        let polled = match origin {
+            Origin::Accepted => Polled::of_accepted(connection.stream()),
+            Origin::Connected | Origin::Adopted => Polled::Both,
         };
         let (gathered, timer, door) = (0, None, None);
-        StreamSource { connection, peer, active, phase, origin, door, gathered, polled, timer }
+        StreamSource { connection, active, phase, origin, door, gathered, polled, timer }
     }
 
     /// Counts a stream that has just come about, and watches over its idleness; or over its end, if
@@ -195,68 +200,68 @@ impl Core {
 
     /// Puts a source into the background.
     pub(super) fn put_in_background(&mut self, id: Id) {
-        let Some(entry) = self.table.get_mut(id).filter(|entry| !entry.is_background) else {
-            return;
+        let Some(entry) = self.table.put_in_background(id) else { return };
+        let stream = match &mut entry.source {
+            Source::Stream(stream) => stream,
+            Source::Proxied(_) => return self.acceptor.uncount(None),
+            Source::Listener(_) | Source::Datagram(_) | Source::Dial(_) => return,
         };
-        entry.is_background = true;
-        self.background += 1;
-        let Source::Stream(stream) = &mut entry.source else { return };
         let timer = stream.timer.take();
         if stream.phase < Phase::Closing {
             stream.phase = Phase::Serving;
         }
-        let accepted = (stream.origin == Origin::Accepted).then_some(stream.peer);
+        let peer = stream.connection.stream().internet_peer();
+        let accepted = (stream.origin == Origin::Accepted).then_some(peer);
         self.stopping.forget(id);
         self.statistics.open -= 1; // From here on it isn't counted as a connection.
         timer.map(|timer| self.timers.cancel(timer));
         if let Some(peer) = accepted {
-            self.uncount(peer);
+            self.acceptor.uncount(peer);
         }
-        if let Some(Some(limit)) = self.idle_timeouts.get(&id).copied() {
+        if let Some(Some(limit)) = self.deadlines.own_limit(id) {
             self.arm(id, limit, limit);
         }
     }
 
     /// Takes a source out of everything that knows it. Dropping what is returned closes it.
     pub(super) fn forget(&mut self, id: Id) -> Option<Entry> {
-        if self.outbox_of == id && !self.lent {
+        if self.outlet.gathers_for(id) && !self.outlet.is_lent() {
             self.flush_outbox(Lent::default()); // What it has gathered leaves before it goes.
         }
         let mut entry = self.table.remove(id)?;
         let unref = entry.is_background;
-        self.background -= usize::from(unref);
         match &mut entry.source {
             Source::Stream(stream) => self.forget_stream(stream, unref),
-            Source::Dial(dial) => {
-                dial.connection.drop_kept(&mut self.account);
-                dial.timeout.map(|timeout| self.timers.cancel(timeout));
+            Source::Dial(dial) => self.forget_dial(dial),
+            Source::Proxied(proxied) => {
+                self.account.give_back(proxied.held.len());
+                proxied.timeout.map(|timeout| self.timers.cancel(timeout));
+                self.acceptor.go_out(proxied.door);
+                if !unref {
+                    self.acceptor.uncount(None);
+                }
             }
             Source::Listener(listener) => {
                 listener.retry.map(|retry| self.timers.cancel(retry));
-                self.doors.leave(listener.door);
+                self.acceptor.go_out(listener.door);
                 if listener.is_adopted {
-                    self.deregister(&listener.socket);
+                    self.deregister(listener.socket.descriptor());
                 }
             }
             Source::Datagram(datagram) => {
                 if datagram.is_adopted {
-                    self.deregister(&datagram.socket);
+                    self.deregister(datagram.socket.descriptor());
                 }
                 if let Some(bound) = &datagram.bound {
-                    self.policy.gone(bound);
+                    self.guard.gone(bound);
                 }
             }
         }
         self.stopping.forget(id);
-        if !self.idle_timeouts.is_empty() {
-            self.idle_timeouts.remove(&id); // Mostly there is none, and looking for it means hashing.
-        }
-        if !self.outstanding.is_empty() {
-            self.outstanding.remove(&id);
-        }
+        self.deadlines.forget(id);
         self.roster.leave(entry.service);
         // Whoever waits for a descriptor or a place may find one now.
-        for listener in mem::take(&mut self.parked) {
+        for listener in self.acceptor.take_parked() {
             self.unpark(listener);
         }
         Some(entry)
@@ -279,33 +284,14 @@ impl Core {
     fn forget_stream(&mut self, stream: &mut StreamSource, unref: bool) {
         stream.connection.drop_kept(&mut self.account);
         stream.timer.map(|timer| self.timers.cancel(timer));
-        self.doors.leave(stream.door);
+        self.acceptor.go_out(stream.door);
         self.statistics.open -= u64::from(!unref);
         match stream.origin {
-            Origin::Accepted if !unref => self.uncount(stream.peer),
-            Origin::Accepted | Origin::Connected => {}
-            Origin::Adopted => self.deregister(stream.connection.stream()),
-        }
-    }
-
-    /// One accepted connection less.
-    fn uncount(&mut self, peer: Option<SocketAddr>) {
-        self.accepted -= 1;
-        if self.config.connections_per_source.is_some()
-            && let Some(peer) = peer
-        {
-            self.leave(peer.ip());
-        }
-    }
-
-    /// One connection less from this address.
-    pub(super) fn leave(&mut self, ip: IpAddr) {
-        let source = source_key(ip);
-        if let Some(count) = self.by_source.get_mut(&source) {
-            *count -= 1;
-            if *count == 0 {
-                self.by_source.remove(&source);
+            Origin::Accepted if !unref => {
+                self.acceptor.uncount(stream.connection.stream().internet_peer());
             }
+            Origin::Accepted | Origin::Connected => {}
+            Origin::Adopted => self.deregister(stream.connection.stream().descriptor()),
         }
     }
 
@@ -315,7 +301,7 @@ impl Core {
         if !listener.parked {
             listener.parked = true;
             listener.retry = until.map(|until| self.timers.once(until, Due::Accept(id)));
-            self.parked.push(id);
+            self.acceptor.park(id);
         }
     }
 
@@ -363,37 +349,6 @@ impl Core {
         match self.roster.has(service) {
             true => Ok(()),
             false => Err(io::Error::other("the service has gone")),
-        }
-    }
-}
-
-/// Lets one log line pass in a while, and counts the others.
-#[derive(Debug, Default)]
-pub(super) struct Throttle {
-    last: Option<Instant>,
-    held: u64,
-}
-
-impl Throttle {
-    /// `Some`: log it, and for how many more since the last line it stands.
-    pub(super) fn pass(&mut self, now: Instant) -> Option<More> {
-        if self.last.is_some_and(|last| now.duration_since(last) < LOG_INTERVAL) {
-            self.held += 1;
-            return None;
-        }
-        self.last = Some(now);
-        Some(More(mem::take(&mut self.held)))
-    }
-}
-
-/// So many more, in brackets; nothing if there are none.
-pub(super) struct More(u64);
-
-impl fmt::Display for More {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            0 => Ok(()),
-            more => write!(f, " ({more} more like it)"),
         }
     }
 }

@@ -1,31 +1,15 @@
 //! Datagram sockets: receiving in batches, whom to answer, sending together.
 
 use std::cell::Cell;
-use std::os::fd::AsFd;
-use std::{fmt, mem};
+use std::fmt;
 
+use super::asked::Asked;
 use super::core::Core;
-use super::packets::{Inbox, Lent, Message, send_one};
-use super::reactor::Reactor;
+use super::packets::{Inbox, Lent, Message};
+use super::reactor::{Halves, Reactor};
 use super::table::{DatagramSource, Source};
 use crate::machines::{DatagramRefusal, on_the_wire};
-use crate::values::{Id, Outcome, Peer, attempt};
-
-/// What a service may answer: the datagram that it is looking at.
-pub(super) struct Asked<'a> {
-    /// The socket that it came by.
-    pub(super) by: Id,
-    /// Whether that is connected.
-    pub(super) connected: bool,
-    pub(super) from: &'a Peer,
-    /// The number that the outbox knows the sender by.
-    pub(super) sender: usize,
-    pub(super) length: usize,
-    /// What the answers may still have on the wire, all together: at first as much as the question.
-    pub(super) left: Cell<usize>,
-    /// The batch that it is part of.
-    pub(super) lent: Lent<'a>,
-}
+use crate::values::{Act, Id, Outcome, Peer, attempt};
 
 /// What is to become of a sender's datagrams.
 #[derive(Clone, Copy)]
@@ -74,8 +58,7 @@ impl Reactor {
             }
             let most = datagram.quota.messages(left);
             let inbox = self.inbox.get_or_insert_with(Inbox::new);
-            let socket = datagram.socket.as_fd();
-            match attempt(|| inbox.receive(socket, most, datagram.is_udp)) {
+            match attempt(|| datagram.socket.receive(inbox, most, datagram.is_udp)) {
                 Outcome::Done(received) => {
                     // Fewer than asked for: the socket is empty, or the next in line is an error,
                     // recvmmsg(2), of which the poll has told.
@@ -102,6 +85,7 @@ impl Reactor {
         let Some(inbox) = &self.inbox else { return (0, 0) };
         let (mut count, mut longest) = (0, 0);
         self.halves.core.lend(id, inbox.lend());
+        let lending = Lending { halves: &mut self.halves, id, lent: inbox.lend() };
         let mut sender = 0;
         'batch: for i in 0..received {
             let message = inbox.message(i);
@@ -109,7 +93,7 @@ impl Reactor {
             if i > 0 && from != inbox.message(sender).from {
                 sender = i; // Who comes again has the same number, so that its answers become a train.
             }
-            let core = &mut self.halves.core;
+            let core = &mut lending.halves.core;
             let Some(entry) = core.table.get(id) else { break };
             let (service, Source::Datagram(datagram)) = (entry.service, &entry.source) else {
                 break;
@@ -120,32 +104,45 @@ impl Reactor {
             let before = count;
             for payload in message.datagrams() {
                 count += 1;
-                if !self.halves.core.admits(id, from, verdict) {
+                if !lending.halves.core.admits(id, from, verdict) {
                     continue;
                 }
-                log::trace!("{id} received {} bytes from {from}", payload.len());
                 let length = payload.len();
+                lending.halves.core.watch.note(id, || Act::Received { length });
                 let left = Cell::new(on_the_wire(length, from));
                 let lent = inbox.lend();
                 let asked = Asked { by: id, connected, from, sender, length, left, lent };
-                self.halves.call_asked(service, id, Some(&asked), |service, cx| {
+                lending.halves.call_asked(service, id, Some(&asked), |service, cx| {
                     service.datagram(cx, from, payload);
                 });
-                let core = &mut self.halves.core;
+                let core = &mut lending.halves.core;
                 if core.table.datagram(id).is_none_or(|datagram| datagram.closed) {
                     break 'batch;
                 }
             }
             longest = longest.max(count - before);
         }
-        let core = &mut self.halves.core;
-        core.flush_outbox(inbox.lend());
-        core.lent = false;
-        core.statistics.datagrams_in += count as u64;
-        if core.table.datagram(id).is_some_and(|datagram| datagram.closed) {
-            core.forget(id);
-        }
+        lending.halves.core.statistics.datagrams_in += count as u64;
         (count, longest)
+    }
+}
+
+/// While it is there, the outbox may refer to what is lent. Then the answers leave, whichever way the service
+/// returned, and a socket that it has closed meanwhile goes.
+struct Lending<'a> {
+    halves: &'a mut Halves,
+    id: Id,
+    lent: Lent<'a>,
+}
+
+impl Drop for Lending<'_> {
+    fn drop(&mut self) {
+        let core = &mut self.halves.core;
+        core.flush_outbox(self.lent);
+        core.outlet.end_loan();
+        if core.table.datagram(self.id).is_some_and(|datagram| datagram.closed) {
+            core.forget(self.id);
+        }
     }
 }
 
@@ -161,9 +158,9 @@ impl Core {
         if from.ip().is_some_and(|ip| !self.config.admits(ip)) {
             return Verdict::Unwanted(Unwanted::Denied);
         }
-        match self.policy.check(bound, from, message.cast) {
+        match self.guard.check(bound, from, message.cast) {
             Err(refusal) => Verdict::Unwanted(Unwanted::Forbidden(refusal)),
-            Ok(()) if self.policy.limits(&from.address) => Verdict::Limited,
+            Ok(()) if self.guard.limits(&from.address) => Verdict::Limited,
             Ok(()) => Verdict::Welcome,
         }
     }
@@ -175,7 +172,7 @@ impl Core {
             Verdict::Welcome => true,
             Verdict::Unwanted(why) => self.drop_unwanted(id, from, why),
             Verdict::Limited => {
-                self.policy.take(&from.address, self.clock.now())
+                self.guard.take(&from.address, self.clock.now())
                     || self.drop_unwanted(id, from, Unwanted::Forbidden(DatagramRefusal::Rate))
             }
         }
@@ -191,34 +188,32 @@ impl Core {
             Unwanted::Forbidden(DatagramRefusal::Rate) => &mut dropped.rate,
             Unwanted::Forbidden(_) => &mut dropped.forbidden,
         } += 1;
-        if let Some(more) = self.datagram_log.pass(self.clock.now()) {
+        if let Some(more) = self.guard.may_log(self.clock.now()) {
             log::warn!("{id} dropped a datagram from {from}: {refusal}{more}");
         }
         false
     }
 
     /// From here to the next flush, the outbox gathers for this socket, and may refer to what is lent.
-    pub(super) fn lend(&mut self, id: Id, lent: Lent<'_>) {
-        if self.outbox_of != id {
+    fn lend(&mut self, id: Id, lent: Lent<'_>) {
+        if !self.outlet.gathers_for(id) {
             self.flush_outbox(Lent::default());
         }
-        self.outbox_of = id;
-        self.outbox.open(lent);
-        self.lent = true;
+        self.outlet.lend(id, lent);
     }
 
     /// Sends what the outbox has gathered, if it holds no more, and goes on gathering: what comes next must
     /// not overtake it. While a batch is lent, it is the one that the service is asked in.
     #[inline]
     pub(super) fn flush_if_full(&mut self, asked: Option<&Asked<'_>>) {
-        if self.outbox.is_full() {
+        if self.outlet.is_full() {
             self.flush_full(asked);
         }
     }
 
     #[cold]
     fn flush_full(&mut self, asked: Option<&Asked<'_>>) {
-        match asked.filter(|_| self.lent) {
+        match asked.filter(|_| self.outlet.is_lent()) {
             Some(asked) => {
                 self.flush_outbox(asked.lent);
                 self.lend(asked.by, asked.lent);
@@ -229,25 +224,19 @@ impl Core {
 
     /// Sends what the outbox has gathered, from the datagram socket that it gathers for.
     pub(super) fn flush_outbox(&mut self, lent: Lent<'_>) {
-        let id = mem::replace(&mut self.outbox_of, Id::NONE);
-        if self.outbox.is_empty() {
-            return;
-        }
+        let Some(id) = self.outlet.take() else { return };
         let Some(datagram) = self.table.datagram(id) else {
-            self.statistics.dropped.failed += self.outbox.discard();
+            self.statistics.dropped.failed += self.outlet.discard();
             return;
         };
-        let sent = self.outbox.flush(datagram.socket.as_fd(), lent, datagram.offload);
-        log::trace!(
-            "{id} sent {} datagrams, {} refused",
-            sent.datagrams,
-            sent.refused + sent.failed
-        );
+        let sent = self.outlet.flush(&datagram.socket, lent, datagram.offload);
+        let (left, refused) = (sent.datagrams, sent.refused + sent.failed);
+        self.watch.note(id, || Act::Dispatched { sent: left, refused });
         self.statistics.datagrams_out += sent.datagrams;
         self.statistics.dropped.no_room += sent.refused;
         self.statistics.dropped.failed += sent.failed;
         if let Some(error) = sent.last_error
-            && let Some(more) = self.datagram_log.pass(self.clock.now())
+            && let Some(more) = self.guard.may_log(self.clock.now())
         {
             log::warn!("{id} could not send a datagram: {error}{more}");
         }
@@ -257,7 +246,7 @@ impl Core {
     pub(super) fn send_now(&mut self, id: Id, to: Option<&Peer>, payload: &[u8]) -> bool {
         let Some(datagram) = self.table.datagram(id) else { return false };
         let dropped = &mut self.statistics.dropped;
-        match attempt(|| send_one(datagram.socket.as_fd(), to, payload)) {
+        match attempt(|| datagram.socket.send_one(to, payload)) {
             Outcome::Done(()) => {
                 self.statistics.datagrams_out += 1;
                 return true;

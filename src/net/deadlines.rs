@@ -1,66 +1,50 @@
-//! When something is to happen without an event.
+//! What must be known of some connections only, to say when they have been quiet for too long.
 
-use std::time::{Duration, Instant};
+use std::collections::HashMap;
+use std::time::Duration;
 
 use super::clock::Tick;
-use super::core::{Core, Due};
-use super::packets::{unacknowledged, unread};
-use super::socket::StreamSocket;
-use super::stop::Going;
-use super::table::{Origin, Phase, Source};
-use crate::values::{Id, ServiceKey, TimerId};
+use crate::values::Id;
+
+/// Beside the table, since most connections have none of it and pay nothing.
+#[derive(Debug, Default)]
+pub(super) struct Deadlines {
+    /// Idle timeouts of single connections; `None`: it may be quiet for as long as it likes.
+    limits: HashMap<Id, Option<Duration>>,
+    /// Connections that have a deadline, and of which the kernel held something.
+    outstanding: HashMap<Id, Outstanding>,
+}
 
 /// What the kernel held of a stream when it was looked at, and when that had become less last.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Outstanding {
+struct Outstanding {
     bytes: usize,
     moved: Tick,
 }
 
-impl Core {
-    /// How long a connection may stay with no byte moving. Only those that come from outside are bounded
-    /// unasked: who adopts a descriptor knows what it is for, and what is in the background may be
-    /// needed after any time.
-    pub(super) fn idle_timeout(&mut self, id: Id) -> Option<Duration> {
-        if let Some(&own) = self.idle_timeouts.get(&id) {
-            return own;
-        }
-        let entry = self.table.get(id)?;
-        let Source::Stream(stream) = &entry.source else { return None };
-        let is_adopted = stream.origin == Origin::Adopted;
-        self.config.idle_timeout.filter(|_| !is_adopted && !entry.is_background)
+impl Deadlines {
+    /// The idle timeout that this connection was given for itself.
+    pub(super) fn own_limit(&self, id: Id) -> Option<Option<Duration>> {
+        self.limits.get(&id).copied()
     }
 
-    /// Gives a connection an idle timeout of its own, which counts from its last byte.
-    pub(super) fn set_idle_timeout(&mut self, id: Id, limit: Option<Duration>) {
-        if self.table.connection(id).is_none() {
-            return;
-        }
-        self.idle_timeouts.insert(id, limit);
-        let Some(stream) = self.table.stream(id) else { return }; // It counts once it is connected.
-        if stream.phase == Phase::Serving
-            && let Some(limit) = limit
-        {
-            let quiet = self.clock.since(stream.active);
-            self.arm(id, limit.saturating_sub(quiet), limit);
-        }
+    pub(super) fn set_own_limit(&mut self, id: Id, limit: Option<Duration>) {
+        self.limits.insert(id, limit);
     }
 
-    /// For how long no byte has moved on a stream: none that we have read or written, nor any that the
-    /// kernel had taken from us, and that its peer takes at its own pace. A send buffer may hold
-    /// megabytes, and is not writable again before a good part of them has gone.
-    pub(super) fn quiet(&mut self, id: Id) -> Duration {
-        let Some(stream) = self.table.stream(id) else { return Duration::ZERO };
-        let (active, now) = (stream.active, self.clock.tick());
-        let socket = stream.connection.stream();
-        let bytes = match socket {
-            StreamSocket::File(_) => unread(socket), // A pipe tells at either end.
-            _ => unacknowledged(socket),
-        };
-        let bytes = bytes.unwrap_or(0);
+    /// Notes how much the kernel holds now. Returns since when that is so, or has become less, at the
+    /// earliest when bytes moved last; and whether it has become less since it was looked at before.
+    pub(super) fn look_at(
+        &mut self,
+        id: Id,
+        bytes: usize,
+        active: Tick,
+        now: Tick,
+    ) -> (Tick, bool) {
         let before = self.outstanding.get(&id).copied();
+        let has_moved = before.is_some_and(|before| bytes < before.bytes);
         let moved = match before {
-            Some(before) if bytes < before.bytes => now,
+            _ if has_moved => now,
             Some(before) => before.moved,
             None => active,
         };
@@ -69,85 +53,20 @@ impl Core {
         } else {
             self.outstanding.remove(&id);
         }
-        if before.is_some_and(|before| bytes < before.bytes) {
-            self.stopping.note_sent(now);
-        }
-        self.clock.since(active).min(self.clock.since(moved))
+        (moved, has_moved)
     }
 
-    /// Sets the one deadline of a stream, of which so much is left. At the beginning, and as long as the
-    /// kernel holds something, that is looked at four times in a whole one.
-    pub(super) fn arm(&mut self, id: Id, left: Duration, whole: Duration) {
-        const LOOKS: u32 = 4;
-
-        let looks = left == whole || self.outstanding.contains_key(&id);
-        let at = self.clock.later(if looks { left.min(whole / LOOKS) } else { left });
-        let Some(stream) = self.table.stream(id) else { return };
-        match stream.timer {
-            Some(timer) if self.timers.reset(timer, at) => {}
-            _ => stream.timer = Some(self.timers.once(at, Due::Deadline(id))),
-        }
+    pub(super) fn has_outstanding(&self, id: Id) -> bool {
+        self.outstanding.contains_key(&id)
     }
 
-    /// Moves a stream to its next phase, in which the linger deadline counts anew.
-    pub(super) fn enter(&mut self, id: Id, phase: Phase) {
-        let tick = self.clock.tick();
-        if let Some(stream) = self.table.stream(id)
-            && stream.phase < phase
-        {
-            stream.phase = phase;
-            stream.active = tick;
-            self.arm(id, self.config.linger, self.config.linger);
+    /// The connection has gone.
+    pub(super) fn forget(&mut self, id: Id) {
+        if !self.limits.is_empty() {
+            self.limits.remove(&id); // Mostly there is none, and looking for it means hashing.
         }
-    }
-
-    /// Sets a timer for a service, which stays as long as it has one. For one that has gone,
-    /// none; nor after the stop.
-    pub(super) fn set_timer(
-        &mut self,
-        first: Instant,
-        period: Option<Duration>,
-        service: ServiceKey,
-        id: Id,
-    ) -> TimerId {
-        if !self.roster.has(service) || self.stopping.going() == Going::Stopped {
-            return TimerId::NONE;
-        }
-        let due = Due::Service(service, id);
-        self.roster.join(service);
-        match period {
-            Some(period) => self.timers.every(first, period, due),
-            None => self.timers.once(first, due),
-        }
-    }
-
-    /// Gives a timer a word. One that was not set has none.
-    pub(super) fn give_word(&mut self, timer: TimerId, word: u64) -> TimerId {
-        if timer != TimerId::NONE {
-            self.words.set(timer, word);
-        }
-        timer
-    }
-
-    /// From here on nothing comes due.
-    pub(super) fn drop_timers(&mut self) {
-        self.words.keep(|_| false);
-        for due in self.timers.extract_if(|_| true) {
-            if let Due::Service(service, _) = due {
-                self.roster.leave(service);
-            }
-        }
-    }
-
-    /// Cancels a timer of a service. `false`: there is none by that id.
-    pub(super) fn cancel_timer(&mut self, timer: TimerId) -> bool {
-        match self.timers.cancel(timer) {
-            Some(Due::Service(service, _)) => {
-                self.words.forget(timer);
-                self.roster.leave(service);
-                true
-            }
-            other => other.is_some(),
+        if !self.outstanding.is_empty() {
+            self.outstanding.remove(&id);
         }
     }
 }

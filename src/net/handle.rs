@@ -1,30 +1,18 @@
 //! For other threads.
 
 use std::sync::Arc;
-use std::{error, fmt, io};
+use std::{fmt, io};
 
 use super::commands::Shared;
-use super::context::{Context, Stop};
-use crate::values::write_cause;
+use super::service::Context;
+use super::stopping::Stop;
+use crate::values::HandleError;
 
 /// Reaches a reactor from other threads: wakes it, stops it, has it run something. Nothing here ever
 /// waits.
 #[derive(Clone)]
 pub struct Handle {
     shared: Arc<Shared>,
-}
-
-/// Why a [`Handle`] could not pass something on.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum HandleError {
-    /// The reactor has stopped, or was dropped.
-    Stopped,
-    /// As many as [`Config::commands`](crate::Config::commands) wait to be run already. Later there may
-    /// be room.
-    Full,
-    /// The system's means of waking failed, eventfd(2) on Linux.
-    Wake(io::Error),
 }
 
 impl Handle {
@@ -55,7 +43,7 @@ impl Handle {
     /// and answers nothing.
     ///
     /// What is taken is run, in the order of the calls of each thread, before the reactor has stopped;
-    /// unless that is dropped first. Each turn runs some of it, so that a flood delays nobody.
+    /// unless that is dropped first. Each turn runs some of it, so that a flood delays no source.
     ///
     /// # Errors
     ///
@@ -72,38 +60,5 @@ impl Handle {
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handle").finish_non_exhaustive()
-    }
-}
-
-impl fmt::Display for HandleError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            HandleError::Stopped => "the reactor has stopped",
-            HandleError::Full => "too much waits to be run by the reactor",
-            HandleError::Wake(_) => "cannot wake the reactor",
-        })?;
-        write_cause(f, self)
-    }
-}
-
-impl error::Error for HandleError {
-    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
-        match self {
-            HandleError::Wake(error) => Some(error),
-            HandleError::Stopped | HandleError::Full => None,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_alternate_form_tells_the_cause() {
-        let error = HandleError::Wake(io::Error::from_raw_os_error(24));
-        assert_eq!(error.to_string(), "cannot wake the reactor");
-        assert_eq!(format!("{error:#}"), "cannot wake the reactor: too many open files");
-        assert_eq!(format!("{:#}", HandleError::Full), HandleError::Full.to_string());
     }
 }

@@ -1,6 +1,8 @@
 //! Floor 2: sockets. The only floor that knows the poller.
 
+mod acceptor;
 mod adopt;
+mod asked;
 mod bind;
 mod clock;
 mod commands;
@@ -11,24 +13,48 @@ mod deadlines;
 mod dial;
 mod doors;
 mod drive;
+mod early;
+mod guard;
 mod handle;
+mod introduce;
 mod listen;
 mod mark;
+mod mem;
+mod names;
+mod obey;
+mod outbound;
 mod outgoing;
+mod outlet;
 mod packets;
 mod paths;
 mod polling;
+mod proxied;
 mod reactor;
+mod receiving;
+mod record;
 mod roster;
+mod send;
 mod service;
 mod setup;
+#[cfg(feature = "simulation")]
+mod simulation;
 mod socket;
 mod stop;
+mod stopping;
 mod table;
 mod tell;
+mod throttle;
+mod timeouts;
 mod timing;
+#[cfg(feature = "simulation")]
+mod trace;
+mod unwinding;
+mod watch;
+mod words;
 
-pub use context::{Context, Stop};
-pub use handle::{Handle, HandleError};
+pub use handle::Handle;
 pub use reactor::Reactor;
-pub use service::Service;
+pub use service::{Context, Service};
+#[cfg(feature = "simulation")]
+pub use simulation::{Client, Script, Simulation};
+pub use stopping::Stop;

@@ -1,9 +1,8 @@
 //! Small sends, gathered while the sources of a turn are driven.
 
-use super::core::Core;
-use super::socket::StreamSocket;
-use crate::machines::Connection;
-use crate::values::{Account, Config, Id, RESERVE};
+use std::mem;
+
+use crate::values::Id;
 
 /// Parts that are gathered before they are written unasked: more gain nothing, and the first would wait
 /// for long.
@@ -26,10 +25,12 @@ const MOST_BYTES: usize = 16 * 1024;
 /// pieces leaves in one.
 ///
 /// Only what may be kept in any case is gathered, so that nothing is promised that can't be held: at most
-/// [`RESERVE`] bytes a connection, and nothing behind what is already kept. And room is set aside for it
+/// [`RESERVE`](crate::values::RESERVE) bytes a connection, and nothing behind what is already kept. And room is set aside for it
 /// meanwhile, so that what others were told they have is still there when it is refused.
 #[derive(Debug, Default)]
 pub(super) struct Outgoing {
+    /// Whether small sends are gathered: while several sources are driven.
+    is_open: bool,
     bytes: Vec<u8>,
     parts: Vec<Part>,
 }
@@ -40,93 +41,59 @@ struct Part {
     length: usize,
 }
 
-/// Sends as much as is taken; a `whole` message all, or not at all: `None`.
-#[inline]
-fn pass_on(
-    connection: &mut Connection<StreamSocket>,
-    bytes: &[u8],
-    whole: bool,
-    config: &Config,
-    account: &mut Account,
-) -> Option<usize> {
-    match whole {
-        false => Some(connection.send(bytes, config, account)),
-        true => connection.send_all(bytes, config, account).then_some(bytes.len()),
+impl Outgoing {
+    /// From here on small sends are gathered, or not any more: then what is there is to be written.
+    pub(super) fn set_open(&mut self, is_open: bool) {
+        self.is_open = is_open;
+    }
+
+    #[inline]
+    pub(super) fn is_open(&self) -> bool {
+        self.is_open
+    }
+
+    /// Puts bytes for a stream behind the others.
+    #[inline]
+    pub(super) fn gather(&mut self, id: Id, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+        match self.parts.last_mut() {
+            Some(last) if last.id == id => last.length += bytes.len(),
+            _ => self.parts.push(Part { id, length: bytes.len() }),
+        }
+    }
+
+    #[inline]
+    pub(super) fn is_full(&self) -> bool {
+        self.parts.len() >= MOST_PARTS || self.bytes.len() >= MOST_BYTES
+    }
+
+    /// Takes everything out, for as long as it is written: nobody gathers meanwhile.
+    pub(super) fn take(&mut self) -> Gathered {
+        Gathered { bytes: mem::take(&mut self.bytes), parts: mem::take(&mut self.parts) }
+    }
+
+    /// Gives back the memory of what has been written.
+    pub(super) fn put_back(&mut self, mut gathered: Gathered) {
+        gathered.bytes.clear();
+        gathered.parts.clear();
+        (self.bytes, self.parts) = (gathered.bytes, gathered.parts);
     }
 }
 
-impl Core {
-    /// Sends to a stream; returns how many bytes were taken, of `whole` messages all or none.
-    #[inline]
-    pub(super) fn send(&mut self, id: Id, bytes: &[u8], whole: bool) -> Option<usize> {
-        let Some(mut stream) = self.table.stream(id) else {
-            return self.send_early(id, bytes, whole);
-        };
-        if self.gathering {
-            let gathered = usize::from(stream.gathered) + bytes.len();
-            let fits = gathered <= RESERVE.min(self.config.output_limit);
-            if fits && stream.connection.is_straight() {
-                stream.gathered = gathered as u16; // At most a reserve.
-                self.gather(id, bytes);
-                return Some(bytes.len());
-            }
-            if stream.gathered > 0 {
-                self.write_gathered();
-                stream = self.table.stream(id)?;
-            }
-        }
-        let taken = pass_on(&mut stream.connection, bytes, whole, &self.config, &mut self.account);
-        stream.note_moved(&mut self.account, self.clock.tick());
-        if stream.connection.has_failed() {
-            self.schedule(id);
-        } else if stream.connection.is_blocked() {
-            self.watch_room(id);
-        }
-        taken
-    }
+/// What was gathered.
+pub(super) struct Gathered {
+    bytes: Vec<u8>,
+    parts: Vec<Part>,
+}
 
-    /// The same for a connection that is being made: it leaves as soon as that has been.
-    #[cold]
-    fn send_early(&mut self, id: Id, bytes: &[u8], whole: bool) -> Option<usize> {
-        let dial = self.table.dial(id)?;
-        pass_on(&mut dial.connection, bytes, whole, &self.config, &mut self.account)
-    }
-
-    #[inline]
-    fn gather(&mut self, id: Id, bytes: &[u8]) {
-        self.account.promise(bytes.len());
-        let outgoing = &mut self.outgoing;
-        outgoing.bytes.extend_from_slice(bytes);
-        match outgoing.parts.last_mut() {
-            Some(last) if last.id == id => last.length += bytes.len(),
-            _ => outgoing.parts.push(Part { id, length: bytes.len() }),
-        }
-        if outgoing.parts.len() >= MOST_PARTS || outgoing.bytes.len() >= MOST_BYTES {
-            self.write_gathered();
-        }
-    }
-
-    /// Writes what was gathered. What the kernel refuses is kept.
-    pub(super) fn write_gathered(&mut self) {
-        let mut rest = &self.outgoing.bytes[..];
-        let (mut failed, mut blocked) = (Vec::new(), Vec::new());
-        for Part { id, length } in self.outgoing.parts.drain(..) {
-            let (bytes, behind) = rest.split_at(length);
+impl Gathered {
+    /// For each stream in its turn, the bytes that it is to send.
+    pub(super) fn parts(&self) -> impl Iterator<Item = (Id, &[u8])> {
+        let mut rest = &self.bytes[..];
+        self.parts.iter().map(move |part| {
+            let (bytes, behind) = rest.split_at(part.length);
             rest = behind;
-            self.account.fulfil(length);
-            let Some(stream) = self.table.stream(id) else { continue }; // It has gone meanwhile.
-            stream.gathered = 0;
-            stream.connection.send_or_keep(bytes, &mut self.account);
-            stream.note_moved(&mut self.account, self.clock.tick());
-            log::trace!("{id} wrote {length} bytes, {} were refused", stream.connection.queued());
-            if stream.connection.has_failed() {
-                failed.push(id);
-            } else if stream.connection.is_blocked() {
-                blocked.push(id);
-            }
-        }
-        self.outgoing.bytes.clear();
-        failed.into_iter().for_each(|id| self.schedule(id));
-        blocked.into_iter().for_each(|id| self.watch_room(id));
+            (part.id, bytes)
+        })
     }
 }

@@ -21,9 +21,15 @@ use std::path::{self, Path, PathBuf};
 
 use socket2::{SockAddr, Socket, Type};
 
-use super::bind::Bound;
 use super::socket::{unix_address, unix_socket};
 use crate::values::{Config, LOCK_TRIES, UnixName, describe};
+
+/// A bound socket, and the file that goes with it if it has one.
+pub(super) struct Bound {
+    /// Before the socket, see [`SocketFile`].
+    pub(super) file: Option<SocketFile>,
+    pub(super) socket: Socket,
+}
 
 /// A Unix socket's file that we have made, removed when the socket goes. Should somebody have replaced it by
 /// then, without asking for the lock, theirs stays. It must be dropped before the socket, which keeps the

@@ -4,17 +4,18 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 use std::{fmt, io, mem};
 
-use mio::Events;
+use mio::{Events, Poll};
 
-use super::commands::{Commands, Run};
-use super::context::Context;
+use super::asked::Asked;
+use super::commands::Commands;
 use super::core::{Core, Due};
-use super::datagrams::Asked;
+use super::names::Names;
 use super::packets::{Inbox, Lent};
-use super::service::Service;
-use super::stop::Going;
+use super::service::{Context, Errands, Service};
+use super::stopping::Going;
 use super::table::Source;
-use crate::values::{Buffer, Cause, Config, Error, Id, ServiceKey};
+use super::unwinding::Called;
+use crate::values::{Act, Buffer, Cause, Config, Error, Id, ServiceKey};
 
 /// The event loop: one thread, one poll, any number of sockets.
 ///
@@ -53,8 +54,6 @@ pub struct Reactor {
     pub(super) commands: Commands,
     /// The last batch of events was a full one.
     pub(super) has_more_events: bool,
-    /// Whose turn it is. Empty between turns.
-    batch: Vec<Id>,
 }
 
 /// The first service of all: serves what is made in the name of no other one, through a [`Handle`](super::Handle) for
@@ -68,6 +67,7 @@ pub(super) struct Halves {
     /// By slot; empty where one has gone.
     services: Vec<Option<Box<dyn Service>>>,
     pub(super) core: Core,
+    pub(super) errands: Errands,
 }
 
 impl Halves {
@@ -105,18 +105,22 @@ impl Halves {
         asked: Option<&Asked<'_>>,
         call: impl FnOnce(&mut dyn Service, &mut Context<'_>) -> R,
     ) -> R {
-        if self.core.roster.has_arrivals() {
+        if self.errands.has_arrivals() {
             self.welcome_services();
         }
         let callee = self.services[service.slot()].as_deref_mut();
         let callee = callee.expect("a service with a source or a timer is there");
-        call(callee, &mut Context { core: &mut self.core, service, id, asked })
+        let (called, errands) = (Called { core: &mut self.core, id }, &mut self.errands);
+        let core = &mut *called.core;
+        let result = call(callee, &mut Context { core, errands, service, id, asked });
+        mem::forget(called);
+        result
     }
 
     /// Fetches the services that were added meanwhile.
     #[cold]
     fn welcome_services(&mut self) {
-        for (slot, service) in self.core.roster.arrivals() {
+        for (slot, service) in self.errands.arrivals() {
             if self.services.len() <= slot {
                 self.services.resize_with(slot + 1, || None);
             }
@@ -130,6 +134,23 @@ impl Halves {
             self.welcome_services(); // It may have gone as quickly as it came.
             self.services[slot] = None;
         }
+    }
+
+    /// Whether there is something to do without an event. The wait of a turn and the timeout that a host
+    /// is told both ask this, so neither can forget anything.
+    #[inline]
+    fn has_work(&self) -> bool {
+        self.core.has_work() || self.errands.has_tells()
+    }
+
+    /// After the stop, whether a service is still to be told.
+    fn has_to_end(&self) -> bool {
+        self.core.has_to_go_on_stopping() || self.errands.has_tells()
+    }
+
+    /// What a service could do if it were called now.
+    pub(super) fn context(&mut self, service: ServiceKey, id: Id) -> Context<'_> {
+        Context { core: &mut self.core, errands: &mut self.errands, service, id, asked: None }
     }
 
     /// The service by that name.
@@ -165,23 +186,25 @@ impl Reactor {
         config.check().map_err(|error| failed(error.into()))?;
         let buffer = Buffer::try_new(config.input_limit + config.read_buffer).map_err(failed)?;
         let events = Events::with_capacity(config.events);
-        let most_commands = config.commands;
-        let mut core = Core::new(config).map_err(failed)?;
-        let commands = Commands::new(core.poll.registry(), most_commands).map_err(failed)?;
-        let nobody = core.roster.add(Box::new(Nobody));
+        let poll = Poll::new().map_err(failed)?;
+        let commands = Commands::new(poll.registry(), config.commands).map_err(failed)?;
+        let shared = commands.shared();
+        let names = Names::new(move || drop(shared.wake()));
+        let mut core = Core::new(config, poll, names);
+        let (nobody, mut errands) = (core.roster.add(), Errands::default());
+        errands.arrive(nobody, Box::new(Nobody));
         Ok(Reactor {
-            halves: Halves { services: Vec::new(), core },
+            halves: Halves { services: Vec::new(), core, errands },
             nobody,
             events,
             buffer,
             inbox: None,
             commands,
             has_more_events: false,
-            batch: Vec::new(),
         })
     }
 
-    /// Turns until somebody stops it: a service, or a [`Handle`](super::Handle).
+    /// Turns until it is stopped: by a service, or a [`Handle`](super::Handle).
     ///
     /// # Errors
     ///
@@ -195,15 +218,23 @@ impl Reactor {
 
     /// Whether it has been stopped, and everything is closed.
     pub fn is_stopped(&self) -> bool {
-        self.halves.core.stopping.going() == Going::Stopped
+        let is_over = self.halves.core.stopping.going() == Going::Stopped;
+        is_over && !self.halves.has_to_end()
     }
 
-    /// One turn: waits for events, no longer than the timeout, marks what they say, drives whoever can
-    /// move, fires the timers that are due. For hosts with a loop of their own.
+    /// One turn: waits for events, no longer than the timeout, marks what they say, drives the sources that
+    /// can move, fires the timers that are due. For hosts with a loop of their own.
     ///
     /// # Errors
     ///
     /// Only the poller's own. An interrupted wait is a turn without events.
+    ///
+    /// # Panics
+    ///
+    /// With whatever a service panics. A host that catches it may turn on: the connection that the service
+    /// was called for is reset, [`Service::closed`] tells of it with
+    /// [`Cause::Panicked`](crate::Cause::Panicked), and nothing else is different; [the
+    /// guide](crate::guide::threads#a-panic) has it in full.
     pub fn turn(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
         self.wait(timeout).map_err(|error| Error::new("poll", "", error))?;
         self.mark();
@@ -218,11 +249,13 @@ impl Reactor {
     /// before it must call [`turn`](Reactor::turn) all the same. `None`: for ever, as after a stop.
     pub fn poll_timeout(&self) -> Option<Duration> {
         let core = &self.halves.core;
-        if self.has_more_events || self.commands.is_pending() || core.has_work() {
+        if self.has_more_events || self.commands.is_pending() || self.halves.has_work() {
             return Some(Duration::ZERO);
         }
-        let next = core.timers.next()?;
-        Some(next.saturating_duration_since(Instant::now()))
+        let next = core.timers.next();
+        #[cfg(feature = "simulation")]
+        let next = next.into_iter().chain(core.memory.next_due()).min();
+        Some(next?.saturating_duration_since(core.clock.this_moment()))
     }
 
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
@@ -230,13 +263,20 @@ impl Reactor {
             (Some(ours), Some(theirs)) => Some(ours.min(theirs)),
             (ours, theirs) => ours.or(theirs),
         };
+        #[cfg(feature = "simulation")]
+        if self.halves.core.clock.is_simulated() {
+            self.pass_time(timeout);
+            return Ok(());
+        }
         if self.halves.core.config.spin.is_zero() {
             self.poll(timeout)?;
         } else {
             self.spin(timeout)?;
         }
-        self.halves.core.clock.read();
-        self.halves.core.statistics.turns += 1;
+        let core = &mut self.halves.core;
+        core.clock.read();
+        core.watch.turn_begins();
+        core.statistics.turns += 1;
         Ok(())
     }
 
@@ -264,72 +304,58 @@ impl Reactor {
         Ok(())
     }
 
-    /// Does what other threads want done, a share of it.
-    fn obey(&mut self) {
-        self.halves.pass_on(); // What the host has told.
-        let Some((stops, runs)) = self.commands.take() else { return };
-        stops.into_iter().for_each(|how| self.halves.core.stop(how));
-        runs.into_iter().for_each(|run| self.run_command(run));
-    }
-
-    fn run_command(&mut self, run: Run) {
-        let core = &mut self.halves.core;
-        run(&mut Context { core, service: self.nobody, id: Id::NONE, asked: None });
-        self.halves.pass_on();
-    }
-
-    /// What was taken is run. From here on nothing is.
-    pub(super) fn run_last_commands(&mut self) {
-        for run in self.commands.close() {
-            self.run_command(run);
-        }
-    }
-
     /// Gives each source that can move its share. Who has more to do stands behind the others again,
     /// and whoever joins meanwhile waits for the next turn.
     fn drive(&mut self) {
         let core = &mut self.halves.core;
-        mem::swap(&mut core.runnable, &mut self.batch);
-        core.gathering = self.batch.len() > 1; // Alone, nobody gains by waiting.
-        for i in 0..self.batch.len() {
-            let id = self.batch[i];
-            let Some(entry) = self.halves.core.table.get_mut(id) else { continue };
+        mem::swap(&mut core.runnable, &mut core.batch);
+        core.outgoing.set_open(core.batch.len() > 1); // Alone, nobody gains by waiting.
+        for i in 0..core.batch.len() {
+            let core = &mut self.halves.core;
+            let id = core.batch[i];
+            let Some(entry) = core.table.get_mut(id) else { continue };
             entry.queued = false;
+            core.watch.go_begins();
             match &entry.source {
                 Source::Stream(_) => self.drive_stream(id),
                 Source::Listener(_) => self.drive_listener(id),
                 Source::Datagram(_) => self.drive_datagram(id),
                 Source::Dial(_) => self.drive_dial(id),
+                Source::Proxied(_) => self.drive_proxied(id),
             }
+            self.halves.core.watch.go_ends(id);
         }
-        self.batch.clear();
-        if mem::take(&mut self.halves.core.gathering) {
-            self.halves.core.write_gathered();
+        let core = &mut self.halves.core;
+        core.batch.clear();
+        if core.outgoing.is_open() {
+            core.outgoing.set_open(false);
+            core.write_gathered();
         }
     }
 
     fn fire_timers(&mut self) {
         let now = self.halves.core.clock.now();
         while let Some((timer, due)) = self.halves.core.timers.due(now) {
-            log::trace!("timer: {due:?}");
+            self.halves.core.watch.note(due.source(), || Act::Timer(due.name()));
             match due {
                 Due::Service(service, id) => {
                     let was_last = !self.halves.core.timers.is_set(timer);
                     self.halves.core.words.speak(timer, was_last);
+                    if was_last {
+                        self.halves.core.roster.leave(service); // At the end of the turn it may go.
+                    }
                     self.halves.visit(service, id, None, |service, cx| service.timer(cx, timer));
                     self.halves.core.words.fall_silent();
                     self.halves.pass_on();
-                    if was_last {
-                        self.halves.core.roster.leave(service);
-                    }
                 }
                 Due::Deadline(id) => self.check_deadline(id),
                 Due::Accept(id) => self.halves.core.unpark(id),
                 Due::DialRetry(id) => self.halves.core.schedule(id),
+                Due::ProxyTimeout(id) => self.halves.core.proxy_timed_out(id),
                 Due::StopCheck => self.check_stop(),
                 Due::StopTimeout => self.halves.core.give_up_stopping(),
                 Due::DialTimeout(id) => {
-                    let error = io::Error::from(io::ErrorKind::TimedOut);
+                    let error = self.halves.core.dial_expired(id);
                     self.gone(id, Cause::ConnectFailed(error));
                 }
             }
@@ -339,7 +365,7 @@ impl Reactor {
     /// What is left at the end of a turn.
     fn finish_turn(&mut self) {
         let core = &mut self.halves.core;
-        if core.outbox_of != Id::NONE {
+        if core.outlet.is_in_use() {
             core.flush_outbox(Lent::default());
         }
         core.table.shrink();
@@ -347,8 +373,9 @@ impl Reactor {
         self.go_on_stopping();
         self.halves.drop_departed();
         let core = &mut self.halves.core;
-        let took = core.clock.now().elapsed();
+        let took = core.clock.this_moment().duration_since(core.clock.now());
         core.statistics.longest_turn = core.statistics.longest_turn.max(took);
+        core.watch.turn_ends();
     }
 }
 

@@ -2,21 +2,18 @@
 
 use slab::Slab;
 
-use super::service::Service;
 use crate::values::ServiceKey;
 
 /// The services of a reactor, as far as the half of it that they may touch must know them: the services
 /// themselves are in the other half.
 ///
-/// A service stays for as long as it has a source or a timer, or somebody holds its name: whoever added
-/// it by itself. One that came with a listener or a connection has no name, and goes with the last of
+/// A service stays for as long as it has a source or a timer, or its name is held by
+/// the host or service that added it by itself. One that came with a listener or a connection has no name, and goes with the last of
 /// its sources and timers.
 #[derive(Default)]
 pub(super) struct Roster {
     residents: Slab<Resident>,
     generation: u32,
-    /// Added, and on their way to the other half.
-    arrivals: Vec<(usize, Box<dyn Service>)>,
     /// Those that nothing keeps here any more, as it seemed when they were put down.
     departing: Vec<ServiceKey>,
 }
@@ -29,23 +26,12 @@ struct Resident {
 }
 
 impl Roster {
-    /// Adds a service, which has a name until that is [given up](Roster::release).
-    pub(super) fn add(&mut self, service: Box<dyn Service>) -> ServiceKey {
-        let key = self.reserve();
-        self.arrive(key, service);
-        key
-    }
-
-    /// The name of a service that arrives before anybody is called.
-    pub(super) fn reserve(&mut self) -> ServiceKey {
+    /// A place for one more service, which has a name until that is [given up](Roster::release).
+    pub(super) fn add(&mut self) -> ServiceKey {
         self.generation = self.generation.wrapping_add(1);
         let generation = self.generation;
         let slot = self.residents.insert(Resident { generation, is_named: true, uses: 0 });
         ServiceKey::new(slot, generation)
-    }
-
-    pub(super) fn arrive(&mut self, key: ServiceKey, service: Box<dyn Service>) {
-        self.arrivals.push((key.slot(), service));
     }
 
     /// Whether the service is still there.
@@ -76,7 +62,7 @@ impl Roster {
         self.let_go(service);
     }
 
-    /// Nobody knows the service by name any more.
+    /// The service is known by name no more.
     pub(super) fn release(&mut self, service: ServiceKey) {
         if let Some(resident) = self.find_mut(service) {
             resident.is_named = false;
@@ -88,17 +74,6 @@ impl Roster {
         if self.find(service).is_some_and(Resident::is_free) {
             self.departing.push(service);
         }
-    }
-
-    /// Whether there is somebody to be fetched, or to be dropped.
-    #[inline]
-    pub(super) fn has_arrivals(&self) -> bool {
-        !self.arrivals.is_empty()
-    }
-
-    /// Those who have been added since.
-    pub(super) fn arrivals(&mut self) -> impl Iterator<Item = (usize, Box<dyn Service>)> + '_ {
-        self.arrivals.drain(..)
     }
 
     /// Takes away one that nothing keeps here; says where it was.

@@ -1,10 +1,12 @@
-//! What is done with bytes.
+//! What is done with bytes, and what can be done meanwhile: the two types that name each other.
 
 use std::any::Any;
+use std::collections::VecDeque;
 use std::io;
 
-use super::Context;
-use crate::values::{Cause, Peer, TimerId};
+use super::asked::Asked;
+use super::core::Core;
+use crate::values::{Cause, Id, Peer, ServiceKey, TimerId};
 
 /// What is done with bytes: [`Echo`](crate::Echo), [`Pong`](crate::Pong), yours.
 ///
@@ -14,7 +16,8 @@ use crate::values::{Cause, Peer, TimerId};
 /// methods it may send to any connection, close any, connect out, set timers, and stop the loop; none
 /// of that calls back before the method has returned.
 ///
-/// Everything happens on one thread: a method that takes long, or blocks, delays all the others.
+/// Everything happens on one thread: a method that takes long, or blocks, delays all the others. One that
+/// panics ends [the turn](crate::Reactor::turn), and if the host catches that, one connection.
 ///
 /// ```
 /// use echoloop::{Context, Service};
@@ -36,7 +39,7 @@ pub trait Service: Any {
     /// Bytes have arrived. Returns how many of them were taken; the rest is shown again, with more
     /// behind it, or as it is when something the service sent had no room and now has.
     ///
-    /// Whoever takes only what could be answered never loses anything, and slows the sender down to
+    /// A service that takes only what could be answered never loses anything, and slows the sender down to
     /// the reader's pace. A service that needs a whole message before it answers takes nothing until
     /// then, which is bounded by [`Config::input_limit`](crate::Config::input_limit).
     ///
@@ -59,7 +62,8 @@ pub trait Service: Any {
 
     /// The connection has gone, for this reason. Sending to it does nothing any more; timers that were
     /// set for it are not cancelled. Called once for each connection that was opened or adopted, and for
-    /// each outgoing one that could not be made; not when the reactor is dropped.
+    /// each outgoing one that could not be made; not when the reactor is dropped. For one that was
+    /// [given away](Context::detach) too, which is no end elsewhere.
     fn closed(&mut self, _cx: &mut Context<'_>, _cause: &Cause) {}
 
     /// One datagram has arrived, of 0 to 65,535 bytes. [`Context::reply`] answers it.
@@ -85,6 +89,65 @@ pub trait Service: Any {
         } else {
             cx.close();
         }
+    }
+}
+
+/// What a service may touch while it is called: the connection it is called for, every other one,
+/// timers, statistics, the loop itself.
+///
+/// Most methods act on the source that [`id`](Context::id) names; [`source`](Context::source) turns to another
+/// one. On a source that has gone they do nothing, which is not an error: it is normal for that to
+/// happen while a service wasn't looking.
+pub struct Context<'a> {
+    pub(super) core: &'a mut Core,
+    pub(super) errands: &'a mut Errands,
+    pub(super) service: ServiceKey,
+    pub(super) id: Id,
+    pub(super) asked: Option<&'a Asked<'a>>,
+}
+
+/// What services want of the half that calls them, and which can't be done while one is called.
+#[derive(Default)]
+pub(super) struct Errands {
+    /// Services that were added: they are to be fetched, to these slots.
+    arrivals: Vec<(usize, Box<dyn Service>)>,
+    /// What services are to be told.
+    tells: VecDeque<(ServiceKey, Tell)>,
+}
+
+/// Something that a service is to be told.
+pub(super) type Tell = Box<dyn FnOnce(&mut dyn Service, &mut Context<'_>)>;
+
+impl Errands {
+    pub(super) fn arrive(&mut self, key: ServiceKey, service: Box<dyn Service>) {
+        self.arrivals.push((key.slot(), service));
+    }
+
+    #[inline]
+    pub(super) fn has_arrivals(&self) -> bool {
+        !self.arrivals.is_empty()
+    }
+
+    pub(super) fn arrivals(&mut self) -> impl Iterator<Item = (usize, Box<dyn Service>)> + '_ {
+        self.arrivals.drain(..)
+    }
+
+    pub(super) fn tell(&mut self, service: ServiceKey, tell: Tell) {
+        self.tells.push_back((service, tell));
+    }
+
+    #[inline]
+    pub(super) fn has_tells(&self) -> bool {
+        !self.tells.is_empty()
+    }
+
+    /// How many wait to be told.
+    pub(super) fn count(&self) -> usize {
+        self.tells.len()
+    }
+
+    pub(super) fn next_tell(&mut self) -> Option<(ServiceKey, Tell)> {
+        self.tells.pop_front()
     }
 }
 

@@ -1,17 +1,12 @@
 //! Reaching a service from anywhere: from the host, from another thread, from another service.
 
 use std::any::Any;
-use std::mem;
 
-use super::context::Context;
-use super::handle::{Handle, HandleError};
+use super::handle::Handle;
 use super::reactor::{Halves, Reactor};
-use super::service::Service;
-use super::stop::Going;
-use crate::values::{Id, ServiceId};
-
-/// Something that a service is to be told.
-pub(super) type Tell = Box<dyn FnOnce(&mut dyn Service, &mut Context<'_>)>;
+use super::service::{Context, Service};
+use super::stopping::Going;
+use crate::values::{HandleError, Id, ServiceId};
 
 impl Reactor {
     /// Calls this with the service, and with what it could do if it were called now. `None`: the service
@@ -102,7 +97,7 @@ impl Context<'_> {
     /// service has gone, or the reactor has stopped.
     ///
     /// The context that it is told with names no source. Two services that never cease to tell each
-    /// other keep nobody else from its go.
+    /// other keep no source from its go.
     pub fn tell<S: Service>(
         &mut self,
         service: ServiceId<S>,
@@ -118,7 +113,7 @@ impl Context<'_> {
                 tell(service, cx);
             }
         });
-        self.core.tells.push((key, tell));
+        self.errands.tell(key, tell);
         true
     }
 }
@@ -127,7 +122,7 @@ impl Halves {
     /// Tells services what others have to tell them.
     #[inline]
     pub(super) fn pass_on(&mut self) {
-        if !self.core.tells.is_empty() {
+        if self.errands.has_tells() {
             self.pass_on_now();
         }
     }
@@ -135,9 +130,10 @@ impl Halves {
     /// What is told meanwhile has to wait for the next time.
     #[cold]
     fn pass_on_now(&mut self) {
-        for (service, tell) in mem::take(&mut self.core.tells) {
+        for _ in 0..self.errands.count() {
+            let Some((service, tell)) = self.errands.next_tell() else { return };
+            self.core.roster.leave(service); // At the end of the turn it may go.
             self.visit(service, Id::NONE, None, tell);
-            self.core.roster.leave(service);
         }
     }
 }

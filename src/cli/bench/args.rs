@@ -6,9 +6,10 @@ use std::time::{Duration, SystemTime};
 use echoloop::Endpoint;
 
 use super::conditions::Condition;
-use super::foreign::Foreign;
+use super::foreign::Generators;
 use super::talk::{Frame, Sizes, Text};
 use super::values::{self, Addresses, Arrivals, Goal, Processes, Rate, Sweep};
+use crate::cli::foreign::Foreign;
 use crate::cli::units;
 
 /// Load any echo server, check every byte that comes back, and say how long it took.
@@ -157,7 +158,7 @@ pub(crate) struct Args {
     pub(super) plot: Option<PathBuf>,
 
     #[command(flatten)]
-    pub(super) foreign: Foreign,
+    foreign: Foreign<Generators>,
     #[command(subcommand)]
     pub(super) action: Option<Action>,
 }

@@ -40,14 +40,11 @@ impl Args {
 
     /// What to do at each of the endpoints, or why that makes no sense.
     pub(super) fn loads(&self) -> Result<Vec<Load>, String> {
-        if let Some(answer) = self.foreign.answer {
-            return Err(answer.to_owned());
-        }
         let (servers, endpoints) = (self.server_pid.len(), self.endpoints.len());
         if servers > 0 && servers != endpoints && endpoints > 1 {
             return Err(
-                "--server-pid is needed once for each endpoint, or not at all; several processes \
-                        of one server are joined with commas"
+                "--server-pid is needed once for each endpoint, or not at all; several processes of one \
+                 server are joined with commas"
                     .to_owned(),
             );
         }
