@@ -43,8 +43,8 @@ impl Args {
         let (servers, endpoints) = (self.server_pid.len(), self.endpoints.len());
         if servers > 0 && servers != endpoints && endpoints > 1 {
             return Err(
-                "--server-pid is needed once for each endpoint, or not at all; several processes \
-                        of one server are joined with commas"
+                "--server-pid is needed once for each endpoint, or not at all; several processes of one \
+                 server are joined with commas"
                     .to_owned(),
             );
         }
