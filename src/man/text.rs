@@ -102,6 +102,10 @@ const SERVE: &[Section] = &[
                 "Stream and datagram sockets of unix(7). The file is made, with a lock beside it \
                  (PATH.lock), and removed at the end; one that a dead server has left is taken over.",
             ),
+            Item(
+                "systemd://NAME",
+                "All sockets that systemd passes under that name, sd_listen_fds(3).",
+            ),
             Text(
                 "Without any, echo=tcp://127.0.0.1:8888, echo=udp://127.0.0.1:8888, \
                  pong=tcp://127.0.0.1:8889 and pong=udp://127.0.0.1:8889 are served. What is really bound \
@@ -122,7 +126,10 @@ const SERVE: &[Section] = &[
                 "Stop gracefully: listeners close, everything that has arrived is answered, connections \
                  end in order, within --stop-timeout. The second one stops at once.",
             ),
-            Item("SIGUSR1", "Log the statistics."),
+            Item(
+                "SIGUSR1",
+                "Log the statistics. --metrics serves them to Prometheus, --live shows them.",
+            ),
         ],
     },
     Section {
@@ -328,11 +335,8 @@ const TRACE: &[Section] = &[
     Section {
         title: "EXAMPLES",
         blocks: &[Example(
-            "Record a server, and look at what its loop has done:",
-            &[
-                "$ echoloop serve --record recording.json echo=tcp://127.0.0.1:8888",
-                "$ echoloop trace recording.json --html recording.html",
-            ],
+            "Look at what a loop has done:",
+            &["$ echoloop trace recording.json --html recording.html"],
         )],
     },
     Section { title: "SEE ALSO", blocks: &[Text("echoloop(1), echoloop-serve(1), strace(1)")] },
