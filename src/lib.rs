@@ -44,8 +44,9 @@
 //! # Features
 //!
 //! `cli`, on by default, is the `echoloop` binary and its dependencies. The library alone:
-//! `default-features = false`. It starts no threads, has no global state, and writes to nothing but
-//! [`log`]: at `debug` who comes and goes, at `trace` every step of the loop.
+//! `default-features = false`. It starts no threads but those that look up host names, and those only when it
+//! [connects](Context::connect) to a name and not to an address; it has no global state, and writes to nothing
+//! but [`log`]: at `debug` who comes and goes, at `trace` every step of the loop.
 //!
 //! `signals`, which `cli` switches on, is `Reactor::on_signal`: it needs signal-hook, and catches signals for the
 //! whole process.

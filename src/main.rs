@@ -38,6 +38,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    let passed = serve::Passed::take(); // Before anything is opened.
     let cli = Cli::parse();
     cli::unblock_signals();
     if let Err(error) = cli::start_log(cli.verbose, cli.quiet) {
@@ -49,7 +50,7 @@ fn main() -> ExitCode {
         command.expect("just given")
     });
     let done = match command {
-        Command::Serve(args) => serve::run(*args),
+        Command::Serve(args) => serve::run(*args, passed),
         Command::Connect(args) => connect::run(args),
         Command::Ping(args) => ping::run(args),
         Command::Bench(args) => bench::run(*args),

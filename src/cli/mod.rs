@@ -12,6 +12,7 @@ pub(crate) mod units;
 use std::{env, io};
 
 use anstream::{AutoStream, ColorChoice};
+use echoloop::{Context, Endpoint, Id, describe};
 use env_logger::{Target, WriteStyle};
 use log::LevelFilter;
 use nix::sys::signal::{SigSet, Signal};
@@ -41,6 +42,31 @@ pub(crate) fn start_log(verbose: u8, quiet: bool) -> io::Result<()> {
     }
     log.init();
     Ok(())
+}
+
+/// Connects, and looks a host name up first, which blocks: for what can do nothing before, and must not
+/// take the time of the look-up for that of the network.
+pub(crate) fn connect_known(
+    cx: &mut Context<'_>,
+    endpoint: &Endpoint,
+) -> Result<Id, Box<dyn std::error::Error>> {
+    let (Endpoint::Tcp { .. } | Endpoint::Udp { .. }) = endpoint else {
+        return Ok(cx.connect(endpoint)?);
+    };
+    let addresses = endpoint
+        .resolve()
+        .map_err(|error| format!("cannot connect to {endpoint}: {}", describe(&error)))?;
+    if !endpoint.is_datagram() {
+        return Ok(cx.connect_any(&addresses, None)?);
+    }
+    let mut failure = None;
+    for address in addresses {
+        match cx.connect(&Endpoint::udp(address)) {
+            Ok(id) => return Ok(id),
+            Err(error) => failure = Some(error),
+        }
+    }
+    Err(failure.expect("a name has at least one address").into())
 }
 
 /// A mask of blocked signals is inherited, and some of those who start others leave one behind: with it

@@ -53,7 +53,7 @@
 //!                 self.pairs.insert(cx.id(), server);
 //!                 self.pairs.insert(server, cx.id());
 //!             }
-//!             Err(_) => cx.abort(),
+//!             Err(_) => cx.reset(),
 //!         }
 //!     }
 //!
@@ -85,7 +85,7 @@
 //!         self.pairs.remove(&other);
 //!         match cause {
 //!             Cause::Ended | Cause::Closed | Cause::Stopped => cx.source(other).close(),
-//!             _ => cx.source(other).abort(), // Something is missing, and that must not look like an end.
+//!             _ => cx.source(other).reset(), // Something is missing, and that must not look like an end.
 //!         }
 //!     }
 //! }
@@ -120,7 +120,21 @@
 //! ```
 //!
 //! What a pause holds back is kept, or is still in the kernel: nothing is read meanwhile, and the peer's
-//! end is not told before all that came first has been taken. A stop waits for it, too.
+//! end is not told before all that came first has been taken. A stop waits for it, too. An end that the peer
+//! *resets* is not held back: nothing that was paused could be answered any more.
+//!
+//! `examples/proxy.rs` is this as a program, with a [session](super::sessions) in place of the table.
+//!
+//! # Many small sends
+//!
+//! The other half of the question is how bytes leave. A protocol says a header, a body, a line ending; a room says
+//! one line to a hundred members. While several sources are driven in a turn, small sends are gathered, and what was
+//! sent to one connection leaves in one write at the end of the turn. So where many talk, nothing has to be put
+//! together in a buffer first, and the services in `examples/` send a header and what belongs to it apart.
+//!
+//! A source that is alone in its turn is written to at once, for nobody else is there to gain by waiting. So a
+//! service that finds many questions in what it is shown, and has an answer to each, does well to send the answers
+//! together, as `examples/resp.rs` does.
 //!
 //! # All together
 //!

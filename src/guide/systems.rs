@@ -1,7 +1,7 @@
-//! Six small network programs, and the trap of blocking code that each of them mends.
+//! Small network programs, and the trap of blocking code that each of them mends.
 //!
-//! They stand in `examples/`, use the public API only, and each runs with one command. All are
-//! servers that somebody has once written with `accept`, `recv(1024)` and a thread for each client.
+//! They stand in `examples/`, use the public API only, and each runs with one command. The first six are
+//! servers that were once written with `accept`, `recv(1024)` and a thread for each client.
 //!
 //! # A greeting that arrives: `greeting.rs`
 //!
@@ -115,3 +115,24 @@
 //! client can ask for, is renamed when it is whole, and is removed by its destructor otherwise: whichever
 //! way the connection goes, its [session](super::sessions) is dropped. A size over the limit is refused when the header is
 //! there; a bad name, a full disk, a forbidden directory are answered, and the next file is welcome.
+//!
+//! # Five more
+//!
+//! `proxy.rs` has two connections where the others have one, and each must show what the other end does: an end, a
+//! reset, slowness. Its trap is the last byte that is missing. When a server resets its connection in the middle of
+//! an answer, closing the client's in order would say that this was all of it; so it is
+//! [reset](crate::Context::reset), too.
+//!
+//! `broadcast.rs` is a chat turned round. There nothing may be lost, so all wait for the slowest; here nobody may wait,
+//! so lines are left out, by a [token bucket](crate::TokenBucket) for each subscriber, and the subscriber is told how
+//! many.
+//!
+//! `resolver.rs` asks over UDP, where questions and answers are lost, late, doubled and forged. Each try has a socket
+//! and a port of its own, so an answer to an earlier try is still one; the word of a timer is the question that it
+//! is about; the answer that doesn't fit comes over TCP, found by [`Frames`](crate::Frames).
+//!
+//! `resp.rs` speaks the protocol of Redis. A client sends a thousand commands and reads nothing: a command is run only
+//! if there is room for its answer, since one that has changed something can't be run again. What was not taken is
+//! shown again.
+//!
+//! `dealer.rs` accepts on one thread and serves on others; [the chapter on threads](super::threads) has it.

@@ -9,6 +9,7 @@ mod frames;
 mod lines;
 mod own;
 mod quota;
+mod race;
 mod timers;
 
 pub(crate) use admission::on_the_wire;
@@ -22,4 +23,5 @@ pub(crate) use dice::Dice;
 pub use frames::{Frame, Frames, Header, Width};
 pub use lines::{Line, Lines};
 pub(crate) use quota::Quota;
+pub(crate) use race::{Race, Settled, interleaved};
 pub use timers::Timers;

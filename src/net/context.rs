@@ -170,7 +170,7 @@ impl Context<'_> {
         let core = &mut *self.core;
         let Some(datagram) = core.table.datagram(self.id).filter(|datagram| !datagram.closed)
         else {
-            return false;
+            return to.is_none() && core.keep_datagram(self.id, payload);
         };
         if to.is_none() && datagram.connected.is_none() {
             return false;
@@ -215,7 +215,7 @@ impl Context<'_> {
             }
             Some(Source::Dial(dial)) => {
                 // What was sent to it is delivered, if it can be.
-                dial.abandoned |= dial.connection.queued() == 0;
+                dial.abandoned |= !dial.has_kept();
                 dial.connection.close(cause, &mut core.account);
                 core.schedule(self.id);
             }
@@ -244,6 +244,16 @@ impl Context<'_> {
         self.abort_with(Cause::Because(reason));
     }
 
+    /// The same so that a TCP peer sees a reset in any case: for one that would take an end for the end of the
+    /// message, when the rest of it is lost elsewhere, as behind a proxy. The cause is that of
+    /// [`abort`](Context::abort).
+    pub fn reset(&mut self) {
+        if let Some(connection) = self.core.table.connection(self.id) {
+            connection.lose();
+        }
+        self.abort();
+    }
+
     fn abort_with(&mut self, cause: Cause) {
         let core = &mut *self.core;
         match core.table.get_mut(self.id).map(|entry| &mut entry.source) {
@@ -267,7 +277,8 @@ impl Context<'_> {
     }
 
     /// Shows the service nothing more of this connection before [`resume`](Context::resume). Nothing
-    /// is read meanwhile, so the sender is slowed down.
+    /// is read meanwhile, so the sender is slowed down. What was not taken is kept; the peer's end is told when
+    /// all before it has been taken, its reset at once.
     pub fn pause(&mut self) {
         if let Some(connection) = self.core.table.connection(self.id) {
             connection.pause();

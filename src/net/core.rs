@@ -10,6 +10,7 @@ use super::clock::Clock;
 use super::deadlines::Deadlines;
 use super::guard::Guard;
 use super::mem::Memory;
+use super::names::Names;
 use super::outgoing::Outgoing;
 use super::outlet::Outlet;
 use super::packets::Lent;
@@ -33,7 +34,7 @@ pub(super) enum Due {
     Accept(Id),
     /// An outgoing connection has taken too long.
     DialTimeout(Id),
-    /// An outgoing connection may try again.
+    /// An outgoing connection may try again, or its next address.
     DialRetry(Id),
     /// Something may have happened that no event tells of.
     StopCheck,
@@ -77,9 +78,12 @@ pub(super) struct Core {
     pub(super) table: Table,
     /// Sources that can move, in the order of their turns.
     pub(super) runnable: Vec<Id>,
+    /// Whose turn it is. Empty between turns.
+    pub(super) batch: Vec<Id>,
     pub(super) clock: Clock,
     pub(super) timers: Timers<Due>,
     pub(super) words: Words,
+    pub(super) names: Names,
     pub(super) deadlines: Deadlines,
     pub(super) account: Account,
     pub(super) statistics: Statistics,
@@ -93,15 +97,17 @@ pub(super) struct Core {
 }
 
 impl Core {
-    pub(super) fn new(config: Config) -> io::Result<Core> {
+    pub(super) fn new(config: Config, poll: Poll, names: Names) -> Core {
         let clock = Clock::new();
-        Ok(Core {
-            poll: Poll::new()?,
+        Core {
+            poll,
             memory: Memory::new(&config),
             table: Table::default(),
             runnable: Vec::new(),
+            batch: Vec::new(),
             timers: Timers::new(),
             words: Words::default(),
+            names,
             deadlines: Deadlines::default(),
             account: Account::new(config.buffer_limit),
             statistics: Statistics::default(),
@@ -114,7 +120,7 @@ impl Core {
             watch: Watch::default(),
             clock,
             config,
-        })
+        }
     }
 
     /// Whether a source, the stop or the outbox has something to do without an event.
@@ -123,7 +129,12 @@ impl Core {
         !self.runnable.is_empty()
             || self.memory.has_events()
             || self.outlet.is_in_use()
-            || self.stopping.has_to_go_on(self.table.has_emptied())
+            || self.has_to_go_on_stopping()
+    }
+
+    #[inline]
+    pub(super) fn has_to_go_on_stopping(&self) -> bool {
+        self.stopping.has_to_go_on(self.table.has_emptied(), self.table.is_empty())
     }
 
     /// Puts the source into the queue of those that can move.
@@ -213,10 +224,7 @@ impl Core {
         let unref = entry.is_background;
         match &mut entry.source {
             Source::Stream(stream) => self.forget_stream(stream, unref),
-            Source::Dial(dial) => {
-                dial.connection.drop_kept(&mut self.account);
-                dial.timeout.map(|timeout| self.timers.cancel(timeout));
-            }
+            Source::Dial(dial) => self.forget_dial(dial),
             Source::Listener(listener) => {
                 listener.retry.map(|retry| self.timers.cancel(retry));
                 self.acceptor.go_out(listener.door);

@@ -2,7 +2,9 @@
 
 use super::dial::Dialled;
 use super::reactor::Reactor;
+use super::service::{Context, Service};
 use super::table::{Phase, Polled, Source};
+use super::unwinding::Leaving;
 use crate::machines::{Latch, Step};
 use crate::values::{ACCEPT_LOOKS, Act, ByteQueue, CALL_COST, Cause, Id, Outcome, ServiceKey};
 
@@ -63,8 +65,7 @@ impl Reactor {
     #[inline]
     fn show(&mut self, service: ServiceKey, id: Id, bytes: usize, read: usize) -> bool {
         let input = &self.buffer[..bytes];
-        let taken = self.halves.call(service, id, |service, cx| service.received(cx, input));
-        assert!(taken <= bytes, "a service took {taken} bytes of {bytes}");
+        let taken = self.halves.call(service, id, |service, cx| received(service, cx, input));
         let core = &mut self.halves.core;
         core.watch.note(id, || Act::Read { read, shown: bytes, taken });
         core.statistics.messages_in += 1;
@@ -83,8 +84,7 @@ impl Reactor {
     fn show_again(&mut self, service: ServiceKey, id: Id, input: ByteQueue) -> usize {
         let bytes = input.len();
         let taken =
-            self.halves.call(service, id, |service, cx| service.received(cx, input.as_slice()));
-        assert!(taken <= bytes, "a service took {taken} bytes of {bytes}");
+            self.halves.call(service, id, |service, cx| received(service, cx, input.as_slice()));
         let core = &mut self.halves.core;
         core.watch.note(id, || Act::ShownAgain { shown: bytes, taken });
         core.statistics.messages_in += 1;
@@ -152,8 +152,8 @@ impl Reactor {
         if is_counted {
             core.statistics.closed.count(&cause);
         }
-        self.halves.call_for(id, |service, cx| service.closed(cx, &cause));
-        self.halves.core.forget(id);
+        let leaving = Leaving { halves: &mut self.halves, id };
+        leaving.halves.call_for(id, |service, cx| service.closed(cx, &cause));
     }
 
     /// Accepts, until the backlog is empty, a limit is reached, or the share is used up.
@@ -205,4 +205,12 @@ impl Reactor {
             Dialled::Abandoned => self.gone(id, Cause::Closed),
         }
     }
+}
+
+/// Shows a service what has arrived. Returns how much of it was taken.
+#[inline]
+fn received(service: &mut dyn Service, cx: &mut Context<'_>, input: &[u8]) -> usize {
+    let (taken, bytes) = (service.received(cx, input), input.len());
+    assert!(taken <= bytes, "a service took {taken} bytes of {bytes}");
+    taken
 }

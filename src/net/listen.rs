@@ -203,10 +203,10 @@ impl Core {
             Ok(id) => {
                 self.came_through(id, listener);
                 self.acceptor.count();
-                if unref {
-                    self.put_in_background(id); // As its listener is.
+                match unref {
+                    true => self.put_in_background(id), // As its listener is.
+                    false => self.statistics.accepted += 1,
                 }
-                self.statistics.accepted += 1;
                 match peer {
                     Some(peer) => log::debug!("{listener} accepted {id} from {peer}"),
                     None => log::debug!("{listener} accepted {id}"),
@@ -248,7 +248,7 @@ impl Core {
 }
 
 /// Whether the error means that something has run out here, not that this one client has failed.
-fn is_exhaustion(error: &io::Error) -> bool {
+pub(super) fn is_exhaustion(error: &io::Error) -> bool {
     let code = error.raw_os_error();
     [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM].iter().any(|&it| code == Some(it))
 }

@@ -13,11 +13,15 @@ mod deadlines;
 mod dial;
 mod doors;
 mod drive;
+mod early;
 mod guard;
 mod handle;
 mod listen;
 mod mark;
 mod mem;
+mod names;
+mod obey;
+mod outbound;
 mod outgoing;
 mod outlet;
 mod packets;
@@ -42,6 +46,7 @@ mod timeouts;
 mod timing;
 #[cfg(feature = "simulation")]
 mod trace;
+mod unwinding;
 mod watch;
 mod words;
 

@@ -53,8 +53,8 @@ impl Core {
     /// The same for a connection that is being made: it leaves as soon as that has been.
     #[cold]
     fn send_early(&mut self, id: Id, bytes: &[u8], whole: bool) -> Option<usize> {
-        let dial = self.table.dial(id)?;
-        pass_on(&mut dial.connection, bytes, whole, &self.config, &mut self.account)
+        let connection = self.table.connection(id)?;
+        pass_on(connection, bytes, whole, &self.config, &mut self.account)
     }
 
     #[inline]

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use mio::net::{TcpStream, UnixStream};
@@ -132,6 +132,16 @@ impl StreamSocket {
             StreamSocket::Tcp(stream, _) => Some(stream.as_fd()),
             StreamSocket::Unix(stream, _) => Some(stream.as_fd()),
             StreamSocket::File(file) => Some(file.as_fd()),
+            StreamSocket::Mem(_) | StreamSocket::Unmade => None,
+        }
+    }
+
+    /// The descriptor alone. In memory there is none.
+    pub(super) fn into_descriptor(self) -> Option<OwnedFd> {
+        match self {
+            StreamSocket::Tcp(stream, _) => Some(stream.into()),
+            StreamSocket::Unix(stream, _) => Some(stream.into()),
+            StreamSocket::File(file) => Some(file.into()),
             StreamSocket::Mem(_) | StreamSocket::Unmade => None,
         }
     }
@@ -323,6 +333,38 @@ pub(super) fn unix_socket(kind: Type, config: &Config) -> io::Result<Socket> {
     socket.set_nonblocking(true)?;
     set_buffers(&socket, config)?;
     Ok(socket)
+}
+
+/// A socket that could connect to this target, bound if it has to be.
+pub(super) fn outgoing_socket(
+    target: &Address,
+    kind: Type,
+    local: Option<SocketAddr>,
+    config: &Config,
+) -> io::Result<(Socket, SockAddr)> {
+    match target {
+        Address::Ip(address) => {
+            let socket = internet_socket(*address, kind, config)?;
+            if let Some(local) = local {
+                // The port is chosen when the peer is known, ip(7): each peer has all of them.
+                #[cfg(any(target_os = "linux", target_os = "android"))]
+                if local.port() == 0 {
+                    super::packets::bind_address_no_port(socket.as_fd())?;
+                }
+                socket.bind(&local.into())?;
+            }
+            Ok((socket, SockAddr::from(*address)))
+        }
+        Address::Unix(name) => {
+            let socket = unix_socket(kind, config)?;
+            if kind == Type::DGRAM {
+                // Without a name of its own it would get no answer; Linux chooses one, unix(7).
+                socket.bind(&SockAddr::unix("")?)?;
+            }
+            Ok((socket, unix_address(name)?))
+        }
+        Address::Mem(_) => Err(io::ErrorKind::InvalidInput.into()), // No socket of the system.
+    }
 }
 
 /// Accepted TCP sockets inherit this from their listener, Unix ones don't.

@@ -22,14 +22,19 @@ impl Reactor {
     pub(super) fn go_on_stopping(&mut self) {
         let core = &mut self.halves.core;
         match core.stopping.going() {
-            Going::On | Going::Stopped => return,
+            Going::On => return,
+            Going::Stopped if core.has_to_go_on_stopping() => return self.close_sources(),
+            Going::Stopped => return,
             Going::Asked => core.begin_draining(),
             Going::Draining => {
                 // In this order: who is told may say something to somebody else.
                 if core.stopping.is_over() {
-                    core.stopping.take_served().into_iter().for_each(|id| self.tell(id));
+                    while let Some(id) = self.halves.core.stopping.next_served() {
+                        self.tell(id);
+                    }
                     if self.halves.core.stopping.abandons_dials() {
                         self.abandon_dials();
+                        self.halves.core.stopping.has_abandoned_dials();
                     }
                 }
             }
@@ -47,6 +52,10 @@ impl Reactor {
         self.run_last_commands();
         // From here on nothing can be made, also by those who are told of an end.
         self.halves.core.stopping.end();
+        self.close_sources();
+    }
+
+    fn close_sources(&mut self) {
         for id in self.halves.core.table.ids() {
             match self.halves.core.table.get(id).map(|entry| &entry.source) {
                 Some(Source::Stream(_) | Source::Dial(_)) => self.gone(id, Cause::Stopped),
@@ -103,7 +112,7 @@ impl Reactor {
             let Some(entry) = self.halves.core.table.get(id) else { continue };
             if let Source::Dial(dial) = &entry.source
                 && !entry.is_background
-                && dial.connection.queued() == 0
+                && !dial.has_kept()
             {
                 self.gone(id, Cause::Stopped);
             }
@@ -117,6 +126,7 @@ impl Reactor {
         }
         let core = &mut self.halves.core;
         core.stopping.note_total_sent(core.account.sent(), core.clock.tick());
+        core.check_stop_again();
         for id in self.halves.core.table.ids() {
             let core = &mut self.halves.core;
             let (linger, tick) = (core.config.linger, core.clock.tick());
@@ -148,7 +158,6 @@ impl Reactor {
                 }
             }
         }
-        self.halves.core.check_stop_again();
     }
 }
 

@@ -1,13 +1,10 @@
 //! Every source of a reactor, in one slab.
 
-use std::collections::VecDeque;
-use std::io;
-use std::net::SocketAddr;
-
 use slab::Slab;
 
 use super::clock::Tick;
 use super::doors::Door;
+use super::outbound::Dial;
 use super::paths::SocketFile;
 use super::receiving::{DatagramSocket, ListenerSocket};
 use super::socket::StreamSocket;
@@ -203,30 +200,6 @@ impl DatagramSource {
     }
 }
 
-/// An outgoing connection that is being made.
-#[derive(Debug)]
-pub(super) struct Dial {
-    /// Where from, if it matters.
-    pub(super) local: Option<SocketAddr>,
-    /// What is to be tried, the one that is being tried first.
-    pub(super) targets: VecDeque<Address>,
-    /// The attempt that waits for the kernel's answer.
-    pub(super) socket: Option<StreamSocket>,
-    /// What it will be. Everything can be asked of it already: what is sent is kept.
-    pub(super) connection: Connection<StreamSocket>,
-    /// Its latch: the kernel has said something.
-    pub(super) answered: bool,
-    /// The poller said that it is broken already.
-    pub(super) hung_up: Option<bool>,
-    /// The service doesn't want it any more.
-    pub(super) abandoned: bool,
-    /// When the reactor began to stop.
-    pub(super) active: Tick,
-    /// Why the last attempt failed.
-    pub(super) failure: Option<io::Error>,
-    pub(super) timeout: Option<TimerId>,
-}
-
 /// The slab, and the count that makes each use of a slot another one.
 #[derive(Debug, Default)]
 pub(super) struct Table {
@@ -243,6 +216,12 @@ impl Table {
     /// Sources that a graceful stop waits for.
     pub(super) fn waited_for(&self) -> usize {
         self.entries.len() - self.background
+    }
+
+    /// Whether nothing is left at all.
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
     }
 
     /// Whether only those are left that nobody waits for.
@@ -307,12 +286,12 @@ impl Table {
         }
     }
 
-    /// The connection of a stream, or the one that is being made.
+    /// The connection of a stream, or of one that is being made.
     pub(super) fn connection(&mut self, id: Id) -> Option<&mut Connection<StreamSocket>> {
         match &mut self.get_mut(id)?.source {
             Source::Stream(stream) => Some(&mut stream.connection),
-            Source::Dial(dial) => Some(&mut dial.connection),
-            Source::Listener(_) | Source::Datagram(_) => None,
+            Source::Dial(dial) if dial.datagrams.is_none() => Some(&mut dial.connection),
+            Source::Dial(_) | Source::Listener(_) | Source::Datagram(_) => None,
         }
     }
 

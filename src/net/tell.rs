@@ -130,9 +130,10 @@ impl Halves {
     /// What is told meanwhile has to wait for the next time.
     #[cold]
     fn pass_on_now(&mut self) {
-        for (service, tell) in self.errands.take_tells() {
+        for _ in 0..self.errands.count() {
+            let Some((service, tell)) = self.errands.next_tell() else { return };
+            self.core.roster.leave(service); // At the end of the turn it may go.
             self.visit(service, Id::NONE, None, tell);
-            self.core.roster.leave(service);
         }
     }
 }

@@ -24,6 +24,26 @@ pub(crate) const ACCEPT_LOOKS: usize = 4;
 /// the listener is full: connect(2) says `EAGAIN` there, and no event tells when there is room.
 pub(crate) const DIAL_RETRY: Duration = Duration::from_millis(10);
 
+/// How long an attempt to connect has for itself before the next address of the name is tried beside it.
+/// What RFC 8305 section 5 recommends: longer than most answers take, and hardly noticed by whoever waits.
+pub(crate) const CONNECTION_ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+
+/// So many addresses of a name are tried, the others are left out. Each may hold a descriptor, and if none
+/// of them answers, the last one begins after 4 s.
+pub(crate) const MOST_ADDRESSES: usize = 16;
+
+/// So many names are looked up at the same time, by as many threads, which end when nothing is left to
+/// look up. The system's resolver may take half a minute for a name whose servers are dead, resolv.conf(5);
+/// with so many threads a few of those don't delay the others. A sleeping thread is some 20 KiB.
+pub(crate) const LOOKUP_THREADS: usize = 16;
+
+/// So many names may wait for a thread. One more is refused.
+pub(crate) const LOOKUPS_WAITING: usize = 1024;
+
+/// So many datagrams are kept for a peer whose name is being looked up: one batch. Those beyond are
+/// dropped, and counted.
+pub(crate) const EARLY_DATAGRAMS: usize = 32;
+
 /// So many times a server that starts on the path of a Unix socket opens the lock anew because another
 /// one has removed it meanwhile. Each time is the end of another server, so this many in a row are no
 /// coincidence.
@@ -117,7 +137,8 @@ pub struct Config {
     /// their own.
     pub idle_timeout: Option<Duration>,
 
-    /// How long an outgoing connection may take, over all addresses of a host name. Default 10 s.
+    /// How long an outgoing connection may take: to look up its host name, and over all addresses behind
+    /// that. Default 10 s. Then it could not be made.
     pub connect_timeout: Duration,
 
     /// How long a closing connection may take to send what is kept, counted from the last byte that

@@ -32,10 +32,12 @@ pub use cause::Cause;
 pub use check::ConfigError;
 pub use config::Config;
 pub(crate) use config::{
-    ACCEPT_LOOKS, ACCEPT_RETRY, CALL_COST, COMMANDS_PER_SHARE, DATAGRAM_BATCH, DIAL_RETRY,
-    LOCK_TRIES, LOG_INTERVAL, MEM_DATAGRAM, MEM_MAILBOX, MEM_OVERHEAD, MEM_STREAM, RESERVE,
+    ACCEPT_LOOKS, ACCEPT_RETRY, CALL_COST, COMMANDS_PER_SHARE, CONNECTION_ATTEMPT_DELAY,
+    DATAGRAM_BATCH, DIAL_RETRY, EARLY_DATAGRAMS, LOCK_TRIES, LOG_INTERVAL, LOOKUP_THREADS,
+    LOOKUPS_WAITING, MEM_DATAGRAM, MEM_MAILBOX, MEM_OVERHEAD, MEM_STREAM, MOST_ADDRESSES, RESERVE,
     STOP_CHECK,
 };
+pub(crate) use endpoint::look_up;
 pub use endpoint::{Endpoint, EndpointError};
 pub(crate) use error::write_cause;
 pub use error::{Error, describe};

@@ -16,7 +16,7 @@ use clap::error::ErrorKind;
 use echoloop::{Config, Endpoint, Reactor, Service, Stop};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use super::{Done, printer, units};
+use super::{Done, connect_known, printer, units};
 use datagrams::Datagrams;
 use screen::Screen;
 use stream::Stream;
@@ -112,7 +112,11 @@ fn talk<T: Talk>(
     endpoint: &Endpoint,
 ) -> Result<Ending, Box<dyn Error>> {
     let service = reactor.add(talk);
-    let socket = reactor.context(service).connect(endpoint)?;
+    let cx = &mut reactor.context(service);
+    let socket = match endpoint.is_datagram() {
+        true => connect_known(cx, endpoint)?, // A program that is piped in doesn't wait for a name.
+        false => cx.connect(endpoint)?,
+    };
     // The first signal leaves at once; the shell gets its number, unless that is how one leaves a terminal.
     for signal in [SIGINT, SIGTERM] {
         reactor.on_signal(signal, move |cx| {

@@ -13,7 +13,7 @@ use clap::error::ErrorKind;
 use echoloop::{Config, Endpoint, Reactor, Stop};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use super::{Done, units};
+use super::{Done, connect_known, units};
 use payload::Payload;
 use pinger::{Pinger, Plan};
 use report::Report;
@@ -130,7 +130,7 @@ pub(crate) fn run(args: Args) -> Done {
     };
     let report = Report::new(&args);
     let service = reactor.add(Pinger::new(plan, report));
-    let socket = reactor.context(service).connect(&args.endpoint)?;
+    let socket = connect_known(&mut reactor.context(service), &args.endpoint)?;
     // The first signal ends it with the summary.
     for signal in [SIGINT, SIGTERM] {
         reactor.on_signal(signal, move |cx| {

@@ -129,6 +129,13 @@ impl<S: Stream> Connection<S> {
         waits
     }
 
+    /// Takes out what is kept, for somebody who sends it in another way.
+    pub(crate) fn take_queued(&mut self, account: &mut Account) -> ByteQueue {
+        let output = self.kept.as_mut().map(|kept| mem::take(&mut kept.output)).unwrap_or_default();
+        account.give_back(output.len());
+        output
+    }
+
     /// One write. Returns how many bytes the kernel took.
     #[inline]
     fn write(&mut self, bytes: &[u8], account: &mut Account) -> io::Result<usize> {

@@ -1,15 +1,16 @@
 //! Where to listen or connect, as people write it.
 
 mod parse;
+mod resolve;
 
 use std::fmt;
-use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::str::FromStr;
 
 use parse::{mem_name, parse, unix_name};
+pub(crate) use resolve::look_up;
 
 use super::mem_name::MemName;
 use super::name::write_name;
@@ -124,27 +125,6 @@ impl Endpoint {
 
         matches!(self, Udp { .. } | UnixDatagram(_) | MemDatagram(_))
     }
-
-    /// The internet addresses behind the host, at least one, in the order to try them.
-    ///
-    /// A name is looked up by the system's resolver, which **blocks**, for seconds if it has to:
-    /// do that before the loop runs. A literal address never blocks.
-    ///
-    /// # Errors
-    ///
-    /// Those of the resolver; [`NotFound`](io::ErrorKind::NotFound) if the name has no address;
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) for what isn't on the internet, and has none to look up.
-    pub fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
-        let (Endpoint::Tcp { host, port } | Endpoint::Udp { host, port }) = self else {
-            let why = "only tcp and udp have internet addresses";
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
-        };
-        let addresses: Vec<_> = (host.as_str(), *port).to_socket_addrs()?.collect();
-        if addresses.is_empty() {
-            return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
-        }
-        Ok(addresses)
-    }
 }
 
 /// TCP, as nearly everybody means; [`Endpoint::udp`] is the other one.
@@ -232,6 +212,8 @@ impl FromStr for Endpoint {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use proptest::prelude::*;
 
     use super::*;
