@@ -117,7 +117,7 @@ pub(crate) fn worlds(system: &'static str, live: impl Fn(&mut World)) {
         once(seed);
     });
     let seeds =
-        number("SIMULATION_SEEDS").unwrap_or(if cfg!(debug_assertions) { 200 } else { 2000 });
+        number("SIMULATION_SEEDS").unwrap_or(if cfg!(debug_assertions) { 200 } else { 10_000 });
     for seed in 0..seeds {
         let trace = once(seed);
         if seed % 64 == 0 {
