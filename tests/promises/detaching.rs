@@ -8,7 +8,10 @@ use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Duration;
 
-use echoloop::{Address, Config, Context, Echo, Half, Id, Reactor, ServiceId, Stop, describe};
+use echoloop::{
+    Address, Cause, Config, Context, Echo, Half, Id, Reactor, Service, ServiceId, Stop, TimerId,
+    describe,
+};
 
 use crate::support::*;
 
@@ -135,48 +138,76 @@ fn every_kind_goes_on_elsewhere() {
     }
 }
 
+/// Gives its connection away at one moment.
+struct Gives {
+    moment: &'static str,
+    gifts: Sender<Gift>,
+    opened: Sender<Id>,
+    closed: Sender<String>,
+}
+
+impl Gives {
+    fn at(&mut self, moment: &str, cx: &mut Context<'_>, shown: &[u8]) {
+        if self.moment == moment {
+            self.give(cx, shown);
+        }
+    }
+
+    fn give(&mut self, cx: &mut Context<'_>, shown: &[u8]) {
+        let gift = cx.detach().unwrap_or_else(|error| panic!("{}: {error:#}", self.moment));
+        self.gifts.send((gift, shown.to_vec())).unwrap();
+    }
+}
+
+impl Service for Gives {
+    fn opened(&mut self, cx: &mut Context<'_>) {
+        self.opened.send(cx.id()).unwrap();
+    }
+
+    fn received(&mut self, cx: &mut Context<'_>, input: &[u8]) -> usize {
+        match self.moment {
+            "received" => self.give(cx, input),
+            "once more" => {
+                cx.resume();
+                self.moment = "received";
+                return 0;
+            }
+            // More than the kernel takes, then room.
+            "writable" => assert!(cx.send(&pattern(6_000_000)) > 0 && cx.await_writable()),
+            "timer" => drop(cx.after(Duration::ZERO)),
+            _ => {}
+        }
+        input.len()
+    }
+
+    fn ended(&mut self, cx: &mut Context<'_>, rest: &[u8]) {
+        self.at("ended", cx, rest);
+    }
+
+    fn writable(&mut self, cx: &mut Context<'_>) {
+        self.at("writable", cx, b"");
+    }
+
+    fn timer(&mut self, cx: &mut Context<'_>, _timer: TimerId) {
+        self.at("timer", cx, b"");
+    }
+
+    fn stopping(&mut self, cx: &mut Context<'_>) {
+        self.at("stopping", cx, b"");
+    }
+
+    fn closed(&mut self, _cx: &mut Context<'_>, cause: &Cause) {
+        self.closed.send(cause.to_string()).unwrap();
+    }
+}
+
 /// From inside every callback. What is being shown is passed on with it.
 #[test]
 fn a_connection_can_be_given_away_at_any_moment() {
-    for moment in ["received", "again", "ended", "writable", "timer", "told", "stopping"] {
-        let (gifts, arrived) = elsewhere();
-        let give = move |cx: &mut Context<'_>, shown: &[u8]| {
-            let gift = cx.detach().unwrap_or_else(|error| panic!("{moment}: {error:#}"));
-            gifts.send((gift, shown.to_vec())).unwrap();
-        };
-        let gives = || {
-            let give = give.clone();
-            move |cx: &mut Context<'_>| give(cx, b"")
-        };
-        let (ended, writable, stopping, told) = (gives(), gives(), gives(), gives());
-        let fired = gives();
-        let mut is_first = true;
-        let (ids, opened) = mpsc::channel();
-        let (service, causes) = Does::new()
-            .opened(move |cx| ids.send(cx.id()).unwrap())
-            .received(move |cx, input| {
-                match moment {
-                    "received" => give(cx, input),
-                    "again" if std::mem::take(&mut is_first) => cx.resume(),
-                    "again" => give(cx, input),
-                    "writable" => {
-                        // More than the kernel takes, then room.
-                        assert!(cx.send(&pattern(6_000_000)) > 0 && cx.await_writable());
-                        return input.len();
-                    }
-                    "timer" => {
-                        cx.after(Duration::ZERO);
-                        return input.len();
-                    }
-                    _ => return input.len(),
-                }
-                0
-            })
-            .ended(move |cx| if moment == "ended" { ended(cx) } else { cx.close() })
-            .writable(writable)
-            .timer(move |cx, _| fired(cx))
-            .stopping(stopping)
-            .tells_causes();
+    for moment in ["received", "once more", "ended", "writable", "timer", "told", "stopping"] {
+        let ((gifts, arrived), (ids, opened)) = (elsewhere(), mpsc::channel());
+        let (closed, causes) = mpsc::channel();
+        let service = Gives { moment, gifts, opened: ids, closed };
         let mut reactor = reactor(Config { output_limit: 8_000_000, ..Config::default() });
         let service = reactor.add(service);
         let listener = reactor.context(service).listen(&endpoint("tcp://127.0.0.1:0")).unwrap();
@@ -188,7 +219,7 @@ fn a_connection_can_be_given_away_at_any_moment() {
             "stopping" => reactor.context(service).stop(Stop::Gracefully),
             "told" => {
                 let id = opened.try_recv().unwrap();
-                reactor.with(service, |_, cx| told(&mut cx.source(id))).unwrap();
+                reactor.with(service, |it, cx| it.give(&mut cx.source(id), b"")).unwrap();
             }
             _ => {}
         }
@@ -201,14 +232,22 @@ fn a_connection_can_be_given_away_at_any_moment() {
             reader.join().unwrap();
         }
         turn_until(&mut reactor, |reactor| reactor.statistics().closed.detached == 1);
-        assert_eq!(causes.try_iter().count(), 1, "{moment}");
+        assert_eq!(
+            causes.try_iter().collect::<Vec<_>>(),
+            ["given away by the service"],
+            "{moment}"
+        );
         if moment == "stopping" {
             run(&mut reactor); // Nothing is left to wait for.
         }
         let mut other = Other::new();
         let shown = gift.1.len();
         other.adopts(gift);
-        assert_eq!(shown, if ["received", "again"].contains(&moment) { 5 } else { 0 }, "{moment}");
+        assert_eq!(
+            shown,
+            if ["received", "once more"].contains(&moment) { 5 } else { 0 },
+            "{moment}"
+        );
         expect(&mut client, &b"hello"[..shown]);
         if moment == "ended" {
             turn_until(&mut other.reactor, |reactor| reactor.statistics().open == 0);
