@@ -19,17 +19,26 @@ use cli::{bench, completions, connect, ping, printer, serve, trace};
 /// Without a command it serves echo on TCP and UDP 127.0.0.1:8888, and pong on TCP and UDP
 /// 127.0.0.1:8889.
 #[derive(Parser)]
-#[command(name = "echoloop", version, max_term_width = 100)]
+#[command(name = "echoloop", version, max_term_width = 100, after_help = AFTER)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
     /// Log more: -v who comes and what they say, -vv every step of the loop. RUST_LOG chooses in detail
-    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    #[arg(short, long, action = clap::ArgAction::Count, global = true, display_order = 900)]
     verbose: u8,
     /// Log errors only, and print no statistics
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, global = true, conflicts_with = "verbose", display_order = 901)]
     quiet: bool,
 }
+
+const AFTER: &str = "\
+Examples:
+  echoloop serve echo=tcp://0.0.0.0:7777 echo=udp://0.0.0.0:7777
+  echoloop connect tcp://127.0.0.1:8888
+  echoloop ping -c 3 udp://127.0.0.1:8888
+  echoloop bench tcp://127.0.0.1:8888 -c 100
+
+`echoloop COMMAND --help` explains each.";
 
 #[derive(Subcommand)]
 enum Command {

@@ -359,5 +359,5 @@ fn metrics_are_served_on_streams() {
     assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("ok\n"), "{answer}");
     let (code, _, err) = run(&["serve", "--metrics", "udp://127.0.0.1:0"]);
     assert_eq!(code, Some(2));
-    assert!(err.contains("expected a stream, such as tcp://127.0.0.1:9090"), "{err}");
+    assert!(err.contains("expected a stream, such as tcp://127.0.0.1:9464"), "{err}");
 }

@@ -1,9 +1,12 @@
 //! Floor 4: the command line. Everything here uses the library as any user would.
 
 pub(crate) mod bench;
+mod closed;
 pub(crate) mod completions;
 pub(crate) mod connect;
 mod endpoint;
+mod family;
+mod foreign;
 pub(crate) mod ping;
 pub(crate) mod printer;
 pub(crate) mod serve;
@@ -13,7 +16,6 @@ pub(crate) mod units;
 use std::{env, io};
 
 use anstream::{AutoStream, ColorChoice};
-use echoloop::{Context, Endpoint, Id, describe};
 use env_logger::{Target, WriteStyle};
 use log::LevelFilter;
 use nix::sys::signal::{SigSet, Signal};
@@ -45,35 +47,11 @@ pub(crate) fn start_log(verbose: u8, quiet: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// Connects, and looks a host name up first, which blocks: for what can do nothing before, and must not
-/// take the time of the look-up for that of the network.
-pub(crate) fn connect_known(
-    cx: &mut Context<'_>,
-    endpoint: &Endpoint,
-) -> Result<Id, Box<dyn std::error::Error>> {
-    let (Endpoint::Tcp { .. } | Endpoint::Udp { .. }) = endpoint else {
-        return Ok(cx.connect(endpoint)?);
-    };
-    let addresses = endpoint
-        .resolve()
-        .map_err(|error| format!("cannot connect to {endpoint}: {}", describe(&error)))?;
-    if !endpoint.is_datagram() {
-        return Ok(cx.connect_any(&addresses, None)?);
-    }
-    let mut failure = None;
-    for address in addresses {
-        match cx.connect(&Endpoint::udp(address)) {
-            Ok(id) => return Ok(id),
-            Err(error) => failure = Some(error),
-        }
-    }
-    Err(failure.expect("a name has at least one address").into())
-}
-
 /// A mask of blocked signals is inherited, and some of those who start others leave one behind: with it
 /// we would be deaf to what we say we listen to. To be called before there are threads.
 pub(crate) fn unblock_signals() {
-    let ours = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGUSR1]);
+    let ours =
+        SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGQUIT, Signal::SIGUSR1]);
     if let Err(error) = ours.thread_unblock() {
         eprintln!("echoloop: cannot unblock signals: {error}");
     }

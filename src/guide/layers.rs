@@ -2,8 +2,8 @@
 //!
 //! TLS, compression, frames, a cipher: each changes the bytes between the wire and a service, and none should
 //! be a service's own business. Where everything is a function that reads, layers are readers around readers.
-//! In a loop nobody reads; bytes come when they come. So a layer is a service itself, with two connections
-//! for each client: one from the wire, and one to the service behind.
+//! A loop has no place that waits for a read; bytes come when they come. So a layer is a service
+//! itself, with two connections for each client: one from the wire, and one to the service behind.
 //!
 //! ```text
 //!              ┌──── front ─────┐               ┌──── inner ─────┐
@@ -20,7 +20,7 @@
 //!
 //! # A cipher in forty lines
 //!
-//! Nobody should use this one, but it has all that a layer needs:
+//! This one is for no use, but it has all that a layer needs:
 //!
 //! ```
 //! use echoloop::{Cause, Config, Context, Echo, Endpoint, Hub, Id, Reactor, Session, Sessions};
@@ -91,7 +91,7 @@
 //! # What a layer has to mind
 //!
 //! - **It keeps nothing.** A leg takes what the other one has room for, and [pauses](crate::Context::pause) until
-//!   that is [`writable`](crate::Service::writable) again. So a slow reader at one end slows down whoever sends at the
+//!   that is [`writable`](crate::Service::writable) again. So a slow reader at one end slows down the sender at the
 //!   other, through both connections, and each has its own limits. Not to take would not be enough: the end of
 //!   a connection that isn't paused is told when it comes, with the rest that was not taken, and then it is
 //!   too late for that.
@@ -102,7 +102,7 @@
 //!   before it is done: dial after it. What breaks the rules is closed by the layer.
 //! - **Records are larger than bytes.** What comes out of a cipher is a little more than what went in; so a layer
 //!   asks for [`send_capacity`](crate::Context::send_capacity) first, and leaves some of it.
-//! - **A stop needs no care.** The service behind is told of it like everybody, closes, and that end comes through.
+//! - **A stop needs no care.** The service behind is told of it like all others, closes, and that end comes through.
 //!
 //! The example `tls` puts rustls in front of `Echo` and `Pong` in this way, and `framed` a length before each
 //! line of any service that speaks in lines.

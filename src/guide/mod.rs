@@ -15,7 +15,8 @@
 //! 9. [`sessions`]: state for each connection.
 //! 10. [`threads`]: reaching the loop from other threads, and from other loops.
 //! 11. [`layers`]: a protocol in front of a service that knows nothing of it.
-//! 12. [`systems`]: six programs, and the trap that each of them mends.
+//! 12. [`testing`]: the other end without ports, threads or sleeps, and everything that can go wrong.
+//! 13. [`systems`]: small programs, and the trap that each of them mends.
 //!
 //! The source follows the same order from the bottom up. Floor 0, `values`, is plain data. Floor 1,
 //! `machines`, decides everything about bytes and knows no socket: its tests are scripts of what the
@@ -33,4 +34,5 @@ pub mod readiness;
 pub mod running_out;
 pub mod sessions;
 pub mod systems;
+pub mod testing;
 pub mod threads;

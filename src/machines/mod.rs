@@ -3,6 +3,8 @@
 mod admission;
 mod bucket;
 mod connection;
+#[cfg(feature = "simulation")]
+mod dice;
 mod frames;
 mod lines;
 mod own;
@@ -17,6 +19,8 @@ pub use bucket::TokenBucket;
 pub(crate) use bucket::{SourceKey, source_key};
 pub use connection::Half;
 pub(crate) use connection::{Connection, Latch, Step, Stream};
+#[cfg(feature = "simulation")]
+pub(crate) use dice::Dice;
 pub use frames::{Frame, Frames, Header, Width};
 pub use lines::{Line, Lines};
 pub(crate) use proxy::{Client, ProxyHeader};

@@ -8,6 +8,9 @@ pub(super) struct Clock {
     start: Instant,
     now: Instant,
     tick: Tick,
+    /// It is in somebody's hand.
+    #[cfg(feature = "simulation")]
+    is_simulated: bool,
 }
 
 /// Milliseconds since the reactor was made, in six bytes: enough for 8,900 years, and each connection
@@ -18,14 +21,57 @@ pub(super) struct Tick([u16; 3]);
 impl Clock {
     pub(super) fn new() -> Clock {
         let start = Instant::now();
-        Clock { start, now: start, tick: Tick::default() }
+        Clock {
+            start,
+            now: start,
+            tick: Tick::default(),
+            #[cfg(feature = "simulation")]
+            is_simulated: false,
+        }
+    }
+
+    /// What time it is at this very moment, which in a simulation is that of the whole turn.
+    #[inline]
+    pub(super) fn this_moment(&self) -> Instant {
+        #[cfg(feature = "simulation")]
+        if self.is_simulated {
+            return self.now;
+        }
+        Instant::now()
     }
 
     pub(super) fn read(&mut self) {
-        self.now = Instant::now();
+        self.set(self.this_moment());
+    }
+
+    fn set(&mut self, now: Instant) {
+        self.now = now;
         let since = self.now.duration_since(self.start);
         let millis = since.as_secs() * 1000 + u64::from(since.subsec_millis());
         self.tick = Tick([millis as u16, (millis >> 16) as u16, (millis >> 32) as u16]);
+    }
+
+    /// From here on it goes only where it is put.
+    #[cfg(feature = "simulation")]
+    pub(super) fn simulate(&mut self) {
+        self.is_simulated = true;
+    }
+
+    #[cfg(feature = "simulation")]
+    pub(super) fn is_simulated(&self) -> bool {
+        self.is_simulated
+    }
+
+    /// Time passes.
+    #[cfg(feature = "simulation")]
+    pub(super) fn advance(&mut self, by: Duration) {
+        self.set(later(self.now, by));
+    }
+
+    /// How long ago it was made.
+    #[cfg(feature = "simulation")]
+    pub(super) fn age(&self) -> Duration {
+        self.now.duration_since(self.start)
     }
 
     /// When it was read.

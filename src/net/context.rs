@@ -103,7 +103,7 @@ impl Context<'_> {
     }
 
     /// How many bytes have arrived that the service has not taken: those that it was shown, and those
-    /// that nobody has read yet, if the system can tell (`FIONREAD`, tcp(7)).
+    /// that were not read yet, if the system can tell (`FIONREAD`, tcp(7)).
     pub fn unread(&mut self) -> usize {
         let Some(stream) = self.core.table.stream(self.id) else { return 0 };
         stream.connection.unread() + stream.connection.stream().unread().unwrap_or(0)
@@ -111,7 +111,7 @@ impl Context<'_> {
 
     /// Asks for [`Service::writable`](crate::Service::writable) when everything that is kept has
     /// been sent, for a service that measures [`room`](Context::send_capacity) instead of being refused, or
-    /// that wants to know whether somebody keeps up. `false`: nothing is kept, there is nothing to
+    /// that wants to know whether the peer keeps up. `false`: nothing is kept, there is nothing to
     /// wait for.
     ///
     /// Called from [`Service::received`](crate::Service::received) for the connection itself, it
@@ -123,7 +123,7 @@ impl Context<'_> {
         self.core.table.connection(self.id).is_some_and(|connection| connection.await_writable())
     }
 
-    /// Sends a datagram to anybody, from this datagram socket. `false`: it was dropped, and counted.
+    /// Sends a datagram to any address, from this datagram socket. `false`: it was dropped, and counted.
     /// Datagrams are gathered and leave together; what the kernel says of them then is counted too.
     pub fn send_to(&mut self, to: &Peer, payload: &[u8]) -> bool {
         self.gather(Some(to), payload)
@@ -244,6 +244,16 @@ impl Context<'_> {
         self.abort_with(Cause::Because(reason));
     }
 
+    /// The same so that a TCP peer sees a reset in any case: for one that would take an end for the end of the
+    /// message, when the rest of it is lost elsewhere, as behind a proxy. The cause is that of
+    /// [`abort`](Context::abort).
+    pub fn reset(&mut self) {
+        if let Some(connection) = self.core.table.connection(self.id) {
+            connection.lose();
+        }
+        self.abort();
+    }
+
     fn abort_with(&mut self, cause: Cause) {
         let core = &mut *self.core;
         match core.table.get_mut(self.id).map(|entry| &mut entry.source) {
@@ -267,7 +277,8 @@ impl Context<'_> {
     }
 
     /// Shows the service nothing more of this connection before [`resume`](Context::resume). Nothing
-    /// is read meanwhile, so the sender is slowed down.
+    /// is read meanwhile, so the sender is slowed down. What was not taken is kept; the peer's end is told when
+    /// all before it has been taken, its reset at once.
     pub fn pause(&mut self) {
         if let Some(connection) = self.core.table.connection(self.id) {
             connection.pause();
@@ -330,7 +341,7 @@ impl Context<'_> {
     }
 
     /// The listener that has accepted this connection, also if it has gone by now. `None` for what was not
-    /// accepted. With several ports for one service it tells which of them somebody came to.
+    /// accepted. With several ports for one service it tells which of them the client came to.
     pub fn listener(&mut self) -> Option<Id> {
         let door = self.core.table.stream(self.id)?.door?;
         Some(self.core.acceptor.listener(door))

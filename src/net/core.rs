@@ -82,6 +82,8 @@ pub(super) struct Core {
     pub(super) table: Table,
     /// Sources that can move, in the order of their turns.
     pub(super) runnable: Vec<Id>,
+    /// Whose turn it is. Empty between turns.
+    pub(super) batch: Vec<Id>,
     pub(super) clock: Clock,
     pub(super) timers: Timers<Due>,
     pub(super) words: Words,
@@ -106,6 +108,7 @@ impl Core {
             memory: Memory::new(&config),
             table: Table::default(),
             runnable: Vec::new(),
+            batch: Vec::new(),
             timers: Timers::new(),
             words: Words::default(),
             names,
@@ -130,7 +133,12 @@ impl Core {
         !self.runnable.is_empty()
             || self.memory.has_events()
             || self.outlet.is_in_use()
-            || self.stopping.has_to_go_on(self.table.has_emptied())
+            || self.has_to_go_on_stopping()
+    }
+
+    #[inline]
+    pub(super) fn has_to_go_on_stopping(&self) -> bool {
+        self.stopping.has_to_go_on(self.table.has_emptied(), self.table.is_empty())
     }
 
     /// Puts the source into the queue of those that can move.

@@ -6,7 +6,7 @@ use std::fmt;
 use super::asked::Asked;
 use super::core::Core;
 use super::packets::{Inbox, Lent, Message};
-use super::reactor::Reactor;
+use super::reactor::{Halves, Reactor};
 use super::table::{DatagramSource, Source};
 use crate::machines::{DatagramRefusal, on_the_wire};
 use crate::values::{Act, Id, Outcome, Peer, attempt};
@@ -85,6 +85,7 @@ impl Reactor {
         let Some(inbox) = &self.inbox else { return (0, 0) };
         let (mut count, mut longest) = (0, 0);
         self.halves.core.lend(id, inbox.lend());
+        let lending = Lending { halves: &mut self.halves, id, lent: inbox.lend() };
         let mut sender = 0;
         'batch: for i in 0..received {
             let message = inbox.message(i);
@@ -92,7 +93,7 @@ impl Reactor {
             if i > 0 && from != inbox.message(sender).from {
                 sender = i; // Who comes again has the same number, so that its answers become a train.
             }
-            let core = &mut self.halves.core;
+            let core = &mut lending.halves.core;
             let Some(entry) = core.table.get(id) else { break };
             let (service, Source::Datagram(datagram)) = (entry.service, &entry.source) else {
                 break;
@@ -103,32 +104,45 @@ impl Reactor {
             let before = count;
             for payload in message.datagrams() {
                 count += 1;
-                if !self.halves.core.admits(id, from, verdict) {
+                if !lending.halves.core.admits(id, from, verdict) {
                     continue;
                 }
                 let length = payload.len();
-                self.halves.core.watch.note(id, || Act::Received { length });
+                lending.halves.core.watch.note(id, || Act::Received { length });
                 let left = Cell::new(on_the_wire(length, from));
                 let lent = inbox.lend();
                 let asked = Asked { by: id, connected, from, sender, length, left, lent };
-                self.halves.call_asked(service, id, Some(&asked), |service, cx| {
+                lending.halves.call_asked(service, id, Some(&asked), |service, cx| {
                     service.datagram(cx, from, payload);
                 });
-                let core = &mut self.halves.core;
+                let core = &mut lending.halves.core;
                 if core.table.datagram(id).is_none_or(|datagram| datagram.closed) {
                     break 'batch;
                 }
             }
             longest = longest.max(count - before);
         }
-        let core = &mut self.halves.core;
-        core.flush_outbox(inbox.lend());
-        core.outlet.end_loan();
-        core.statistics.datagrams_in += count as u64;
-        if core.table.datagram(id).is_some_and(|datagram| datagram.closed) {
-            core.forget(id);
-        }
+        lending.halves.core.statistics.datagrams_in += count as u64;
         (count, longest)
+    }
+}
+
+/// While it is there, the outbox may refer to what is lent. Then the answers leave, whichever way the service
+/// returned, and a socket that it has closed meanwhile goes.
+struct Lending<'a> {
+    halves: &'a mut Halves,
+    id: Id,
+    lent: Lent<'a>,
+}
+
+impl Drop for Lending<'_> {
+    fn drop(&mut self) {
+        let core = &mut self.halves.core;
+        core.flush_outbox(self.lent);
+        core.outlet.end_loan();
+        if core.table.datagram(self.id).is_some_and(|datagram| datagram.closed) {
+            core.forget(self.id);
+        }
     }
 }
 

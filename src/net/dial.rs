@@ -14,10 +14,11 @@ use super::clock::later;
 use super::core::{Core, Due};
 use super::early::connect_datagram;
 use super::listen::is_exhaustion;
+use super::making::{local_address, outgoing_socket, peer_address};
 use super::names::Answer;
 use super::outbound::{Dial, Stage};
 use super::polling::stream_interest;
-use super::socket::{Polled, StreamSocket, local_address, outgoing_socket, peer_address};
+use super::socket::{Polled, StreamSocket};
 use super::table::{Origin, Source};
 use crate::machines::{Connection, Race, Settled, interleaved};
 use crate::values::{
@@ -127,7 +128,7 @@ fn begin_dial(core: &mut Core, service: ServiceKey, dial: Dial) -> Id {
     core.roster.join(service);
     core.note_made(id);
     // Not from the beginning of the turn, which may have taken long.
-    let timeout = later(Instant::now(), core.config.connect_timeout);
+    let timeout = later(core.clock.this_moment(), core.config.connect_timeout);
     let timeout = core.timers.once(timeout, Due::DialTimeout(id));
     if let Some(dial) = core.table.dial(id) {
         dial.timeout = Some(timeout);

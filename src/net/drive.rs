@@ -1,7 +1,8 @@
 //! What one source does with its share of a turn.
 
 use super::dial::Dialled;
-use super::reactor::Reactor;
+use super::reactor::{Halves, Reactor};
+use super::service::{Context, Service};
 use super::socket::Polled;
 use super::table::{Phase, Source};
 use crate::machines::{Latch, Step};
@@ -64,8 +65,7 @@ impl Reactor {
     #[inline]
     fn show(&mut self, service: ServiceKey, id: Id, bytes: usize, read: usize) -> bool {
         let input = &self.buffer[..bytes];
-        let taken = self.halves.call(service, id, |service, cx| service.received(cx, input));
-        assert!(taken <= bytes, "a service took {taken} bytes of {bytes}");
+        let taken = self.halves.call(service, id, |service, cx| received(service, cx, input));
         let core = &mut self.halves.core;
         core.watch.note(id, || Act::Read { read, shown: bytes, taken });
         core.statistics.messages_in += 1;
@@ -84,8 +84,7 @@ impl Reactor {
     fn show_again(&mut self, service: ServiceKey, id: Id, input: ByteQueue) -> usize {
         let bytes = input.len();
         let taken =
-            self.halves.call(service, id, |service, cx| service.received(cx, input.as_slice()));
-        assert!(taken <= bytes, "a service took {taken} bytes of {bytes}");
+            self.halves.call(service, id, |service, cx| received(service, cx, input.as_slice()));
         let core = &mut self.halves.core;
         core.watch.note(id, || Act::ShownAgain { shown: bytes, taken });
         core.statistics.messages_in += 1;
@@ -95,7 +94,7 @@ impl Reactor {
         bytes
     }
 
-    /// A stream has come to rest: until its next event, its next turn, or its deadline. Who is closing
+    /// A stream has come to rest: until its next event, its next turn, or its deadline. One that is closing
     /// must get one here, also if there is always more to read.
     #[inline]
     fn rests(&mut self, id: Id) {
@@ -153,8 +152,8 @@ impl Reactor {
         if is_counted {
             core.statistics.closed.count(&cause);
         }
-        self.halves.call_for(id, |service, cx| service.closed(cx, &cause));
-        self.halves.core.forget(id);
+        let leaving = Leaving { halves: &mut self.halves, id };
+        leaving.halves.call_for(id, |service, cx| service.closed(cx, &cause));
     }
 
     /// Accepts, until the backlog is empty, a limit is reached, or the share is used up.
@@ -205,5 +204,25 @@ impl Reactor {
             Dialled::Failed(error) => self.gone(id, Cause::ConnectFailed(error)),
             Dialled::Abandoned => self.gone(id, Cause::Closed),
         }
+    }
+}
+
+/// Shows a service what has arrived. Returns how much of it was taken.
+#[inline]
+fn received(service: &mut dyn Service, cx: &mut Context<'_>, input: &[u8]) -> usize {
+    let (taken, bytes) = (service.received(cx, input), input.len());
+    assert!(taken <= bytes, "a service took {taken} bytes of {bytes}");
+    taken
+}
+
+/// A source that goes when its service has been told so, whichever way that returns.
+struct Leaving<'a> {
+    halves: &'a mut Halves,
+    id: Id,
+}
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.halves.core.forget(self.id);
     }
 }

@@ -9,10 +9,11 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::bind::bind;
 use super::core::Core;
+use super::making::{local_address, set_buffers};
 use super::packets::{enable_gro, enable_pktinfo, offload_supported};
 use super::paths::Bound;
 use super::receiving::{DatagramSocket, ListenerSocket};
-use super::socket::{StreamSocket, local_address, set_buffers};
+use super::socket::StreamSocket;
 use super::table::{DatagramSource, Listener, Origin, Source};
 use crate::machines::Connection;
 use crate::values::{ACCEPT_RETRY, Address, Endpoint, Id, Outcome, Refused, ServiceKey, attempt};
@@ -157,7 +158,7 @@ impl Core {
         Outcome::Blocked
     }
 
-    /// Whether there is anybody in the backlog who can't be let in now. If not, an edge will tell of the
+    /// Whether a client is in the backlog that can't be let in now. If not, an edge will tell of the
     /// next one; and a listener that is stopping has seen its last client.
     fn somebody_waits(&mut self, id: Id) -> bool {
         let Some(listener) = self.table.listener(id) else { return false };
@@ -165,7 +166,7 @@ impl Core {
         listener.readable
     }
 
-    /// Parks a listener that got no new edge for those who wait in its backlog: its latch stays.
+    /// Parks a listener that got no new edge for the clients that wait in its backlog: its latch stays.
     fn accept_later(
         &mut self,
         id: Id,

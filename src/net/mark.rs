@@ -71,6 +71,7 @@ impl Reactor {
 
 impl Core {
     /// The same for what is in memory.
+    #[inline(never)]
     fn mark_memory(&mut self) {
         let events = self.memory.take_events();
         for &MemEvent { id, ready } in &events {

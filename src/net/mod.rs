@@ -18,9 +18,11 @@ mod guard;
 mod handle;
 mod introduce;
 mod listen;
+mod making;
 mod mark;
 mod mem;
 mod names;
+mod obey;
 mod outbound;
 mod outgoing;
 mod outlet;
@@ -35,6 +37,8 @@ mod roster;
 mod send;
 mod service;
 mod setup;
+#[cfg(feature = "simulation")]
+mod simulation;
 mod socket;
 mod stop;
 mod stopping;
@@ -43,10 +47,15 @@ mod tell;
 mod throttle;
 mod timeouts;
 mod timing;
+#[cfg(feature = "simulation")]
+mod trace;
+mod unwinding;
 mod watch;
 mod words;
 
 pub use handle::Handle;
 pub use reactor::Reactor;
 pub use service::{Context, Service};
+#[cfg(feature = "simulation")]
+pub use simulation::{Client, Script, Simulation};
 pub use stopping::Stop;

@@ -7,13 +7,14 @@ use std::{fmt, io, mem};
 use mio::{Events, Poll};
 
 use super::asked::Asked;
-use super::commands::{Commands, Run};
+use super::commands::Commands;
 use super::core::{Core, Due};
 use super::names::Names;
 use super::packets::{Inbox, Lent};
 use super::service::{Context, Errands, Service};
 use super::stopping::Going;
 use super::table::Source;
+use super::unwinding::Called;
 use crate::values::{Act, Buffer, Cause, Config, Error, Id, ServiceKey};
 
 /// The event loop: one thread, one poll, any number of sockets.
@@ -53,8 +54,6 @@ pub struct Reactor {
     pub(super) commands: Commands,
     /// The last batch of events was a full one.
     pub(super) has_more_events: bool,
-    /// Whose turn it is. Empty between turns.
-    batch: Vec<Id>,
 }
 
 /// The first service of all: serves what is made in the name of no other one, through a [`Handle`](super::Handle) for
@@ -111,8 +110,11 @@ impl Halves {
         }
         let callee = self.services[service.slot()].as_deref_mut();
         let callee = callee.expect("a service with a source or a timer is there");
-        let (core, errands) = (&mut self.core, &mut self.errands);
-        call(callee, &mut Context { core, errands, service, id, asked })
+        let (called, errands) = (Called { core: &mut self.core, id }, &mut self.errands);
+        let core = &mut *called.core;
+        let result = call(callee, &mut Context { core, errands, service, id, asked });
+        mem::forget(called);
+        result
     }
 
     /// Fetches the services that were added meanwhile.
@@ -139,6 +141,11 @@ impl Halves {
     #[inline]
     fn has_work(&self) -> bool {
         self.core.has_work() || self.errands.has_tells()
+    }
+
+    /// After the stop, whether a service is still to be told.
+    fn has_to_end(&self) -> bool {
+        self.core.has_to_go_on_stopping() || self.errands.has_tells()
     }
 
     /// What a service could do if it were called now.
@@ -194,11 +201,10 @@ impl Reactor {
             inbox: None,
             commands,
             has_more_events: false,
-            batch: Vec::new(),
         })
     }
 
-    /// Turns until somebody stops it: a service, or a [`Handle`](super::Handle).
+    /// Turns until it is stopped: by a service, or a [`Handle`](super::Handle).
     ///
     /// # Errors
     ///
@@ -212,15 +218,23 @@ impl Reactor {
 
     /// Whether it has been stopped, and everything is closed.
     pub fn is_stopped(&self) -> bool {
-        self.halves.core.stopping.going() == Going::Stopped
+        let is_over = self.halves.core.stopping.going() == Going::Stopped;
+        is_over && !self.halves.has_to_end()
     }
 
-    /// One turn: waits for events, no longer than the timeout, marks what they say, drives whoever can
-    /// move, fires the timers that are due. For hosts with a loop of their own.
+    /// One turn: waits for events, no longer than the timeout, marks what they say, drives the sources that
+    /// can move, fires the timers that are due. For hosts with a loop of their own.
     ///
     /// # Errors
     ///
     /// Only the poller's own. An interrupted wait is a turn without events.
+    ///
+    /// # Panics
+    ///
+    /// With whatever a service panics. A host that catches it may turn on: the connection that the service
+    /// was called for is reset, [`Service::closed`] tells of it with
+    /// [`Cause::Panicked`](crate::Cause::Panicked), and nothing else is different; [the
+    /// guide](crate::guide::threads#a-panic) has it in full.
     pub fn turn(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
         self.wait(timeout).map_err(|error| Error::new("poll", "", error))?;
         self.mark();
@@ -238,8 +252,10 @@ impl Reactor {
         if self.has_more_events || self.commands.is_pending() || self.halves.has_work() {
             return Some(Duration::ZERO);
         }
-        let next = core.timers.next()?;
-        Some(next.saturating_duration_since(Instant::now()))
+        let next = core.timers.next();
+        #[cfg(feature = "simulation")]
+        let next = next.into_iter().chain(core.memory.next_due()).min();
+        Some(next?.saturating_duration_since(core.clock.this_moment()))
     }
 
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
@@ -247,6 +263,11 @@ impl Reactor {
             (Some(ours), Some(theirs)) => Some(ours.min(theirs)),
             (ours, theirs) => ours.or(theirs),
         };
+        #[cfg(feature = "simulation")]
+        if self.halves.core.clock.is_simulated() {
+            self.pass_time(timeout);
+            return Ok(());
+        }
         if self.halves.core.config.spin.is_zero() {
             self.poll(timeout)?;
         } else {
@@ -283,38 +304,18 @@ impl Reactor {
         Ok(())
     }
 
-    /// Does what other threads want done, a share of it.
-    fn obey(&mut self) {
-        self.halves.pass_on(); // What the host has told.
-        let Some((stops, runs)) = self.commands.take() else { return };
-        self.halves.core.take_answers(); // A thread that has one wakes the loop like a handle.
-        stops.into_iter().for_each(|how| self.halves.core.stopping.ask(how));
-        runs.into_iter().for_each(|run| self.run_command(run));
-    }
-
-    fn run_command(&mut self, run: Run) {
-        run(&mut self.halves.context(self.nobody, Id::NONE));
-        self.halves.pass_on();
-    }
-
-    /// What was taken is run. From here on nothing is.
-    pub(super) fn run_last_commands(&mut self) {
-        for run in self.commands.close() {
-            self.run_command(run);
-        }
-    }
-
     /// Gives each source that can move its share. Who has more to do stands behind the others again,
     /// and whoever joins meanwhile waits for the next turn.
     fn drive(&mut self) {
         let core = &mut self.halves.core;
-        mem::swap(&mut core.runnable, &mut self.batch);
-        core.outgoing.set_open(self.batch.len() > 1); // Alone, nobody gains by waiting.
-        for i in 0..self.batch.len() {
-            let id = self.batch[i];
-            let Some(entry) = self.halves.core.table.get_mut(id) else { continue };
+        mem::swap(&mut core.runnable, &mut core.batch);
+        core.outgoing.set_open(core.batch.len() > 1); // Alone, nobody gains by waiting.
+        for i in 0..core.batch.len() {
+            let core = &mut self.halves.core;
+            let id = core.batch[i];
+            let Some(entry) = core.table.get_mut(id) else { continue };
             entry.queued = false;
-            self.halves.core.watch.go_begins();
+            core.watch.go_begins();
             match &entry.source {
                 Source::Stream(_) => self.drive_stream(id),
                 Source::Listener(_) => self.drive_listener(id),
@@ -324,8 +325,8 @@ impl Reactor {
             }
             self.halves.core.watch.go_ends(id);
         }
-        self.batch.clear();
         let core = &mut self.halves.core;
+        core.batch.clear();
         if core.outgoing.is_open() {
             core.outgoing.set_open(false);
             core.write_gathered();
@@ -340,12 +341,12 @@ impl Reactor {
                 Due::Service(service, id) => {
                     let was_last = !self.halves.core.timers.is_set(timer);
                     self.halves.core.words.speak(timer, was_last);
+                    if was_last {
+                        self.halves.core.roster.leave(service); // At the end of the turn it may go.
+                    }
                     self.halves.visit(service, id, None, |service, cx| service.timer(cx, timer));
                     self.halves.core.words.fall_silent();
                     self.halves.pass_on();
-                    if was_last {
-                        self.halves.core.roster.leave(service);
-                    }
                 }
                 Due::Deadline(id) => self.check_deadline(id),
                 Due::Accept(id) => self.halves.core.unpark(id),
@@ -372,7 +373,7 @@ impl Reactor {
         self.go_on_stopping();
         self.halves.drop_departed();
         let core = &mut self.halves.core;
-        let took = core.clock.now().elapsed();
+        let took = core.clock.this_moment().duration_since(core.clock.now());
         core.statistics.longest_turn = core.statistics.longest_turn.max(took);
         core.watch.turn_ends();
     }

@@ -7,9 +7,10 @@ use mio::net::{TcpListener, UnixListener};
 use mio::{Interest, Registry};
 use socket2::Socket;
 
+use super::making::{local_address, stop_admitting};
 use super::mem::{MemListener, MemSocket};
 use super::packets::{Inbox, Lent, Outbox, Sent, is_readable, send_one};
-use super::socket::{StreamSocket, local_address, stop_admitting, watch};
+use super::socket::{StreamSocket, watch};
 use crate::values::{Address, Id, MemName, Peer};
 
 #[derive(Debug)]
@@ -119,10 +120,7 @@ impl DatagramSocket {
     ) -> io::Result<usize> {
         match self {
             DatagramSocket::System(socket) => inbox.receive(socket.as_fd(), most, control),
-            DatagramSocket::Mem(socket) => inbox.fill(most, |slot| {
-                let (length, from) = socket.receive(slot)?;
-                Some((length, Peer::from(Address::Mem(from))))
-            }),
+            DatagramSocket::Mem(socket) => receive_in_memory(socket, inbox, most),
         }
     }
 
@@ -131,9 +129,7 @@ impl DatagramSocket {
     pub(super) fn flush(&self, outbox: &mut Outbox, lent: Lent<'_>, offload: bool) -> Sent {
         match self {
             DatagramSocket::System(socket) => outbox.flush(socket.as_fd(), lent, offload),
-            DatagramSocket::Mem(socket) => {
-                outbox.flush_each(lent, |to, payload| send_in_memory(socket, to, payload))
-            }
+            DatagramSocket::Mem(socket) => flush_in_memory(socket, outbox, lent),
         }
     }
 
@@ -159,6 +155,19 @@ impl DatagramSocket {
             DatagramSocket::Mem(socket) => Some(Address::Mem(socket.local())),
         }
     }
+}
+
+#[inline(never)] // Beside the system's own way it would only be in the way.
+fn receive_in_memory(socket: &MemSocket, inbox: &mut Inbox, most: usize) -> io::Result<usize> {
+    inbox.fill(most, |slot| {
+        let (length, from) = socket.receive(slot)?;
+        Some((length, Peer::from(Address::Mem(from))))
+    })
+}
+
+#[inline(never)]
+fn flush_in_memory(socket: &MemSocket, outbox: &mut Outbox, lent: Lent<'_>) -> Sent {
+    outbox.flush_each(lent, |to, payload| send_in_memory(socket, to, payload))
 }
 
 fn send_in_memory(socket: &MemSocket, to: Option<&Peer>, payload: &[u8]) -> io::Result<()> {

@@ -1,7 +1,8 @@
 //! What is done with bytes, and what can be done meanwhile: the two types that name each other.
 
 use std::any::Any;
-use std::{io, mem};
+use std::collections::VecDeque;
+use std::io;
 
 use super::asked::Asked;
 use super::core::Core;
@@ -15,7 +16,8 @@ use crate::values::{Cause, Id, Peer, ServiceKey, TimerId};
 /// methods it may send to any connection, close any, connect out, set timers, and stop the loop; none
 /// of that calls back before the method has returned.
 ///
-/// Everything happens on one thread: a method that takes long, or blocks, delays all the others.
+/// Everything happens on one thread: a method that takes long, or blocks, delays all the others. One that
+/// panics ends [the turn](crate::Reactor::turn), and if the host catches that, one connection.
 ///
 /// ```
 /// use echoloop::{Context, Service};
@@ -37,7 +39,7 @@ pub trait Service: Any {
     /// Bytes have arrived. Returns how many of them were taken; the rest is shown again, with more
     /// behind it, or as it is when something the service sent had no room and now has.
     ///
-    /// Whoever takes only what could be answered never loses anything, and slows the sender down to
+    /// A service that takes only what could be answered never loses anything, and slows the sender down to
     /// the reader's pace. A service that needs a whole message before it answers takes nothing until
     /// then, which is bounded by [`Config::input_limit`](crate::Config::input_limit).
     ///
@@ -60,7 +62,8 @@ pub trait Service: Any {
 
     /// The connection has gone, for this reason. Sending to it does nothing any more; timers that were
     /// set for it are not cancelled. Called once for each connection that was opened or adopted, and for
-    /// each outgoing one that could not be made; not when the reactor is dropped.
+    /// each outgoing one that could not be made; not when the reactor is dropped. For one that was
+    /// [given away](Context::detach) too, which is no end elsewhere.
     fn closed(&mut self, _cx: &mut Context<'_>, _cause: &Cause) {}
 
     /// One datagram has arrived, of 0 to 65,535 bytes. [`Context::reply`] answers it.
@@ -109,7 +112,7 @@ pub(super) struct Errands {
     /// Services that were added: they are to be fetched, to these slots.
     arrivals: Vec<(usize, Box<dyn Service>)>,
     /// What services are to be told.
-    tells: Vec<(ServiceKey, Tell)>,
+    tells: VecDeque<(ServiceKey, Tell)>,
 }
 
 /// Something that a service is to be told.
@@ -130,7 +133,7 @@ impl Errands {
     }
 
     pub(super) fn tell(&mut self, service: ServiceKey, tell: Tell) {
-        self.tells.push((service, tell));
+        self.tells.push_back((service, tell));
     }
 
     #[inline]
@@ -138,8 +141,13 @@ impl Errands {
         !self.tells.is_empty()
     }
 
-    pub(super) fn take_tells(&mut self) -> Vec<(ServiceKey, Tell)> {
-        mem::take(&mut self.tells)
+    /// How many wait to be told.
+    pub(super) fn count(&self) -> usize {
+        self.tells.len()
+    }
+
+    pub(super) fn next_tell(&mut self) -> Option<(ServiceKey, Tell)> {
+        self.tells.pop_front()
     }
 }
 

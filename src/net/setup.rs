@@ -9,7 +9,7 @@ use super::reactor::Reactor;
 use super::service::{Context, Service, Unborn};
 use super::{adopt, dial, listen};
 use crate::machines::Half;
-use crate::values::{Address, Endpoint, Error, Id, ServiceId, Statistics};
+use crate::values::{Address, Cause, Endpoint, Error, Id, ServiceId, Statistics};
 
 /// Setting up.
 impl Reactor {
@@ -19,7 +19,7 @@ impl Reactor {
         self.add_with(|_| service)
     }
 
-    /// The same for a service that knows its own name: for those whom it asks to [tell](Handle::tell) it
+    /// The same for a service that knows its own name: for threads that it asks to [tell](Handle::tell) it
     /// something.
     pub fn add_with<S: Service>(&mut self, make: impl FnOnce(ServiceId<S>) -> S) -> ServiceId<S> {
         let key = self.halves.core.roster.add();
@@ -271,11 +271,11 @@ impl Context<'_> {
 
     /// Takes a descriptor as a stream: a connected socket, a pipe of a child, a terminal, a file. A
     /// socket is served like one of our own, half-close and polite closing included. Unless it is a
-    /// file, it is made non-blocking, which everybody who holds the same open file sees, open(2).
+    /// file, it is made non-blocking, which all holders of the same open file see, open(2).
     ///
     /// It is there already, so no [`Service::opened`] follows; [`Service::closed`] will tell of its end. It
     /// has no idle timeout until it is [given one](Context::set_idle_timeout). While the reactor is
-    /// stopping it is told so like everybody.
+    /// stopping it is told so like all others.
     ///
     /// # Errors
     ///
@@ -286,10 +286,58 @@ impl Context<'_> {
             .map_err(|error| Error::new("adopt", "a descriptor", error))
     }
 
+    /// Gives the connection away: takes it out of this reactor and returns its descriptor, open and
+    /// non-blocking, for another reactor to [adopt](Context::adopt), another thread, another process. What a
+    /// service has sent has been handed to the kernel by then, and what has not been read is still there to
+    /// be read; so it goes on elsewhere where this service has stopped.
+    ///
+    /// In [`received`](Service::received) and [`ended`](Service::ended) of the connection itself, what is
+    /// being shown is the service's: it is passed on with the descriptor, or it is lost, and the count that is
+    /// returned means nothing. An end that was read is read again elsewhere. A pause, an idle timeout, a
+    /// place in the background don't go with it; its place under [`Config::connections`](crate::Config) and in
+    /// its source's count is free.
+    ///
+    /// [`Service::closed`] follows, with [`Cause::Detached`](crate::Cause::Detached), when this callback has
+    /// returned: here it has gone like any other.
+    ///
+    /// ```
+    /// # use std::net::TcpStream;
+    /// # use std::sync::mpsc::Sender;
+    /// # use echoloop::{Context, Service};
+    /// /// Accepts for a thread that would rather block.
+    /// struct Doorman {
+    ///     inside: Sender<TcpStream>,
+    /// }
+    ///
+    /// impl Service for Doorman {
+    ///     fn opened(&mut self, cx: &mut Context<'_>) {
+    ///         let Ok(socket) = cx.detach() else { return cx.abort() };
+    ///         let _ = self.inside.send(TcpStream::from(socket)); // Closed, if that thread has gone.
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Nothing has changed, and `kind()` tells why:
+    /// [`ResourceBusy`](std::io::ErrorKind::ResourceBusy) while bytes are kept, in either direction, or it is
+    /// closing; [`InvalidInput`](std::io::ErrorKind::InvalidInput) if it is still being made, is in memory, or is no
+    /// connection; [`NotFound`](std::io::ErrorKind::NotFound) if it has gone.
+    pub fn detach(&mut self) -> Result<OwnedFd, Error> {
+        let id = self.id;
+        let (service, descriptor) =
+            adopt::detach(self.core, id).map_err(|error| Error::new("give away", id, error))?;
+        let tell = move |service: &mut dyn Service, cx: &mut Context<'_>| {
+            service.closed(&mut cx.source(id), &Cause::Detached);
+        };
+        self.errands.tell(service, Box::new(tell));
+        Ok(descriptor)
+    }
+
     /// Serves a socket that the host already has: one that listens, or a datagram socket, bound or
     /// connected. It may have been passed by a service manager, or be shared with another process; so
     /// a stop takes in what has arrived and doesn't touch it otherwise, and the file of a Unix socket
-    /// stays where it is. It is made non-blocking, which everybody who shares it sees, open(2).
+    /// stays where it is. It is made non-blocking, which all that share it see, open(2).
     ///
     /// # Errors
     ///
@@ -304,7 +352,7 @@ impl Context<'_> {
     /// Puts the source into the background, where a stopping reactor doesn't wait for it: it goes on
     /// until all others have gone, and is closed then, unasked. For whatever tells the reactor to stop,
     /// or watches it. What is there isn't counted as a connection, and has no idle timeout but [its
-    /// own](Context::set_idle_timeout); what a listener there accepts is in the background too. Who is
+    /// own](Context::set_idle_timeout); what a listener there accepts is in the background too. What is
     /// put there during a stop isn't told of it any more.
     pub fn unref(&mut self) {
         self.core.put_in_background(self.id);

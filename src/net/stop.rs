@@ -1,4 +1,4 @@
-//! Stopping: what has arrived is served, then everybody is told goodbye.
+//! Stopping: what has arrived is served, then all peers are told goodbye.
 //!
 //! ```text
 //!   asked ──▶ draining: no newcomers; each source is served to the end of what had arrived
@@ -18,18 +18,23 @@ use crate::machines::Latch;
 use crate::values::{Cause, Id, STOP_CHECK};
 
 impl Reactor {
-    /// Called at the end of each turn once somebody has asked to stop.
+    /// Called at the end of each turn once the reactor was asked to stop.
     pub(super) fn go_on_stopping(&mut self) {
         let core = &mut self.halves.core;
         match core.stopping.going() {
-            Going::On | Going::Stopped => return,
+            Going::On => return,
+            Going::Stopped if core.has_to_go_on_stopping() => return self.close_sources(),
+            Going::Stopped => return,
             Going::Asked => core.begin_draining(),
             Going::Draining => {
                 // In this order: who is told may say something to somebody else.
                 if core.stopping.is_over() {
-                    core.stopping.take_served().into_iter().for_each(|id| self.tell(id));
+                    while let Some(id) = self.halves.core.stopping.next_served() {
+                        self.tell(id);
+                    }
                     if self.halves.core.stopping.abandons_dials() {
                         self.abandon_dials();
+                        self.halves.core.stopping.has_abandoned_dials();
                     }
                 }
             }
@@ -47,6 +52,10 @@ impl Reactor {
         self.run_last_commands();
         // From here on nothing can be made, also by those who are told of an end.
         self.halves.core.stopping.end();
+        self.close_sources();
+    }
+
+    fn close_sources(&mut self) {
         for id in self.halves.core.table.ids() {
             match self.halves.core.table.get(id).map(|entry| &entry.source) {
                 Some(Source::Stream(_) | Source::Dial(_)) => self.gone(id, Cause::Stopped),
@@ -55,6 +64,10 @@ impl Reactor {
         }
         self.halves.core.drop_timers();
         self.halves.pass_on(); // The last that they have to tell each other.
+        // What was still to be done is for nobody.
+        self.halves.core.memory.drop_events();
+        self.halves.core.runnable.clear();
+        self.has_more_events = false;
         log::debug!("stopped");
     }
 
@@ -93,7 +106,7 @@ impl Reactor {
         self.halves.core.schedule(id);
     }
 
-    /// Connections that are being made, and that nobody has sent anything to, are of no use any more.
+    /// Connections that are being made, and that were sent nothing, are of no use any more.
     fn abandon_dials(&mut self) {
         for id in self.halves.core.table.ids() {
             let Some(entry) = self.halves.core.table.get(id) else { continue };
@@ -113,6 +126,7 @@ impl Reactor {
         }
         let core = &mut self.halves.core;
         core.stopping.note_total_sent(core.account.sent(), core.clock.tick());
+        core.check_stop_again();
         for id in self.halves.core.table.ids() {
             let core = &mut self.halves.core;
             let (linger, tick) = (core.config.linger, core.clock.tick());
@@ -145,7 +159,6 @@ impl Reactor {
                 }
             }
         }
-        self.halves.core.check_stop_again();
     }
 }
 
@@ -225,7 +238,7 @@ impl Core {
     }
 
     /// Has a connection served to the end of what has arrived: an event may be on its way that tells of
-    /// more, so one more read decides. Somebody who never ceases to send gets no further than what
+    /// more, so one more read decides. A peer that never ceases to send gets no further than what
     /// is there now and what the receive buffer can hold.
     pub(super) fn drain(&mut self, id: Id) {
         let Some(entry) = self.table.get_mut(id).filter(|entry| !entry.is_background) else {
@@ -246,7 +259,7 @@ impl Core {
         self.schedule(id);
     }
 
-    /// The connection has been served. It is told so as soon as nobody else has anything for it.
+    /// The connection has been served. It is told so as soon as no other one has anything for it.
     fn has_served(&mut self, id: Id) {
         self.stopping.has_served(id);
         self.enter(id, Phase::Served);

@@ -110,7 +110,7 @@ pub(super) struct Listener {
     /// Goes with it, and first.
     pub(super) _file: Option<SocketFile>,
     pub(super) socket: ListenerSocket,
-    /// Its latch: somebody may be waiting in the backlog.
+    /// Its latch: a client may be waiting in the backlog.
     pub(super) readable: bool,
     /// Accepting has to wait for a descriptor, a free place or a token.
     pub(super) parked: bool,
@@ -118,13 +118,13 @@ pub(super) struct Listener {
     pub(super) retry: Option<TimerId>,
     /// Once the backlog is empty, it goes.
     pub(super) is_stopping: bool,
-    /// The host gave it to us, and somebody else may have it too.
+    /// The host gave it to us, and others may have it too.
     pub(super) is_adopted: bool,
-    /// Whoever connects is the peer, though others may have proxies before them.
+    /// A client that connects is the peer, though others may have proxies before them.
     pub(super) is_direct: bool,
-    /// Since it accepted somebody.
+    /// Since it accepted a client.
     pub(super) door: Option<Door>,
-    /// When it last accepted somebody, once the reactor is stopping.
+    /// When it last accepted a client, once the reactor is stopping.
     pub(super) active: Tick,
 }
 
@@ -155,7 +155,7 @@ pub(super) struct DatagramSource {
     /// Its other latch: the word of a router about an earlier datagram waits to be received.
     pub(super) in_error: bool,
     pub(super) stopping: bool,
-    /// The host gave it to us, and somebody else may have it too.
+    /// The host gave it to us, and others may have it too.
     pub(super) is_adopted: bool,
     /// When the reactor began to stop.
     pub(super) active: Tick,
@@ -163,7 +163,7 @@ pub(super) struct DatagramSource {
     pub(super) closed: bool,
     /// The one peer of a connected socket.
     pub(super) connected: Option<Address>,
-    /// What a bound socket is bound to: it doesn't answer everybody. With a group, our addresses all.
+    /// What a bound socket is bound to: it doesn't answer all peers. With a group, our addresses all.
     pub(super) bound: Option<Address>,
     /// Not a Unix socket.
     pub(super) is_udp: bool,
@@ -209,6 +209,12 @@ impl Table {
     /// Sources that a graceful stop waits for.
     pub(super) fn waited_for(&self) -> usize {
         self.entries.len() - self.background
+    }
+
+    /// Whether nothing is left at all.
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
     }
 
     /// Whether only those are left that nobody waits for.
@@ -328,6 +334,6 @@ mod tests {
 
     #[test]
     fn an_entry_does_not_grow_unnoticed() {
-        assert_eq!(size_of::<InSlab>(), 104);
+        assert_eq!(size_of::<InSlab>(), 112);
     }
 }

@@ -97,7 +97,7 @@ impl Context<'_> {
     /// service has gone, or the reactor has stopped.
     ///
     /// The context that it is told with names no source. Two services that never cease to tell each
-    /// other keep nobody else from its go.
+    /// other keep no source from its go.
     pub fn tell<S: Service>(
         &mut self,
         service: ServiceId<S>,
@@ -130,9 +130,10 @@ impl Halves {
     /// What is told meanwhile has to wait for the next time.
     #[cold]
     fn pass_on_now(&mut self) {
-        for (service, tell) in self.errands.take_tells() {
+        for _ in 0..self.errands.count() {
+            let Some((service, tell)) = self.errands.next_tell() else { return };
+            self.core.roster.leave(service); // At the end of the turn it may go.
             self.visit(service, Id::NONE, None, tell);
-            self.core.roster.leave(service);
         }
     }
 }

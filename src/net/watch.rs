@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+#[cfg(feature = "simulation")]
+use super::trace::Trace;
 use crate::values::{Act, Id, Recording};
 
 /// Everything that the loop does is told here, and mostly nobody listens: that is one look at one flag, which
@@ -10,6 +12,8 @@ use crate::values::{Act, Id, Recording};
 pub(super) struct Watch {
     is_on: bool,
     recording: Option<Box<Recording>>,
+    #[cfg(feature = "simulation")]
+    trace: Option<Trace>,
     /// When what takes a while began: the latest turn, its end, a source's go.
     turn_began: Option<Instant>,
     turn_ended: Option<Instant>,
@@ -21,6 +25,15 @@ impl Watch {
     #[inline]
     pub(super) fn look_up(&mut self) {
         self.is_on = self.recording.is_some() || log::log_enabled!(log::Level::Trace);
+        #[cfg(feature = "simulation")]
+        (self.is_on |= self.trace.is_some());
+    }
+
+    /// From here on everything that happens leaves its trace.
+    #[cfg(feature = "simulation")]
+    pub(super) fn trace(&mut self) -> &mut Trace {
+        self.is_on = true;
+        self.trace.get_or_insert_default()
     }
 
     /// Whether anybody listens.
@@ -55,6 +68,10 @@ impl Watch {
         }
         if let Some(recording) = &mut self.recording {
             recording.note(source, act);
+        }
+        #[cfg(feature = "simulation")]
+        if let Some(trace) = &mut self.trace {
+            trace.note(source, act);
         }
     }
 

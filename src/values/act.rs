@@ -5,6 +5,7 @@ use std::fmt;
 /// One step of the loop: what is logged at trace level, and recorded. About the source that it is told
 /// with, or about the loop itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "simulation", derive(Hash))]
 pub(crate) enum Act {
     /// A whole turn.
     Turn,
@@ -68,6 +69,7 @@ pub(crate) enum Act {
 
 /// What an event says, a bit each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "simulation", derive(Hash))]
 pub(crate) struct Readiness(u8);
 
 impl Readiness {

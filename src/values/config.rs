@@ -16,8 +16,8 @@ pub(crate) const RESERVE: usize = 4096;
 pub(crate) const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 /// So many times in one turn a listener looks before it calls accept(2) once more. An accept(2) that
-/// finds nobody has made a descriptor and an inode in vain: measured, 3.4 µs; poll(2) says the same in 0.3.
-/// Whoever finds a crowd stops looking, and meets nobody at the end.
+/// finds no client has made a descriptor and an inode in vain: measured, 3.4 µs; poll(2) says the same in 0.3.
+/// A listener that finds a crowd stops looking, and finds none at the end.
 pub(crate) const ACCEPT_LOOKS: usize = 4;
 
 /// How long an outgoing connection to a Unix socket waits before it tries again when the backlog of
@@ -126,9 +126,9 @@ pub struct Config {
     /// memory as far as it is used.
     pub input_limit: usize,
 
-    /// Bytes kept by all connections together. Default 256 MiB. When it is reached, a connection that
-    /// keeps nothing is served in steps of 4 KiB, one whose output is kept waits for its reader, and
-    /// one that sends an unfinished message of more than 4 KiB is closed.
+    /// Bytes kept by all connections together. Default 256 MiB. When it is reached, a connection whose
+    /// input is taken is served in steps of 4 KiB, one whose answers find no room waits for its reader,
+    /// and one that sends an unfinished message of more than 4 KiB is closed.
     pub buffer_limit: usize,
 
     /// Bytes of a line, its ending not counted, for services that speak in lines. Default 8 KiB.
@@ -151,7 +151,7 @@ pub struct Config {
     pub linger: Duration,
 
     /// How long a graceful stop may take as a whole. Default 30 s. After that everything is closed as it
-    /// is. [`Duration::MAX`]: for as long as somebody moves.
+    /// is. [`Duration::MAX`]: for as long as any byte moves.
     pub stop_timeout: Duration,
 
     /// Commands of other threads, through a [`Handle`](crate::Handle), that may wait to be run. Default
@@ -252,8 +252,8 @@ pub struct Config {
     /// other echo servers live there, and a forged datagram could set two upon each other.
     pub privileged_ports: bool,
 
-    /// Whether datagrams are served that were sent to a group (multicast) or to everybody on a network
-    /// (broadcast), for those who have joined a group on purpose. Default false: one datagram with a
+    /// Whether datagrams are served that were sent to a group (multicast) or to all hosts of a network
+    /// (broadcast), for servers that have joined a group on purpose. Default false: one datagram with a
     /// forged source would be answered by every server that it reaches, and by each of those that share a
     /// port. Known on a wildcard bind; directed broadcasts (`192.168.1.255`) on Linux only. A socket that
     /// is bound to such an address isn't served without it, nor is one that may send to broadcast
@@ -277,10 +277,10 @@ pub struct Config {
 
     /// The same for sources on this machine: all of `127.0.0.0/8` is one source, `::1` is one, so is each
     /// name of a Unix datagram socket, and those without a name are one together. Default `None`: no
-    /// limit, since nobody else can send from there, and on this machine only those who are allowed to
+    /// limit, since no other machine can send from there, and on this one only processes that are allowed to
     /// send whatever they like (raw(7), `CAP_NET_RAW`) can forge a loopback source. If you can't trust
     /// them, or run servers in several processes that they could set upon each other, give it a rate.
-    /// The names of Unix sockets can be forged by anybody who may send to us, see [`Endpoint`](crate::Endpoint).
+    /// The names of Unix sockets can be forged by any process that may send to us, see [`Endpoint`](crate::Endpoint).
     pub datagram_rate_local: Option<Rate>,
 
     /// Whether the kernel may join and split datagrams (udp(7), `UDP_GRO` and `UDP_SEGMENT`) where it

@@ -8,6 +8,8 @@ mod check;
 mod config;
 mod endpoint;
 mod error;
+#[cfg(feature = "simulation")]
+mod faults;
 mod handle_error;
 mod keep_alive;
 mod key;
@@ -39,6 +41,8 @@ pub(crate) use endpoint::look_up;
 pub use endpoint::{Endpoint, EndpointError};
 pub(crate) use error::write_cause;
 pub use error::{Error, describe};
+#[cfg(feature = "simulation")]
+pub use faults::Faults;
 pub use handle_error::HandleError;
 pub use keep_alive::KeepAlive;
 pub(crate) use key::ServiceKey;

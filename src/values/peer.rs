@@ -1,4 +1,4 @@
-//! Who is at the other end.
+//! What is at the other end.
 
 use std::fmt::{self, Write};
 use std::net::{IpAddr, SocketAddr};
@@ -74,7 +74,7 @@ impl UnixName {
         &self.bytes[..usize::from(self.length)]
     }
 
-    /// Whether it is a path that says nothing without a directory: everybody's own one.
+    /// Whether it is a path that says nothing without a directory: that of each process is another one.
     pub fn is_relative(&self) -> bool {
         self.as_path().is_some_and(Path::is_relative)
     }

@@ -88,6 +88,10 @@ pub struct Closed {
     pub connect_failed: u64,
     /// [`Cause::Failed`].
     pub failed: u64,
+    /// [`Cause::Detached`].
+    pub detached: u64,
+    /// [`Cause::Panicked`].
+    pub panicked: u64,
     /// [`Cause::Stopped`].
     pub stopped: u64,
 }
@@ -103,11 +107,13 @@ impl Closed {
             Cause::InputLimit | Cause::OutputLimit | Cause::BufferLimit => &mut self.limits,
             Cause::ConnectFailed(_) => &mut self.connect_failed,
             Cause::Failed(_) => &mut self.failed,
+            Cause::Detached => &mut self.detached,
+            Cause::Panicked => &mut self.panicked,
             Cause::Stopped => &mut self.stopped,
         } += 1;
     }
 
-    fn rows(&self) -> [(&'static str, u64); 9] {
+    fn rows(&self) -> [(&'static str, u64); 11] {
         [
             ("ended by the peer", self.ended),
             ("closed by the service", self.by_service),
@@ -117,6 +123,8 @@ impl Closed {
             ("over a limit", self.limits),
             ("not connected", self.connect_failed),
             ("failed", self.failed),
+            ("given away", self.detached),
+            ("panicked", self.panicked),
             ("stopped", self.stopped),
         ]
     }

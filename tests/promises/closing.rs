@@ -1,12 +1,12 @@
 //! Polite closing: flush, tell, read to the end under a deadline, close.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use echoloop::{Config, Echo};
+use echoloop::{Config, Context, Echo};
 
 use crate::support::*;
 
@@ -201,6 +201,36 @@ fn idle_connections_are_closed() {
         exchange(&mut busy, b"still here");
     }
     assert_eq!(server.statistics().closed.idle, 2);
+}
+
+/// An abort of a connection that has lost nothing looks like an end. Where something is missing that isn't kept
+/// here, as behind a proxy, a reset is one: before anything came, and when all that came was answered.
+#[test]
+fn a_reset_is_never_taken_for_an_end() {
+    for moment in ["opened", "received"] {
+        let reset = move |cx: &mut Context<'_>, at: &str| {
+            if at == moment {
+                cx.reset();
+            }
+        };
+        let (service, causes) = Does::new()
+            .opened(move |cx| reset(cx, "opened"))
+            .received(move |cx, input| {
+                cx.send(input);
+                reset(cx, "received");
+                input.len()
+            })
+            .tells_causes();
+        let server = serve(Config::default(), service);
+        let mut client = tcp(server.made);
+        let written = client.write_all(b"hello");
+        let error = client.read_to_end(&mut Vec::new()).and(written).expect_err(moment);
+        assert!(
+            [ErrorKind::ConnectionReset, ErrorKind::BrokenPipe].contains(&error.kind()),
+            "{moment}: {error}"
+        );
+        assert_eq!(causes.recv_timeout(DEADLINE).unwrap().1, "Closed");
+    }
 }
 
 /// What a service has said just before it aborts may have left or not; if not, that is a reset. So is what it

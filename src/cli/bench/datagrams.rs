@@ -7,6 +7,7 @@ use std::time::Instant;
 use echoloop::{Context, Id, Peer, Service, TimerId};
 
 use super::flights::{Flight, Flights, Unexpected};
+use super::generator::Generator;
 use super::lane::Finder;
 use super::meter::{CONTROL, Meter};
 use super::pacer::Pacer;
@@ -15,7 +16,6 @@ use super::seconds::nanos;
 use super::stamp::{LENGTH, Stamp};
 use super::talk::{Sizes, Talk};
 use super::wheel::Wheel;
-use super::worker::Generator;
 
 /// Datagrams that share one look at the clock: of one socket, in one turn.
 const GLANCE: u32 = 32;
@@ -304,6 +304,11 @@ impl Generator for Datagrams {
     fn meter(&mut self) -> &mut Meter {
         &mut self.meter
     }
+
+    fn begin(&mut self, cx: &mut Context<'_>) {
+        self.open(cx);
+        self.control(cx);
+    }
 }
 
 impl Service for Datagrams {
@@ -338,10 +343,7 @@ impl Service for Datagrams {
     }
 
     fn timer(&mut self, cx: &mut Context<'_>, timer: TimerId) {
-        if self.control.is_none() {
-            self.open(cx);
-        }
-        if self.control.is_none_or(|control| control == timer) {
+        if self.control == Some(timer) {
             self.control(cx);
         } else {
             let now = self.meter.now();

@@ -4,7 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use hdrhistogram::Histogram;
 
-use super::conditions::Finding;
+use super::conditions::{Condition, Figure, Finding};
+use super::counts::Kind;
 use super::load::{Length, Load};
 use super::phase::Phase;
 use super::process::Usage;
@@ -139,6 +140,17 @@ impl Outcome {
         (!cpu.is_zero()).then(|| self.tally.messages as f64 / cpu.as_secs_f64())
     }
 
+    /// How often that came at the server for each message.
+    pub(super) fn per_message(&self, kind: Kind) -> Option<f64> {
+        let count = self.server?.counts.of(kind).ok()?;
+        (self.tally.messages > 0).then(|| count as f64 / self.tally.messages as f64)
+    }
+
+    /// The server's instructions for each message, its own and the kernel's for it.
+    pub(super) fn instructions_per_message(&self) -> Option<f64> {
+        Some(per(self.server?.counts.instructions()? as f64, self.tally.messages as f64))
+    }
+
     /// The server's part of one processor.
     pub(super) fn server_share(&self) -> Option<f64> {
         Some(per(self.server?.cpu?.as_secs_f64(), self.elapsed.as_secs_f64()))
@@ -147,6 +159,25 @@ impl Outcome {
     /// The latency below which this part of all messages stayed, in nanoseconds.
     pub(super) fn percentile(&self, percent: f64) -> u64 {
         self.latency.value_at_percentile(percent)
+    }
+
+    /// Finds out what conditions come to.
+    pub(super) fn find(&mut self, conditions: &[Condition]) {
+        let find = |it: &Condition| it.find(|figure| self.figure(figure));
+        self.findings = conditions.iter().map(find).collect();
+    }
+
+    /// What a condition asks for.
+    fn figure(&self, figure: Figure) -> Option<f64> {
+        let is_there = !self.latency.is_empty();
+        match figure {
+            Figure::Percentile(percent) => is_there.then(|| self.percentile(percent) as f64),
+            Figure::Mean => is_there.then(|| self.latency.mean()),
+            Figure::Loss => is_there.then(|| self.loss()),
+            Figure::Errors => Some(self.tally.errors.total() as f64),
+            Figure::Rate => (!self.elapsed.is_zero()).then(|| self.rate()),
+            Figure::PerCpu => self.per_server_cpu(),
+        }
     }
 
     /// The part of the messages that had no reply.

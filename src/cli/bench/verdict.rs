@@ -58,6 +58,7 @@ pub(super) fn sentences(outcome: &Outcome) -> Vec<String> {
         Some(rate) => sentences.extend(open_loop(outcome, rate)),
         None => sentences.extend(closed_loop(outcome)),
     }
+    sentences.extend(outcome.server.iter().flat_map(|server| server.counts.refusals()));
     if is_disturbed(outcome) {
         sentences.push(format!(
             "The generator waited for a processor {:.0} % of the time, by the scheduler's count: something \

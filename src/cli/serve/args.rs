@@ -38,7 +38,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TEXT", default_value = "pong")]
     pub(crate) reply: String,
 
-    /// Serve metrics over HTTP to Prometheus, and a page to people, such as on tcp://127.0.0.1:9090;
+    /// Serve metrics over HTTP to Prometheus, and a page to people, such as on tcp://127.0.0.1:9464;
     /// may be repeated
     #[arg(long, value_name = "ENDPOINT", help_heading = "Watching", value_parser = streams)]
     pub(crate) metrics: Vec<Place>,
@@ -297,7 +297,7 @@ fn size_from<const LEAST: usize>(text: &str) -> Result<usize, String> {
 fn streams(text: &str) -> Result<Place, String> {
     match text.parse()? {
         Place::Endpoint(endpoint) if endpoint.is_datagram() => {
-            Err("expected a stream, such as tcp://127.0.0.1:9090 or unix:///run/metrics"
+            Err("expected a stream, such as tcp://127.0.0.1:9464 or unix:///run/metrics"
                 .to_string())
         }
         place => Ok(place),

@@ -27,7 +27,7 @@ impl<S: Stream> Connection<S> {
     ) {
         if rest.is_empty() || self.input != Input::Flowing {
             // All taken, or closed meanwhile, so that nobody will ask for the rest.
-            return self.lose(rest.len());
+            return self.forgo(rest.len());
         }
         self.kept.get_or_insert_default().input.push(rest);
         account.take(rest.len());
@@ -44,7 +44,7 @@ impl<S: Stream> Connection<S> {
     ) {
         input.consume(taken);
         if input.is_empty() || self.input != Input::Flowing {
-            return self.lose(input.len());
+            return self.forgo(input.len());
         }
         let rest = input.len();
         account.take(rest);
@@ -53,9 +53,9 @@ impl<S: Stream> Connection<S> {
     }
 
     /// So many bytes of the input will never be taken. If it was aborted meanwhile, the peer has to know.
-    fn lose(&mut self, bytes: usize) {
+    fn forgo(&mut self, bytes: usize) {
         if bytes > 0 && self.input == Input::Failed {
-            self.kept.get_or_insert_default().lost = true;
+            self.lose();
         }
     }
 
@@ -159,7 +159,8 @@ impl<S: Stream> Connection<S> {
     fn read_size(&self, config: &Config, account: &Account) -> usize {
         if account.free() >= config.read_buffer {
             config.read_buffer
-        } else if self.queued() == 0 {
+        } else if self.queued() == 0 || self.unread() == 0 {
+            // Also with output kept: it may be for somebody who waits for us to read.
             RESERVE
         } else {
             0

@@ -2,7 +2,10 @@
 
 use std::{io, mem};
 
-use crate::values::{Id, Readiness};
+use super::ready::Ready;
+#[cfg(feature = "simulation")]
+use super::wire::Wire;
+use crate::values::Id;
 
 /// An event, as the poller would give one.
 #[derive(Clone, Copy, Debug)]
@@ -11,37 +14,9 @@ pub(in crate::net) struct MemEvent {
     pub(in crate::net) ready: Ready,
 }
 
-/// What a source is ready for.
-#[derive(Clone, Copy, Debug, Default)]
-pub(in crate::net) struct Ready {
-    pub(in crate::net) readable: bool,
-    pub(in crate::net) writable: bool,
-    /// The other end has sent its last byte.
-    pub(in crate::net) read_closed: bool,
-    /// The other end has gone.
-    pub(in crate::net) hung_up: bool,
-    /// It has gone in anger.
-    pub(in crate::net) in_error: bool,
-}
-
 /// What a socket would say, in the same words.
 pub(super) fn system_error(code: i32) -> io::Error {
     io::Error::from_raw_os_error(code)
-}
-
-impl Ready {
-    /// As the poller would say it.
-    pub(in crate::net) fn readiness(self) -> Readiness {
-        let is_urgent = false;
-        Readiness::new([
-            self.readable,
-            self.writable,
-            is_urgent,
-            self.read_closed,
-            self.hung_up,
-            self.in_error,
-        ])
-    }
 }
 
 /// The events that nobody has marked yet. Edges only, so there are no more of them than calls that were made.
@@ -50,20 +25,12 @@ pub(super) struct Events {
     queue: Vec<MemEvent>,
     /// The memory of the last ones.
     spare: Vec<MemEvent>,
+    /// What lies between the ends, if they are apart.
+    #[cfg(feature = "simulation")]
+    pub(super) wire: Option<Box<Wire>>,
 }
 
 impl Events {
-    pub(super) const READABLE: Ready = Ready {
-        readable: true,
-        writable: false,
-        read_closed: false,
-        hung_up: false,
-        in_error: false,
-    };
-
-    pub(super) const WRITABLE: Ready =
-        Ready { readable: false, writable: true, ..Events::READABLE };
-
     /// Tells a source, if it is one yet.
     #[inline]
     pub(super) fn tell(&mut self, id: Id, ready: Ready) {

@@ -6,6 +6,7 @@ use std::io;
 use slab::Slab;
 
 use super::events::{Events, system_error};
+use super::ready::Ready;
 use crate::values::{Config, Id, MEM_DATAGRAM, MEM_MAILBOX, MEM_OVERHEAD, MemName};
 
 struct Mailbox {
@@ -23,6 +24,29 @@ struct Mailbox {
 struct Datagram {
     from: MemName,
     payload: Vec<u8>,
+}
+
+impl Mailbox {
+    /// Puts a datagram into the queue. `WouldBlock`: there is no room.
+    fn take(
+        &mut self,
+        from: MemName,
+        payload: &[u8],
+        capacity: usize,
+        events: &mut Events,
+    ) -> io::Result<()> {
+        let size = payload.len() + MEM_OVERHEAD;
+        // The largest one fits into an empty mailbox, however small that is.
+        if !self.datagrams.is_empty() && self.held + size > capacity {
+            return Err(system_error(libc::EAGAIN));
+        }
+        self.held += size;
+        if self.datagrams.is_empty() {
+            events.tell(self.id, Ready::READABLE);
+        }
+        self.datagrams.push_back(Datagram { from, payload: payload.to_vec() });
+        Ok(())
+    }
 }
 
 /// All datagram sockets.
@@ -89,7 +113,7 @@ impl Mailboxes {
         let socket = &mut self.sockets[key as usize];
         socket.id = id;
         if !socket.datagrams.is_empty() {
-            events.tell(id, Events::READABLE);
+            events.tell(id, Ready::READABLE);
         }
     }
 
@@ -114,17 +138,29 @@ impl Mailboxes {
         if receiver.connected.is_some_and(|only| only != from) {
             return Err(system_error(libc::EPERM)); // As unix(7) says.
         }
-        let size = payload.len() + MEM_OVERHEAD;
-        // The largest one fits into an empty mailbox, however small that is.
-        if !receiver.datagrams.is_empty() && receiver.held + size > self.capacity {
-            return Err(system_error(libc::EAGAIN));
+        #[cfg(feature = "simulation")]
+        if let Some(wire) = &mut events.wire
+            && !wire.carries(to, from, payload)
+        {
+            return Ok(());
         }
-        receiver.held += size;
-        if receiver.datagrams.is_empty() {
-            events.tell(receiver.id, Events::READABLE);
+        receiver.take(from, payload, self.capacity, events)
+    }
+
+    /// A datagram that was under way arrives, if anybody still wants it.
+    #[cfg(feature = "simulation")]
+    pub(super) fn arrive(
+        &mut self,
+        to: MemName,
+        from: MemName,
+        payload: &[u8],
+        events: &mut Events,
+    ) {
+        let Some(&key) = self.names.get(&to) else { return };
+        let receiver = &mut self.sockets[key as usize];
+        if !receiver.is_stopping && receiver.connected.is_none_or(|only| only == from) {
+            let _ = receiver.take(from, payload, self.capacity, events); // No room: it is lost.
         }
-        receiver.datagrams.push_back(Datagram { from, payload: payload.to_vec() });
-        Ok(())
     }
 
     /// The oldest datagram, if it fits into the buffer, which the largest must.

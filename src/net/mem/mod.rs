@@ -12,18 +12,31 @@
 
 mod events;
 mod mailboxes;
+mod ready;
 mod streams;
+#[cfg(feature = "simulation")]
+mod wire;
 
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
+#[cfg(feature = "simulation")]
+use std::time::Instant;
 
 pub(super) use events::MemEvent;
+#[cfg(feature = "simulation")]
+pub(super) use wire::Wire;
 
 use events::Events;
 use mailboxes::Mailboxes;
 use streams::Streams;
+#[cfg(feature = "simulation")]
+use wire::Delivery;
 
+#[cfg(feature = "simulation")]
+use crate::machines::Dice;
+#[cfg(feature = "simulation")]
+use crate::values::Faults;
 use crate::values::{Config, Id, MemName};
 
 /// All that lies in memory. A name for it, which is cheap to copy.
@@ -66,9 +79,55 @@ impl Memory {
         self.with(|state| state.events.take())
     }
 
+    /// Nobody is left whom they could concern.
+    pub(super) fn drop_events(&self) {
+        self.with(|state| {
+            state.events.take();
+            #[cfg(feature = "simulation")]
+            if let Some(wire) = &mut state.events.wire {
+                wire.clear();
+            }
+        });
+    }
+
     /// They have been marked, and their memory can be used again.
     pub(super) fn give_back(&self, events: Vec<MemEvent>) {
         self.with(|state| state.events.give_back(events));
+    }
+
+    /// From here on the ends are apart, and things go wrong between them.
+    #[cfg(feature = "simulation")]
+    pub(super) fn simulate(&self, faults: Faults, dice: Dice, now: Instant) {
+        self.with(|state| state.events.wire = Some(Box::new(Wire::new(faults, dice, now))));
+    }
+
+    /// What is due by now arrives.
+    #[cfg(feature = "simulation")]
+    pub(super) fn advance(&self, now: Instant) {
+        self.with(|state| {
+            let Some(mut wire) = state.events.wire.take() else { return };
+            wire.advance(now);
+            while let Some(delivery) = wire.arrived() {
+                if let Delivery::Datagram { to, from, payload } = delivery {
+                    state.mailboxes.arrive(to, from, &payload, &mut state.events);
+                } else {
+                    state.streams.arrive(delivery, &mut state.events, &mut wire);
+                }
+            }
+            state.events.wire = Some(wire);
+        });
+    }
+
+    /// Asks what lies between the ends, if they are apart.
+    #[cfg(feature = "simulation")]
+    pub(super) fn ask_wire<R>(&self, ask: impl FnOnce(&mut Wire) -> R) -> Option<R> {
+        self.with(|state| state.events.wire.as_deref_mut().map(ask))
+    }
+
+    /// When something arrives next.
+    #[cfg(feature = "simulation")]
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.shared.state.borrow().events.wire.as_ref()?.next_due()
     }
 
     /// Listens under a name.
@@ -118,12 +177,12 @@ impl MemStream {
     }
 
     #[inline]
-    pub(super) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+    pub(super) fn read(&self, buffer: &mut [u8]) -> Result<usize, i32> {
         self.memory.with(|state| state.streams.read(self.key, buffer, &mut state.events))
     }
 
     #[inline]
-    pub(super) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+    pub(super) fn write(&self, bytes: &[u8]) -> Result<usize, i32> {
         self.memory.with(|state| state.streams.write(self.key, bytes, &mut state.events))
     }
 

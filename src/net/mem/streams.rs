@@ -1,12 +1,16 @@
 //! Streams: pairs of ends, and the names that are listened on.
 
+#[cfg(feature = "simulation")]
+mod wired;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::rc::Rc;
 
 use slab::Slab;
 
-use super::events::{Events, Ready, system_error};
+use super::events::{Events, system_error};
+use super::ready::Ready;
 use crate::values::{ByteQueue, Config, Id, MEM_STREAM, MemName, RESERVE};
 
 /// One end of a stream. What it reads lies here, what it writes at the other end.
@@ -37,6 +41,8 @@ struct End {
     side: Side,
     /// What was connected to.
     name: Rc<MemName>,
+    #[cfg(feature = "simulation")]
+    link: wired::Link,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -94,13 +100,23 @@ impl Streams {
         if listening.backlog.len() >= self.backlog {
             return Err(system_error(libc::EAGAIN));
         }
+        #[cfg(feature = "simulation")]
+        if events.wire.as_mut().is_some_and(|wire| wire.fails(|faults| faults.refuse)) {
+            return Err(system_error(libc::ECONNREFUSED));
+        }
         let name = &listening.name;
         let theirs = self.ends.insert(End::new(Side::Accepted, Rc::clone(name))) as u32;
         let ours = self.ends.insert(End::new(Side::Connected, Rc::clone(name))) as u32;
         self.ends[theirs as usize].other = Some(ours);
         self.ends[ours as usize].other = Some(theirs);
+        #[cfg(feature = "simulation")]
+        if let Some(mut wire) = events.wire.take() {
+            self.depart(theirs, ours, &mut wire);
+            events.wire = Some(wire);
+            return Ok(ours);
+        }
         listening.backlog.push_back(theirs);
-        events.tell(listening.id, Events::READABLE);
+        events.tell(listening.id, Ready::READABLE);
         Ok(ours)
     }
 
@@ -108,7 +124,7 @@ impl Streams {
         let listening = &mut self.listeners[key as usize];
         listening.id = id;
         if !listening.backlog.is_empty() {
-            events.tell(id, Events::READABLE);
+            events.tell(id, Ready::READABLE);
         }
     }
 
@@ -153,27 +169,32 @@ impl Streams {
             in_error: end.is_reset,
         };
         // An end that was accepted is taken for writable from the first.
-        if end.side == Side::Connected || ready.readable {
+        #[cfg(feature = "simulation")]
+        let tells = end.is_to_be_told(ready);
+        #[cfg(not(feature = "simulation"))]
+        let tells = end.side == Side::Connected || ready.readable;
+        if tells {
             events.tell(id, ready);
         }
     }
 
-    /// Reads what is there. What has arrived before a reset is read before it is told.
+    /// Reads what is there. What has arrived before a reset is read before it is told. An error is the code that
+    /// a socket would give.
     #[inline]
     pub(super) fn read(
         &mut self,
         key: u32,
         buffer: &mut [u8],
         events: &mut Events,
-    ) -> io::Result<usize> {
+    ) -> Result<usize, i32> {
         let end = &mut self.ends[key as usize];
         let read = end.incoming.len().min(buffer.len());
         if read == 0 {
             return match end {
-                End { is_reset: true, .. } => Err(system_error(libc::ECONNRESET)),
+                End { is_reset: true, .. } => Err(libc::ECONNRESET),
                 End { ended: true, .. } => Ok(0),
                 _ if buffer.is_empty() => Ok(0),
-                _ => Err(system_error(libc::EAGAIN)),
+                _ => Err(libc::EAGAIN),
             };
         }
         buffer[..read].copy_from_slice(&end.incoming.as_slice()[..read]);
@@ -183,7 +204,7 @@ impl Streams {
             let other = &mut self.ends[other as usize];
             if other.wants_room {
                 other.wants_room = false;
-                events.tell(other.id, Events::WRITABLE);
+                events.tell(other.id, Ready::WRITABLE);
             }
         }
         Ok(read)
@@ -196,27 +217,33 @@ impl Streams {
         key: u32,
         bytes: &[u8],
         events: &mut Events,
-    ) -> io::Result<usize> {
+    ) -> Result<usize, i32> {
         let end = &self.ends[key as usize];
         let Some(other) = end.other.filter(|_| !end.is_shut) else {
             return Err(match end.is_reset {
-                true => system_error(libc::ECONNRESET),
-                false => system_error(libc::EPIPE),
+                true => libc::ECONNRESET,
+                false => libc::EPIPE,
             });
         };
+        #[cfg(feature = "simulation")]
+        if let Some(mut wire) = events.wire.take() {
+            let written = self.write_to(key, other, bytes, events, &mut wire);
+            events.wire = Some(wire);
+            return written;
+        }
         let reader = &mut self.ends[other as usize];
         let held = reader.incoming.len();
         let written = bytes.len().min(self.capacity - held);
         if written > 0 {
             reader.incoming.push(&bytes[..written]);
             if held == 0 {
-                events.tell(reader.id, Events::READABLE);
+                events.tell(reader.id, Ready::READABLE);
             }
         }
         if written < bytes.len() {
             self.ends[key as usize].wants_room = true;
             if written == 0 {
-                return Err(system_error(libc::EAGAIN));
+                return Err(libc::EAGAIN);
             }
         }
         Ok(written)
@@ -229,9 +256,12 @@ impl Streams {
             return Err(system_error(libc::ENOTCONN));
         };
         end.is_shut = true;
-        let other = &mut self.ends[other as usize];
-        other.ended = true;
-        events.tell(other.id, Ready { read_closed: true, ..Events::READABLE });
+        #[cfg(feature = "simulation")]
+        if let Some(wire) = &mut events.wire {
+            self.end_to(other, wire);
+            return Ok(());
+        }
+        self.ends[other as usize].end(events);
         Ok(())
     }
 
@@ -241,20 +271,14 @@ impl Streams {
 
     /// With bytes unread, the other end must not take this for an end in order: RFC 2525 section 2.17.
     pub(super) fn close(&mut self, key: u32, events: &mut Events) {
+        #[cfg(feature = "simulation")]
+        if events.wire.as_mut().is_some_and(|wire| self.leave(key, wire)) {
+            return;
+        }
         let gone = self.ends.remove(key as usize);
-        let Some(other) = gone.other else { return };
-        let other = &mut self.ends[other as usize];
-        other.other = None;
-        other.ended = true;
-        other.is_reset = gone.resets || !gone.incoming.is_empty();
-        let ready = Ready {
-            readable: true,
-            writable: true,
-            read_closed: true,
-            hung_up: true,
-            in_error: other.is_reset,
-        };
-        events.tell(other.id, ready);
+        if let Some(other) = gone.other.and_then(|other| self.ends.get_mut(other as usize)) {
+            other.break_off(gone.resets || !gone.incoming.is_empty(), events);
+        }
     }
 
     pub(super) fn unread(&self, key: u32) -> usize {
@@ -262,8 +286,12 @@ impl Streams {
     }
 
     pub(super) fn unacknowledged(&self, key: u32) -> usize {
-        let other = self.ends[key as usize].other;
-        other.map_or(0, |other| self.ends[other as usize].incoming.len())
+        let Some(other) = self.ends[key as usize].other else { return 0 };
+        let other = &self.ends[other as usize];
+        #[cfg(feature = "simulation")]
+        return other.incoming.len() + other.link.in_flight();
+        #[cfg(not(feature = "simulation"))]
+        other.incoming.len()
     }
 
     pub(super) fn capacity(&self) -> usize {
@@ -292,7 +320,28 @@ impl End {
             resets: false,
             side,
             name,
+            #[cfg(feature = "simulation")]
+            link: wired::Link::default(),
         }
+    }
+
+    /// The other end has sent its last byte.
+    fn end(&mut self, events: &mut Events) {
+        self.ended = true;
+        events.tell(self.id, Ready { read_closed: true, ..Ready::READABLE });
+    }
+
+    /// The other end has gone.
+    fn break_off(&mut self, is_reset: bool, events: &mut Events) {
+        (self.other, self.ended, self.is_reset) = (None, true, is_reset);
+        let ready = Ready {
+            readable: true,
+            writable: true,
+            read_closed: true,
+            hung_up: true,
+            in_error: is_reset,
+        };
+        events.tell(self.id, ready);
     }
 
     fn name_if(&self, side: Side) -> Option<MemName> {

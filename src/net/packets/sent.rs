@@ -19,17 +19,24 @@ pub(crate) struct Sent {
 
 impl Sent {
     /// What has become of one more.
+    #[inline]
     pub(super) fn count(&mut self, payload: &[u8], result: io::Result<()>) {
         match result {
             Ok(()) => {
                 self.datagrams += 1;
                 self.bytes += payload.len() as u64;
             }
-            Err(error) if no_room(&error) => self.refused += 1,
-            Err(error) => {
-                self.failed += 1;
-                self.last_error = Some(error);
-            }
+            Err(error) => self.count_refusal(error),
+        }
+    }
+
+    #[cold]
+    fn count_refusal(&mut self, error: io::Error) {
+        if no_room(&error) {
+            self.refused += 1;
+        } else {
+            self.failed += 1;
+            self.last_error = Some(error);
         }
     }
 }

@@ -34,7 +34,7 @@ use super::peer::UnixName;
 /// answers it then has your permissions: with an echo service, it can have any bytes sent to any datagram
 /// socket that you may write to. The permissions of the socket's directory decide who may.
 ///
-/// Whoever listens on a path holds a lock beside it, an empty file `PATH.lock` that is for its own user only,
+/// A server that listens on a path holds a lock beside it, an empty file `PATH.lock` that is for its own user only,
 /// and removes both at the end. What a server that was killed has left is taken over; a living server's
 /// path, or a file that is no socket, never is.
 ///
@@ -127,7 +127,7 @@ impl Endpoint {
     }
 }
 
-/// TCP, as nearly everybody means; [`Endpoint::udp`] is the other one.
+/// TCP, as is nearly always meant; [`Endpoint::udp`] is the other one.
 impl From<SocketAddr> for Endpoint {
     fn from(address: SocketAddr) -> Endpoint {
         Endpoint::tcp(address)

@@ -220,5 +220,17 @@ fn a_stop_under_load_loses_nothing() {
         }
         assert_eq!(got, taken.get(), "stopped after {turns} turns");
         assert_eq!((reactor.statistics().open, reactor.statistics().buffered), (0, 0));
+        assert_eq!(reactor.poll_timeout(), None);
     }
+}
+
+/// A stop at once leaves nothing to be done, whatever the ends had to tell each other.
+#[test]
+fn after_a_stop_there_is_nothing_to_do() {
+    let (mut reactor, _) = served(Config::default(), Echo);
+    connect(&mut reactor, &pattern(300_000), 8192);
+    (0..3).for_each(|_| reactor.turn(Some(Duration::ZERO)).unwrap());
+    reactor.handle().stop(Stop::AtOnce).unwrap();
+    reactor.turn(Some(Duration::ZERO)).unwrap();
+    assert_eq!((reactor.is_stopped(), reactor.poll_timeout()), (true, None));
 }

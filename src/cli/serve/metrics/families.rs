@@ -154,8 +154,9 @@ fn loops(text: &mut Text, workers: &Workers<'_>) {
 
 /// What takes time, and how long.
 ///
-/// Histograms of the statistics belong here: for each worker the `_bucket` values with the label `le`,
-/// cumulative and with `+Inf` as the last, then `_sum` and `_count`.
+/// Histograms of the statistics belong here, such as `echoloop_turn_seconds` and `echoloop_wait_seconds`: for
+/// each worker the `_bucket` values with the label `le`, cumulative and with `+Inf` as the last, then `_sum`
+/// and `_count`. The page draws `echoloop_wait_seconds` as soon as it is there.
 fn histograms(text: &mut Text, workers: &Workers<'_>) {
     let help = "The longest that a turn of the loop took, its waiting not counted.";
     let mut family = text.family("echoloop_longest_turn_seconds", Kind::Gauge, help);
@@ -249,6 +250,8 @@ mod tests {
             &mut closed.limits,
             &mut closed.connect_failed,
             &mut closed.failed,
+            &mut closed.detached,
+            &mut closed.panicked,
             &mut closed.stopped,
             &mut refused.denied,
             &mut refused.per_source,
@@ -277,7 +280,7 @@ mod tests {
         let text = render(&snapshot(numbered()));
         for line in [
             "echoloop_connections_accepted_total{worker=\"0\"} 1",
-            "echoloop_datagrams_dropped_total{worker=\"0\",reason=\"denied\"} 29",
+            "echoloop_datagrams_dropped_total{worker=\"0\",reason=\"denied\"} 31",
             "echoloop_longest_turn_seconds{worker=\"0\"} 0.0015",
             "echoloop_worker_up{worker=\"0\"} 1",
         ] {

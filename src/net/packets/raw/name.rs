@@ -28,6 +28,7 @@ impl Name {
     }
 
     /// Returns the length.
+    #[inline]
     pub(super) fn set(&mut self, address: &Address) -> usize {
         match address {
             Address::Ip(SocketAddr::V4(address)) => {
@@ -56,6 +57,7 @@ impl Name {
         }
     }
 
+    #[inline(never)]
     fn set_unix(&mut self, name: &[u8]) -> usize {
         *self = Name::new();
         // SAFETY: as in `new`. The field is only written to.

@@ -1,0 +1,35 @@
+//! Doing what other threads want done.
+
+use super::commands::Run;
+use super::reactor::Reactor;
+use crate::values::Id;
+
+impl Reactor {
+    /// A share of what other threads want done.
+    pub(super) fn obey(&mut self) {
+        self.halves.pass_on(); // What the host has told.
+        if let Some(stops) = self.commands.take() {
+            self.halves.core.take_answers(); // A thread that has one wakes the loop like a handle.
+            stops.into_iter().for_each(|how| self.halves.core.stopping.ask(how));
+        }
+        self.run_commands();
+    }
+
+    /// Runs what has been taken: one by one, so that a panic of one takes no other with it.
+    fn run_commands(&mut self) {
+        while let Some(run) = self.commands.next() {
+            self.run_command(run);
+        }
+    }
+
+    fn run_command(&mut self, run: Run) {
+        run(&mut self.halves.context(self.nobody, Id::NONE));
+        self.halves.pass_on();
+    }
+
+    /// What was taken is run. From here on nothing is.
+    pub(super) fn run_last_commands(&mut self) {
+        self.commands.close();
+        self.run_commands();
+    }
+}
