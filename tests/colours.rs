@@ -30,7 +30,7 @@ const CASES: [(bool, Environment, bool); 10] = [
 ];
 
 /// All that the program prints, to a terminal or to a pipe.
-fn output(arguments: &[&str], on_terminal: bool, environment: &[(&str, &str)]) -> String {
+fn output(arguments: &[&str], on_terminal: bool, environment: Environment) -> String {
     let mut command = echoloop();
     for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "RUST_LOG_STYLE", "CI"] {
         command.env_remove(name);
