@@ -5,7 +5,6 @@
 #[path = "../again/mod.rs"]
 mod again;
 mod datagrams;
-mod floors;
 mod load;
 mod log;
 mod options;

@@ -80,6 +80,7 @@ pub(super) fn run(outcome: &Outcome, round: usize) -> Value {
         "messages_after_the_end": outcome.drained,
         "messages_per_second": outcome.rate(),
         "bytes_per_second": outcome.rate() * outcome.load.talk.mean(),
+        "on_the_way": outcome.on_the_way(),
         "connects": outcome.tally.connects,
         "connections_not_made": trouble.not_made,
         "connections_lost": trouble.gone,

@@ -180,6 +180,20 @@ impl Outcome {
         }
     }
 
+    /// How many messages were really on their way at a time, on average: those that were answered, by Little's
+    /// law. One that is lost keeps its place until nobody waits any longer, and is not on its way.
+    pub(super) fn on_the_way(&self) -> f64 {
+        let times = &self.tally.times;
+        let sent = if self.load.rate.is_some() { &times.uncorrected } else { &times.answered };
+        per(sent.mean() * sent.len() as f64, self.elapsed.as_nanos() as f64)
+            .min(self.places() as f64)
+    }
+
+    /// How many could have been.
+    pub(super) fn places(&self) -> u64 {
+        self.load.connections as u64 * self.load.depth as u64
+    }
+
     /// The part of the messages that had no reply.
     pub(super) fn loss(&self) -> f64 {
         per(self.tally.times.unanswered.len() as f64, self.latency.len() as f64)
@@ -241,6 +255,17 @@ pub(super) mod tests {
         outcome.elapsed = Duration::from_secs(4);
         outcome.tally.connects = 10;
         outcome
+    }
+
+    /// Ten connections, each with one message on its way for half of the time.
+    #[test]
+    fn what_is_on_its_way_is_known_from_latency_and_rate() {
+        let mut outcome = outcome(None);
+        outcome.tally.times.answered.record_n(1_000_000, 20_000).unwrap();
+        assert!((outcome.on_the_way() - 5.0).abs() < 0.01, "{}", outcome.on_the_way());
+        assert_eq!(outcome.places(), 10);
+        outcome.tally.times.answered.record_n(10_000_000, 20_000).unwrap();
+        assert_eq!(outcome.on_the_way(), 10.0, "no more than there are places");
     }
 
     /// One with so many replies, after a microsecond each.

@@ -111,7 +111,11 @@ fn throughput(outcome: &Outcome, out: &mut String) {
     let way = if matches!(load.talk, Talk::Echo(_)) { "each way" } else { "sent" };
     let _ = write!(out, ", {}/s {way}", bytes(volume));
     let things = number_of(messages, if load.churn { "connection" } else { "message" });
-    let _ = writeln!(out, ": {things} in {}", duration(outcome.elapsed));
+    let _ = write!(out, ": {things} in {}", duration(outcome.elapsed));
+    let _ = match load.churn {
+        true => writeln!(out),
+        false => writeln!(out, ", {} on their way at a time", words::figure(outcome.on_the_way())),
+    };
 }
 
 fn latencies(outcome: &Outcome, out: &mut String) {
