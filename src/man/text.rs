@@ -144,14 +144,6 @@ const SERVE: &[Section] = &[
         )],
     },
     Section {
-        title: "EXIT STATUS",
-        blocks: &[
-            Item("0", "Stopped, as it was told."),
-            Item("1", "It could not serve: an address in use, no permission, no descriptors."),
-            USAGE,
-        ],
-    },
-    Section {
         title: "EXAMPLES",
         blocks: &[
             Example(
@@ -184,15 +176,6 @@ const SERVE: &[Section] = &[
 
 const CONNECT: &[Section] = &[
     Section {
-        title: "EXIT STATUS",
-        blocks: &[
-            Item("0", "Done."),
-            Item("1", "It could not connect, or something was lost."),
-            USAGE,
-            Item("130", "Ctrl-C, unless it was typed on the terminal that is the input."),
-        ],
-    },
-    Section {
         title: "EXAMPLES",
         blocks: &[
             Example("Talk to a server:", &["$ echoloop connect tcp://127.0.0.1:8888"]),
@@ -214,14 +197,6 @@ const CONNECT: &[Section] = &[
 
 const PING: &[Section] = &[
     Section {
-        title: "EXIT STATUS",
-        blocks: &[
-            Item("0", "Replies came."),
-            Item("1", "None came, or one was wrong, or the connection was lost."),
-            USAGE,
-        ],
-    },
-    Section {
         title: "EXAMPLES",
         blocks: &[
             Example(
@@ -241,22 +216,6 @@ const PING: &[Section] = &[
 ];
 
 const BENCH: &[Section] = &[
-    Section {
-        title: "EXIT STATUS",
-        blocks: &[
-            Item(
-                "0",
-                "Measured. Also after Ctrl-C, which ends the run early and shows what has been measured.",
-            ),
-            Item(
-                "1",
-                "Wrong replies, lost connections, messages of a stream without a reply, nothing measured, or \
-                 it could not be done.",
-            ),
-            USAGE,
-            Item("3", "A condition of --fail-if holds."),
-        ],
-    },
     Section {
         title: "EXAMPLES",
         blocks: &[
@@ -343,10 +302,6 @@ const TRACE: &[Section] = &[
 ];
 
 const COMPLETIONS: &[Section] = &[
-    Section {
-        title: "EXIT STATUS",
-        blocks: &[Item("0", "Printed."), Item("1", "It could not be written."), USAGE],
-    },
     Section {
         title: "EXAMPLES",
         blocks: &[
