@@ -50,7 +50,7 @@ impl Wheel {
     #[inline]
     pub(super) fn spread(&self, number: u64) -> u32 {
         let fraction = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-        (fraction * self.period >> 32) as u32
+        ((fraction * self.period) >> 32) as u32
     }
 
     /// The place of a byte, counted from the first one of an endless turning.
