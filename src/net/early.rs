@@ -8,9 +8,9 @@ use socket2::Type;
 
 use super::core::Core;
 use super::listen::join_datagrams;
+use super::making::outgoing_socket;
 use super::outbound::Dial;
 use super::receiving::DatagramSocket;
-use super::socket::outgoing_socket;
 use super::table::{DatagramSource, Source};
 use crate::values::{Address, EARLY_DATAGRAMS, Id, ServiceKey};
 

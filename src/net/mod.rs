@@ -18,6 +18,7 @@ mod guard;
 mod handle;
 mod introduce;
 mod listen;
+mod making;
 mod mark;
 mod mem;
 mod names;

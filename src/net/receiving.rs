@@ -7,9 +7,10 @@ use mio::net::{TcpListener, UnixListener};
 use mio::{Interest, Registry};
 use socket2::Socket;
 
+use super::making::{local_address, stop_admitting};
 use super::mem::{MemListener, MemSocket};
 use super::packets::{Inbox, Lent, Outbox, Sent, is_readable, send_one};
-use super::socket::{StreamSocket, local_address, stop_admitting, watch};
+use super::socket::{StreamSocket, watch};
 use crate::values::{Address, Id, MemName, Peer};
 
 #[derive(Debug)]
