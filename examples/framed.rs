@@ -81,7 +81,7 @@ impl Session for Leg {
     fn closed(self, _hub: &mut Hub<'_, Leg>, cx: &mut Context<'_>, cause: &Cause) {
         match cause {
             Cause::Ended | Cause::Closed => cx.source(self.other()).close(),
-            _ => cx.source(self.other()).abort_because("the other side has gone"),
+            _ => cx.source(self.other()).reset(),
         }
     }
 }

@@ -84,10 +84,13 @@
 //!         let Some(other) = self.pairs.remove(&cx.id()) else { return };
 //!         self.pairs.remove(&other);
 //!         match cause {
-//!             Cause::Ended | Cause::Closed | Cause::Stopped => cx.source(other).close(),
+//!             Cause::Ended | Cause::Closed => cx.source(other).close(),
 //!             _ => cx.source(other).reset(), // Something is missing, and that must not look like an end.
 //!         }
 //!     }
+//!
+//!     /// Whoever is in the middle of something goes on: until both have ended, or nothing moves for a while.
+//!     fn stopping(&mut self, _cx: &mut Context<'_>) {}
 //! }
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let mut reactor = Reactor::new(Config::default())?;

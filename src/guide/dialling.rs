@@ -17,7 +17,8 @@
 //! never before `connect` has returned, so a service has time to write the `Id` down. All that can be asked
 //! of a connection can be asked of it meanwhile: what is sent is kept up to
 //! [`Config::output_limit`](crate::Config::output_limit) and leaves with the connection's first turn, `finish`
-//! ends our direction behind it, `close` and `abort` call it off.
+//! ends our direction behind it, and `abort` calls it off. So does `close`, unless something was sent: that is delivered
+//! first, and so the connection is made, `opened` is called, and it goes.
 //!
 //! # Names beside the loop
 //!

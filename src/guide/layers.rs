@@ -18,7 +18,7 @@
 //! statistics; and the kernel hears nothing of it. The service behind listens there as it would on a port, and
 //! can't tell the difference.
 //!
-//! # A cipher in forty lines
+//! # A cipher in fifty lines
 //!
 //! This one is for no use, but it has all that a layer needs:
 //!
@@ -33,10 +33,17 @@
 //!
 //!     /// A client has come: dials for it.
 //!     fn opened(hub: &mut Hub<'_, Leg>, cx: &mut Context<'_>) -> Leg {
-//!         let inner = cx.connect(hub.shared).expect("a name in memory needs nothing");
 //!         let client = Leg(cx.id());
-//!         hub.others.insert(&mut cx.source(inner), client);
-//!         Leg(inner)
+//!         match cx.connect(hub.shared) {
+//!             Ok(inner) => {
+//!                 hub.others.insert(&mut cx.source(inner), client);
+//!                 Leg(inner)
+//!             }
+//!             Err(_) => {
+//!                 cx.reset();
+//!                 Leg(Id::NONE)
+//!             }
+//!         }
 //!     }
 //!
 //!     /// The same in both directions: as much as the other one takes.
@@ -61,9 +68,12 @@
 //!     fn closed(self, _: &mut Hub<'_, Leg>, cx: &mut Context<'_>, cause: &Cause) {
 //!         match cause {
 //!             Cause::Ended | Cause::Closed => cx.source(self.0).close(),
-//!             _ => cx.source(self.0).abort_because("the other side has gone"),
+//!             _ => cx.source(self.0).reset(), // Something is missing: not an end in order.
 //!         }
 //!     }
+//!
+//!     /// The service behind is told as well, and its end comes through.
+//!     fn stopping(&mut self, _: &mut Hub<'_, Leg>, _: &mut Context<'_>) {}
 //! }
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -102,7 +112,10 @@
 //!   before it is done: dial after it. What breaks the rules is closed by the layer.
 //! - **Records are larger than bytes.** What comes out of a cipher is a little more than what went in; so a layer
 //!   asks for [`send_capacity`](crate::Context::send_capacity) first, and leaves some of it.
-//! - **A stop needs no care.** The service behind is told of it like all others, closes, and that end comes through.
+//! - **A stop is left to the service behind.** It is told like all others, closes, and that end comes through; a leg that
+//!   closed by itself would cut off the answer to what has just arrived. So `stopping` does nothing. Clients that waited
+//!   in the backlog are served too: names in memory can be dialled, and are listened on, until the last of them has
+//!   gone.
 //!
 //! The example `tls` puts rustls in front of `Echo` and `Pong` in this way, and `framed` a length before each
 //! line of any service that speaks in lines.

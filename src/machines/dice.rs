@@ -36,6 +36,7 @@ impl Dice {
     /// Whether what has this chance happens. What can't happen rolls nothing.
     pub(crate) fn falls(&mut self, chance: f64) -> bool {
         const SIDES: f64 = 65_536.0;
+        let chance = if chance.is_nan() { 0.0 } else { chance.clamp(0.0, 1.0) };
         chance > 0.0 && f64::from(self.roll()) >= (1.0 - chance) * SIDES
     }
 

@@ -46,7 +46,11 @@ pub(super) fn connect(
     endpoint: &Endpoint,
     local: Option<SocketAddr>,
 ) -> io::Result<Id> {
-    core.check_going(service)?;
+    match endpoint {
+        // Also while stopping: a layer needs it for those who are to be served yet.
+        Endpoint::Mem(_) => core.check_not_stopped(service)?,
+        _ => core.check_going(service)?,
+    }
     let id = match (endpoint, endpoint.name()) {
         (_, Some((host, port))) => {
             connect_to_name(core, service, host, port, local, endpoint.is_datagram())?

@@ -66,10 +66,12 @@ impl ListenerSocket {
 
     /// See [`stop_admitting`].
     pub(super) fn stop_admitting(&self) {
-        match self {
-            ListenerSocket::Mem(listener) => listener.stop_admitting(),
-            _ => self.descriptor().iter().for_each(stop_admitting),
-        }
+        self.descriptor().iter().for_each(stop_admitting);
+    }
+
+    /// Whether nobody else than this reactor's own services can connect to it.
+    pub(super) fn is_in_memory(&self) -> bool {
+        matches!(self, ListenerSocket::Mem(_))
     }
 
     pub(super) fn local(&self) -> Option<Address> {

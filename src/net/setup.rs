@@ -1,15 +1,17 @@
 //! Making services and sources: before the loop runs, and from inside it.
 
 use std::io;
+use std::mem;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
 use super::handle::Handle;
 use super::reactor::Reactor;
 use super::service::{Context, Service, Unborn};
+use super::unwinding::Making;
 use super::{adopt, dial, listen};
 use crate::machines::Half;
-use crate::values::{Address, Cause, Endpoint, Error, Id, ServiceId, Statistics};
+use crate::values::{Address, Cause, Endpoint, Error, Id, ServiceId, ServiceKey, Statistics};
 
 /// Setting up.
 impl Reactor {
@@ -117,7 +119,7 @@ impl Reactor {
         set_up: impl FnOnce(&mut Context<'_>) -> Result<S, Error>,
     ) -> Result<ServiceId<S>, Error> {
         let id = self.add(Unborn);
-        match set_up(&mut self.context(id)) {
+        match self.context(id).make(id.key(), set_up) {
             Ok(service) => {
                 *self.halves.service(id.key()).expect("it was added just now") = Box::new(service);
                 Ok(ServiceId::new(id.key()))
@@ -180,8 +182,21 @@ impl Context<'_> {
         make: impl FnOnce(&mut Context<'_>) -> R,
     ) -> R {
         let service = self.add(service);
-        let made = make(&mut self.as_service(service));
+        let made = self.make(service.key(), make);
         self.release(service);
+        made
+    }
+
+    /// Has something made for a service. A panic meanwhile leaves nothing of it.
+    pub(super) fn make<R>(
+        &mut self,
+        service: ServiceKey,
+        make: impl FnOnce(&mut Context<'_>) -> R,
+    ) -> R {
+        let making = Making { core: self.core, service };
+        let (core, errands) = (&mut *making.core, &mut *self.errands);
+        let made = make(&mut Context { core, errands, service, id: self.id, asked: self.asked });
+        mem::forget(making);
         made
     }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::core::{Core, Due};
 use super::reactor::Reactor;
 use super::stopping::{Going, Stop};
-use super::table::{Phase, Source, StreamSource};
+use super::table::{Entry, Phase, Source, StreamSource};
 use crate::machines::Latch;
 use crate::values::{Cause, Id, STOP_CHECK};
 
@@ -131,7 +131,8 @@ impl Reactor {
             let core = &mut self.halves.core;
             let (linger, tick) = (core.config.linger, core.clock.tick());
             let accepted = core.acceptor.accepted();
-            let Some(entry) = core.table.get_mut(id).filter(|entry| !entry.is_background) else {
+            let is_waited_for = |entry: &&mut Entry| !entry.is_background && !entry.is_excused;
+            let Some(entry) = core.table.get_mut(id).filter(is_waited_for) else {
                 continue;
             };
             let stands_still = match &mut entry.source {
@@ -206,6 +207,11 @@ impl Core {
                 continue;
             };
             match &mut entry.source {
+                // Those who are served yet may dial it, and nobody else can: it goes last.
+                Source::Listener(listener) if listener.socket.is_in_memory() => {
+                    self.table.excuse(id);
+                    continue;
+                }
                 Source::Listener(listener) => {
                     // One that isn't ours alone may go on elsewhere.
                     if !listener.is_adopted {

@@ -8,7 +8,8 @@ use crate::values::Id;
 /// How [`Context::stop`](crate::Context::stop) stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// Serves what has arrived, the backlog included, then says goodbye to everybody. Whoever is owed
+    /// Serves what has arrived by then, the backlog included, then says goodbye to everybody. What comes later is
+    /// read and thrown away, so a peer that goes on sending finds an end before its last answer. Whoever is owed
     /// nothing goes at once; the others may take up to [`Config::linger`](crate::Config::linger) beyond the last byte
     /// that moves, and all together [`Config::stop_timeout`](crate::Config::stop_timeout).
     Gracefully,

@@ -21,6 +21,8 @@ pub(super) struct Entry {
     pub(super) queued: bool,
     /// Whether a stopping reactor doesn't wait for it, and it isn't counted as a connection.
     pub(super) is_background: bool,
+    /// Whether a stopping reactor doesn't wait for it, though it is served as ever.
+    pub(super) is_excused: bool,
     pub(super) source: Source,
 }
 
@@ -201,7 +203,7 @@ impl DatagramSource {
 pub(super) struct Table {
     entries: Slab<Entry>,
     generation: u32,
-    /// Entries in the background.
+    /// Entries that aren't waited for: in the background, or excused.
     background: usize,
 }
 
@@ -231,7 +233,7 @@ impl Table {
         let found = self.entries.get_mut(id.slot());
         let entry = found.filter(|it| it.generation == id.generation() && !it.is_background)?;
         entry.is_background = true;
-        self.background += 1;
+        self.background += usize::from(!entry.is_excused);
         Some(entry)
     }
 
@@ -239,8 +241,8 @@ impl Table {
         // The last generation is the one of `Id::NONE`.
         self.generation = (self.generation + 1) % u32::MAX;
         let generation = self.generation;
-        let (queued, is_background) = (false, false);
-        let entry = Entry { generation, service, queued, is_background, source };
+        let (queued, is_background, is_excused) = (false, false, false);
+        let entry = Entry { generation, service, queued, is_background, is_excused, source };
         let slot = self.entries.insert(entry);
         Id::new(slot, generation)
     }
@@ -255,10 +257,21 @@ impl Table {
         self.entries.get_mut(id.slot()).filter(|entry| entry.generation == id.generation())
     }
 
+    /// From here on a stop doesn't wait for the source, which goes last.
+    pub(super) fn excuse(&mut self, id: Id) {
+        if let Some(entry) = self.get_mut(id)
+            && !entry.is_excused
+            && !entry.is_background
+        {
+            entry.is_excused = true;
+            self.background += 1;
+        }
+    }
+
     pub(super) fn remove(&mut self, id: Id) -> Option<Entry> {
         self.get(id)?;
         let entry = self.entries.try_remove(id.slot())?;
-        self.background -= usize::from(entry.is_background);
+        self.background -= usize::from(entry.is_background || entry.is_excused);
         Some(entry)
     }
 

@@ -13,7 +13,7 @@ use std::mem;
 
 use super::core::Core;
 use super::table::Source;
-use crate::values::{Cause, Id};
+use crate::values::{Cause, Id, ServiceKey};
 
 /// A service is being called for a source. To be forgotten when that has returned.
 pub(super) struct Called<'a> {
@@ -24,6 +24,19 @@ pub(super) struct Called<'a> {
 impl Drop for Called<'_> {
     fn drop(&mut self) {
         self.core.call_unwound(self.id);
+    }
+}
+
+/// Something is being made for a service that is new. To be forgotten when it is.
+pub(super) struct Making<'a> {
+    pub(super) core: &'a mut Core,
+    pub(super) service: ServiceKey,
+}
+
+impl Drop for Making<'_> {
+    fn drop(&mut self) {
+        self.core.forget_service(self.service);
+        self.core.roster.release(self.service);
     }
 }
 

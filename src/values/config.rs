@@ -126,7 +126,9 @@ pub struct Config {
     /// memory as far as it is used.
     pub input_limit: usize,
 
-    /// Bytes kept by all connections together. Default 256 MiB. When it is reached, a connection whose
+    /// Bytes kept by all connections together, and no more than a page beyond it for each direction of each. What lies
+    /// between the ends of a stream in memory isn't kept but under way, as in a kernel's socket buffers: up to 64 KiB
+    /// each way, or [`send_buffer`](Config::send_buffer). Default 256 MiB. When it is reached, a connection whose
     /// input is taken is served in steps of 4 KiB, one whose answers find no room waits for its reader,
     /// and one that sends an unfinished message of more than 4 KiB is closed.
     pub buffer_limit: usize,

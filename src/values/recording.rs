@@ -74,17 +74,8 @@ impl Recording {
         self.left_out
     }
 
-    /// Writes it in the [Trace Event Format], which Perfetto and `chrome://tracing` open, and `echoloop
-    /// trace` makes a page of: one line for each step. Turns and sleeps are on the first track, each source
-    /// has one of its own, which is its slot. `process` keeps several recordings in one file apart; see
-    /// [`write_trace`](Recording::write_trace).
-    ///
-    /// [Trace Event Format]: https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU
-    ///
-    /// # Errors
-    ///
-    /// The writer's own.
-    pub fn write_events(&self, process: usize, to: &mut impl Write) -> io::Result<()> {
+    /// Its events, a line each, without what stands around them.
+    fn write_events(&self, process: usize, to: &mut impl Write) -> io::Result<()> {
         write!(to, r#"{{"ph":"M","name":"process_name","pid":{process},"tid":0,"args":"#)?;
         write!(to, r#"{{"name":"reactor {process}","left_out":{}}}}}"#, self.left_out)?;
         write_name(to, process, 0, "the loop")?;
@@ -104,8 +95,11 @@ impl Recording {
         self.steps.iter().try_for_each(|step| step.write(process, to))
     }
 
-    /// Writes several recordings, each that of one reactor, into one file as Perfetto and
-    /// `chrome://tracing` want it.
+    /// Writes recordings, each that of one reactor, into one file in the [Trace Event Format], which Perfetto and
+    /// `chrome://tracing` open, and `echoloop trace` makes a page of: one line for each step. Turns and waits are on
+    /// the first track of a recording; each source has one of its own, which is its slot.
+    ///
+    /// [Trace Event Format]: https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU
     ///
     /// ```
     /// # use std::time::Duration;

@@ -15,6 +15,7 @@ mod dialling;
 mod does;
 mod embedding;
 mod fairness;
+mod layers;
 mod limits;
 mod listeners;
 mod mem;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use echoloop::{Config, Echo, Faults, Id, ServiceId, Simulation, Stop};
+use echoloop::{Config, Echo, Faults, Id, Recording, ServiceId, Simulation, Stop};
 
 /// Longer than any timeout of ours.
 pub(crate) const LONG: Duration = Duration::from_secs(300);
@@ -101,7 +101,7 @@ impl Drop for World {
         let Some(recording) = self.simulation.reactor().recording() else { return };
         if std::thread::panicking() {
             let mut steps = Vec::new();
-            recording.write_events(1, &mut steps).expect("there is memory");
+            Recording::write_trace(&[recording], &mut steps).expect("there is memory");
             let steps = String::from_utf8_lossy(&steps).into_owned();
             let steps: Vec<_> = steps.lines().collect();
             eprintln!("{}", steps[steps.len().saturating_sub(100)..].join("\n"));

@@ -121,7 +121,7 @@ impl Session for Leg {
         };
         match is_over {
             true => cx.source(other).close(),
-            false => cx.source(other).abort_because("the other side has gone"),
+            false => cx.source(other).reset(),
         }
     }
 }

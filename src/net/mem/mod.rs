@@ -248,11 +248,6 @@ impl MemListener {
         self.memory.with(|state| state.streams.has_backlog(self.key))
     }
 
-    /// From here on newcomers are refused. Who waits already can still be accepted.
-    pub(super) fn stop_admitting(&self) {
-        self.memory.with(|state| state.streams.stop_admitting(self.key));
-    }
-
     pub(super) fn local(&self) -> MemName {
         self.memory.with(|state| state.streams.listens_on(self.key))
     }

@@ -55,7 +55,6 @@ struct Listening {
     id: Id,
     name: Rc<MemName>,
     backlog: VecDeque<u32>,
-    is_stopping: bool,
 }
 
 /// All streams, and those who listen for them.
@@ -64,7 +63,6 @@ pub(super) struct Streams {
     listeners: Slab<Listening>,
     names: BTreeMap<MemName, u32>,
     capacity: usize,
-    backlog: usize,
 }
 
 /// Calls of listeners, and of who comes to them.
@@ -75,7 +73,6 @@ impl Streams {
             listeners: Slab::new(),
             names: BTreeMap::new(),
             capacity: config.send_buffer.unwrap_or(MEM_STREAM).max(RESERVE),
-            backlog: config.backlog as usize,
         }
     }
 
@@ -85,21 +82,19 @@ impl Streams {
         }
         let backlog = VecDeque::new();
         let shared = Rc::new(name);
-        let listening = Listening { id: Id::NONE, name: shared, backlog, is_stopping: false };
+        let listening = Listening { id: Id::NONE, name: shared, backlog };
         let key = self.listeners.insert(listening) as u32;
         self.names.insert(name, key);
         Ok(key)
     }
 
-    /// Makes both ends. `WouldBlock`: the backlog is full, as connect(2) says of Unix sockets.
+    /// Makes both ends. The backlog has no limit: whoever connects is in this program too, and has paid with a
+    /// source of its own.
     pub(super) fn connect(&mut self, name: MemName, events: &mut Events) -> io::Result<u32> {
         let listening = self.names.get(&name).map(|&key| &mut self.listeners[key as usize]);
-        let Some(listening) = listening.filter(|listening| !listening.is_stopping) else {
+        let Some(listening) = listening else {
             return Err(system_error(libc::ECONNREFUSED));
         };
-        if listening.backlog.len() >= self.backlog {
-            return Err(system_error(libc::EAGAIN));
-        }
         #[cfg(feature = "simulation")]
         if events.wire.as_mut().is_some_and(|wire| wire.fails(|faults| faults.refuse)) {
             return Err(system_error(libc::ECONNREFUSED));
@@ -135,10 +130,6 @@ impl Streams {
 
     pub(super) fn has_backlog(&self, key: u32) -> bool {
         !self.listeners[key as usize].backlog.is_empty()
-    }
-
-    pub(super) fn stop_admitting(&mut self, key: u32) {
-        self.listeners[key as usize].is_stopping = true;
     }
 
     pub(super) fn listens_on(&self, key: u32) -> MemName {
@@ -338,7 +329,7 @@ impl End {
             readable: true,
             writable: true,
             read_closed: true,
-            hung_up: true,
+            hung_up: is_reset, // After an end in order, a write finds out, as over TCP.
             in_error: is_reset,
         };
         events.tell(self.id, ready);

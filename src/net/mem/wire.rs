@@ -71,10 +71,15 @@ impl Wire {
         1 + self.dice.below(length - 1)
     }
 
+    /// Any time up to this one, or to a day.
+    fn up_to(&mut self, most: Duration) -> Duration {
+        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+        Duration::from_micros(self.dice.below(most.min(DAY).as_micros() as usize + 1) as u64)
+    }
+
     /// Up to the longest delay.
     fn some_delay(&mut self) -> Duration {
-        let most = self.faults.longest_delay.as_micros() as usize;
-        Duration::from_micros(self.dice.below(most + 1) as u64)
+        self.up_to(self.faults.longest_delay)
     }
 
     /// When it arrives, if it leaves now: at once, or late.
@@ -150,10 +155,7 @@ impl Wire {
     /// How late it gets before the clock is looked at.
     pub(in crate::net) fn lateness(&mut self) -> Duration {
         match self.fails(|faults| faults.late) {
-            true => {
-                let most = self.faults.latest.as_micros() as usize;
-                Duration::from_micros(self.dice.below(most + 1) as u64)
-            }
+            true => self.up_to(self.faults.latest),
             false => Duration::ZERO,
         }
     }

@@ -322,6 +322,7 @@ impl<S: Session> Service for Sessions<S> {
             Some(session) => self.call_without(|hub| session.closed(hub, cx, cause)),
             None => self.call_without(|hub| S::never_opened(hub, cx, cause)),
         }
+        self.table.remove(cx.id()); // It has gone: whatever it was given meanwhile goes too.
     }
 
     fn timer(&mut self, cx: &mut Context<'_>, timer: TimerId) {

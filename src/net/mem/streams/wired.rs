@@ -200,7 +200,7 @@ impl Streams {
             events.tell(other.id, Ready::WRITABLE);
         }
         match self.names.get(&to).map(|&key| &mut self.listeners[key as usize]) {
-            Some(listening) if !listening.is_stopping => {
+            Some(listening) => {
                 listening.backlog.push_back(name.key);
                 events.tell(listening.id, Ready::READABLE);
             }
