@@ -76,6 +76,6 @@ pub use net::{Context, Handle, Reactor, Service, Stop};
 pub use services::{Echo, Hub, Others, Pong, Session, Sessions};
 pub use values::{
     Address, ByteQueue, Cast, Cause, Closed, Config, ConfigError, Dropped, Endpoint, EndpointError,
-    Error, HandleError, Id, KeepAlive, Local, Peer, Prefix, PrefixError, Rate, Refused, ReusePort,
-    ServiceId, Statistics, TimerId, TooLong, UnixName, describe,
+    Error, HandleError, Histogram, Id, KeepAlive, Local, Peer, Prefix, PrefixError, Rate, Refused,
+    ReusePort, ServiceId, Statistics, TimerId, TooLong, UnixName, describe,
 };

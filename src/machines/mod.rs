@@ -3,6 +3,7 @@
 mod admission;
 mod bucket;
 mod connection;
+mod flows;
 mod frames;
 mod lines;
 mod own;
@@ -15,6 +16,7 @@ pub use bucket::TokenBucket;
 pub(crate) use bucket::{SourceKey, source_key};
 pub use connection::Half;
 pub(crate) use connection::{Connection, Latch, Step, Stream};
+pub(crate) use flows::{Flow, Flows};
 pub use frames::{Frame, Frames, Header, Width};
 pub use lines::{Line, Lines};
 pub(crate) use quota::Quota;

@@ -60,16 +60,20 @@ impl Commands {
     }
 
     /// Whether to stop, and as much of what is to be run as has its go now.
-    #[inline]
-    pub(super) fn take(&mut self) -> Option<(Vec<Stop>, Vec<Run>)> {
-        if !self.pending {
-            return None;
-        }
+    pub(super) fn take(&mut self) -> (Vec<Stop>, VecDeque<Run>) {
         let mut state = self.shared.lock();
         let share = state.runs.len().min(COMMANDS_PER_SHARE);
         let runs = state.runs.drain(..share).collect();
         self.pending = !state.runs.is_empty();
-        Some((mem::take(&mut state.stops), runs))
+        (mem::take(&mut state.stops), runs)
+    }
+
+    /// The slice has ended before these were run: they come first the next time.
+    pub(super) fn put_back(&mut self, runs: VecDeque<Run>) {
+        self.pending = true;
+        let mut state = self.shared.lock();
+        let later = mem::replace(&mut state.runs, runs);
+        state.runs.extend(later);
     }
 
     /// Takes no more from anybody. What was taken is still to be run.

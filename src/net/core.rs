@@ -19,7 +19,7 @@ use super::socket::StreamSocket;
 use super::stopping::{Going, Stopping};
 use super::table::{Entry, Origin, Phase, Polled, Source, StreamSource, Table};
 use super::words::Words;
-use crate::machines::{Connection, Latch, Timers};
+use crate::machines::{Connection, Flows, Latch, Timers};
 use crate::values::{Account, Config, Id, ServiceKey, Statistics};
 
 /// What a timer is for.
@@ -46,8 +46,8 @@ pub(super) struct Core {
     pub(super) config: Config,
     pub(super) poll: Poll,
     pub(super) table: Table,
-    /// Sources that can move, in the order of their turns.
-    pub(super) runnable: Vec<Id>,
+    /// Sources that can move.
+    pub(super) flows: Flows,
     pub(super) clock: Clock,
     pub(super) timers: Timers<Due>,
     pub(super) words: Words,
@@ -68,7 +68,7 @@ impl Core {
         Ok(Core {
             poll: Poll::new()?,
             table: Table::default(),
-            runnable: Vec::new(),
+            flows: Flows::new(clock.now()),
             timers: Timers::new(),
             words: Words::default(),
             deadlines: Deadlines::default(),
@@ -88,7 +88,7 @@ impl Core {
     /// Whether a source, the stop or the outbox has something to do without an event.
     #[inline]
     pub(super) fn has_work(&self) -> bool {
-        !self.runnable.is_empty()
+        !self.flows.is_empty()
             || self.outlet.is_in_use()
             || self.stopping.has_to_go_on(self.table.has_emptied())
     }
@@ -96,11 +96,15 @@ impl Core {
     /// Puts the source into the queue of those that can move.
     #[inline]
     pub(super) fn schedule(&mut self, id: Id) {
-        if let Some(entry) = self.table.get_mut(id)
-            && !entry.queued
-        {
-            entry.queued = true;
-            self.runnable.push(id);
+        if let Some(entry) = self.table.get_mut(id) {
+            self.flows.schedule(id, &mut entry.flow);
+        }
+    }
+
+    /// The same for one that has used up its go and has more to do.
+    pub(super) fn requeue(&mut self, id: Id) {
+        if let Some(entry) = self.table.get_mut(id) {
+            self.flows.requeue(id, &mut entry.flow);
         }
     }
 

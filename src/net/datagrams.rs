@@ -10,7 +10,7 @@ use super::packets::{Inbox, Lent, Message, send_one};
 use super::reactor::Reactor;
 use super::table::{DatagramSource, Source};
 use crate::machines::{DatagramRefusal, on_the_wire};
-use crate::values::{Id, Outcome, Peer, attempt};
+use crate::values::{CALL_COST, DATAGRAM_COST, Id, Outcome, Peer, attempt};
 
 /// What is to become of a sender's datagrams.
 #[derive(Clone, Copy)]
@@ -47,7 +47,8 @@ impl Reactor {
     pub(super) fn drive_datagram(&mut self, id: Id) {
         let core = &mut self.halves.core;
         let Some(datagram) = core.table.datagram(id) else { return };
-        let mut left = datagram.quota.begin(core.config.datagram_budget);
+        let budget = core.flows.allowance(core.config.datagram_budget, CALL_COST);
+        let mut left = datagram.quota.begin(budget);
         while left > 0 {
             let core = &mut self.halves.core;
             let Some(datagram) = core.table.datagram(id) else { return };
@@ -78,7 +79,7 @@ impl Reactor {
                 }
             }
         }
-        self.halves.core.schedule(id);
+        self.halves.core.requeue(id);
     }
 
     /// Shows the received datagrams, those that may be answered, and sends the answers. Returns how
@@ -105,6 +106,7 @@ impl Reactor {
             let before = count;
             for payload in message.datagrams() {
                 count += 1;
+                self.halves.core.flows.spend(payload.len().max(DATAGRAM_COST));
                 if !self.halves.core.admits(id, from, verdict) {
                     continue;
                 }

@@ -47,18 +47,12 @@ impl Reactor {
                 }
             }
             log::trace!("{id} is {}", Readiness(event));
-            if !entry.queued {
-                entry.queued = true;
-                core.runnable.push(id);
-            }
+            core.flows.schedule(id, &mut entry.flow);
         }
         core.statistics.events += count as u64;
         // There may be more than fit in, and whoever waits for an edge of our descriptor has had one already.
         self.has_more_events = count >= core.config.events;
-        log::trace!(
-            "the poll has returned {count} events, {} sources can move",
-            core.runnable.len()
-        );
+        log::trace!("the poll has returned {count} events, {} sources can move", core.flows.len());
     }
 }
 

@@ -13,6 +13,7 @@ mod deadlines;
 mod dial;
 mod doors;
 mod drive;
+mod gos;
 mod guard;
 mod handle;
 mod listen;

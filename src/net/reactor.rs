@@ -2,18 +2,17 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
-use std::{fmt, io, mem};
+use std::{fmt, io};
 
 use mio::Events;
 
 use super::asked::Asked;
-use super::commands::{Commands, Run};
-use super::core::{Core, Due};
+use super::commands::Commands;
+use super::core::Core;
 use super::packets::{Inbox, Lent};
 use super::service::{Context, Errands, Service};
 use super::stopping::Going;
-use super::table::Source;
-use crate::values::{Buffer, Cause, Config, Error, Id, ServiceKey};
+use crate::values::{Buffer, Config, Error, Id, ServiceKey};
 
 /// The event loop: one thread, one poll, any number of sockets.
 ///
@@ -52,8 +51,6 @@ pub struct Reactor {
     pub(super) commands: Commands,
     /// The last batch of events was a full one.
     pub(super) has_more_events: bool,
-    /// Whose turn it is. Empty between turns.
-    batch: Vec<Id>,
 }
 
 /// The first service of all: serves what is made in the name of no other one, through a [`Handle`](super::Handle) for
@@ -191,7 +188,6 @@ impl Reactor {
             inbox: None,
             commands,
             has_more_events: false,
-            batch: Vec::new(),
         })
     }
 
@@ -222,9 +218,9 @@ impl Reactor {
         self.wait(timeout).map_err(|error| Error::new("poll", "", error))?;
         self.mark();
         self.obey();
-        self.drive();
+        let had_new = self.drive();
         self.fire_timers();
-        self.finish_turn();
+        self.finish_turn(had_new);
         Ok(())
     }
 
@@ -249,8 +245,10 @@ impl Reactor {
         } else {
             self.spin(timeout)?;
         }
-        self.halves.core.clock.read();
-        self.halves.core.statistics.turns += 1;
+        let core = &mut self.halves.core;
+        core.clock.read();
+        core.flows.begin_turn(core.clock.now());
+        core.statistics.turns += 1;
         Ok(())
     }
 
@@ -278,81 +276,8 @@ impl Reactor {
         Ok(())
     }
 
-    /// Does what other threads want done, a share of it.
-    fn obey(&mut self) {
-        self.halves.pass_on(); // What the host has told.
-        let Some((stops, runs)) = self.commands.take() else { return };
-        stops.into_iter().for_each(|how| self.halves.core.stopping.ask(how));
-        runs.into_iter().for_each(|run| self.run_command(run));
-    }
-
-    fn run_command(&mut self, run: Run) {
-        run(&mut self.halves.context(self.nobody, Id::NONE));
-        self.halves.pass_on();
-    }
-
-    /// What was taken is run. From here on nothing is.
-    pub(super) fn run_last_commands(&mut self) {
-        for run in self.commands.close() {
-            self.run_command(run);
-        }
-    }
-
-    /// Gives each source that can move its share. Who has more to do stands behind the others again,
-    /// and whoever joins meanwhile waits for the next turn.
-    fn drive(&mut self) {
-        let core = &mut self.halves.core;
-        mem::swap(&mut core.runnable, &mut self.batch);
-        core.outgoing.set_open(self.batch.len() > 1); // Alone, nobody gains by waiting.
-        for i in 0..self.batch.len() {
-            let id = self.batch[i];
-            let Some(entry) = self.halves.core.table.get_mut(id) else { continue };
-            entry.queued = false;
-            match &entry.source {
-                Source::Stream(_) => self.drive_stream(id),
-                Source::Listener(_) => self.drive_listener(id),
-                Source::Datagram(_) => self.drive_datagram(id),
-                Source::Dial(_) => self.drive_dial(id),
-            }
-        }
-        self.batch.clear();
-        let core = &mut self.halves.core;
-        if core.outgoing.is_open() {
-            core.outgoing.set_open(false);
-            core.write_gathered();
-        }
-    }
-
-    fn fire_timers(&mut self) {
-        let now = self.halves.core.clock.now();
-        while let Some((timer, due)) = self.halves.core.timers.due(now) {
-            log::trace!("timer: {due:?}");
-            match due {
-                Due::Service(service, id) => {
-                    let was_last = !self.halves.core.timers.is_set(timer);
-                    self.halves.core.words.speak(timer, was_last);
-                    self.halves.visit(service, id, None, |service, cx| service.timer(cx, timer));
-                    self.halves.core.words.fall_silent();
-                    self.halves.pass_on();
-                    if was_last {
-                        self.halves.core.roster.leave(service);
-                    }
-                }
-                Due::Deadline(id) => self.check_deadline(id),
-                Due::Accept(id) => self.halves.core.unpark(id),
-                Due::DialRetry(id) => self.halves.core.schedule(id),
-                Due::StopCheck => self.check_stop(),
-                Due::StopTimeout => self.halves.core.give_up_stopping(),
-                Due::DialTimeout(id) => {
-                    let error = io::Error::from(io::ErrorKind::TimedOut);
-                    self.gone(id, Cause::ConnectFailed(error));
-                }
-            }
-        }
-    }
-
     /// What is left at the end of a turn.
-    fn finish_turn(&mut self) {
+    fn finish_turn(&mut self, had_new: bool) {
         let core = &mut self.halves.core;
         if core.outlet.is_in_use() {
             core.flush_outbox(Lent::default());
@@ -364,6 +289,10 @@ impl Reactor {
         let core = &mut self.halves.core;
         let took = core.clock.now().elapsed();
         core.statistics.longest_turn = core.statistics.longest_turn.max(took);
+        core.statistics.turn_times.count_one(took);
+        if had_new {
+            core.statistics.sparse_waits.count_one(took);
+        }
     }
 }
 

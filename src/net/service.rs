@@ -1,7 +1,8 @@
 //! What is done with bytes, and what can be done meanwhile: the two types that name each other.
 
 use std::any::Any;
-use std::{io, mem};
+use std::collections::VecDeque;
+use std::io;
 
 use super::asked::Asked;
 use super::core::Core;
@@ -109,7 +110,9 @@ pub(super) struct Errands {
     /// Services that were added: they are to be fetched, to these slots.
     arrivals: Vec<(usize, Box<dyn Service>)>,
     /// What services are to be told.
-    tells: Vec<(ServiceKey, Tell)>,
+    tells: VecDeque<(ServiceKey, Tell)>,
+    /// A slice has ended before all were told: those that are left wait for the next turn.
+    are_late: bool,
 }
 
 /// Something that a service is to be told.
@@ -130,7 +133,7 @@ impl Errands {
     }
 
     pub(super) fn tell(&mut self, service: ServiceKey, tell: Tell) {
-        self.tells.push((service, tell));
+        self.tells.push_back((service, tell));
     }
 
     #[inline]
@@ -138,8 +141,22 @@ impl Errands {
         !self.tells.is_empty()
     }
 
-    pub(super) fn take_tells(&mut self) -> Vec<(ServiceKey, Tell)> {
-        mem::take(&mut self.tells)
+    /// Whether somebody can be told something now.
+    #[inline]
+    pub(super) fn can_tell(&self) -> bool {
+        !self.tells.is_empty() && !self.are_late
+    }
+
+    pub(super) fn tells(&self) -> usize {
+        self.tells.len()
+    }
+
+    pub(super) fn next_tell(&mut self) -> Option<(ServiceKey, Tell)> {
+        self.tells.pop_front()
+    }
+
+    pub(super) fn set_late(&mut self, are_late: bool) {
+        self.are_late = are_late;
     }
 }
 

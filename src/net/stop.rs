@@ -58,7 +58,7 @@ impl Reactor {
             }
         }
         self.halves.core.drop_timers();
-        self.halves.pass_on(); // The last that they have to tell each other.
+        self.halves.pass_on_all(); // The last that they have to tell each other.
         log::debug!("stopped");
     }
 

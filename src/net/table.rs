@@ -13,7 +13,7 @@ use super::clock::Tick;
 use super::doors::Door;
 use super::paths::SocketFile;
 use super::socket::StreamSocket;
-use crate::machines::{Connection, Quota};
+use crate::machines::{Connection, Flow, Quota};
 use crate::values::{Account, Address, Cause, Id, ServiceKey, TimerId};
 
 /// What an [`Id`] names.
@@ -21,8 +21,8 @@ use crate::values::{Account, Address, Cause, Id, ServiceKey, TimerId};
 pub(super) struct Entry {
     generation: u32,
     pub(super) service: ServiceKey,
-    /// Whether it stands in the queue of sources that can move.
-    pub(super) queued: bool,
+    /// Whether it stands in the queue of sources that can move, and as what.
+    pub(super) flow: Flow,
     /// Whether a stopping reactor doesn't wait for it, and it isn't counted as a connection.
     pub(super) is_background: bool,
     pub(super) source: Source,
@@ -298,8 +298,8 @@ impl Table {
         // The last generation is the one of `Id::NONE`.
         self.generation = (self.generation + 1) % u32::MAX;
         let generation = self.generation;
-        let (queued, is_background) = (false, false);
-        let entry = Entry { generation, service, queued, is_background, source };
+        let (flow, is_background) = (Flow::new(), false);
+        let entry = Entry { generation, service, flow, is_background, source };
         let slot = self.entries.insert(entry);
         Id::new(slot, generation)
     }

@@ -1,12 +1,13 @@
 //! Reaching a service from anywhere: from the host, from another thread, from another service.
 
 use std::any::Any;
+use std::time::Instant;
 
 use super::handle::Handle;
 use super::reactor::{Halves, Reactor};
 use super::service::{Context, Service};
 use super::stopping::Going;
-use crate::values::{HandleError, Id, ServiceId};
+use crate::values::{HandleError, Id, SLICE, ServiceId};
 
 impl Reactor {
     /// Calls this with the service, and with what it could do if it were called now. `None`: the service
@@ -93,7 +94,8 @@ impl Handle {
 
 impl Context<'_> {
     /// Tells another service something, or this one: as soon as this callback has returned, and in any
-    /// case in this turn or at the beginning of the next one, which then doesn't wait. `false`: the
+    /// case in this turn or at the beginning of the next one, which then doesn't wait. When there are more
+    /// than can be told in 50 µs, the others have to wait for the next turns; the order stays. `false`: the
     /// service has gone, or the reactor has stopped.
     ///
     /// The context that it is told with names no source. Two services that never cease to tell each
@@ -122,15 +124,35 @@ impl Halves {
     /// Tells services what others have to tell them.
     #[inline]
     pub(super) fn pass_on(&mut self) {
-        if self.errands.has_tells() {
-            self.pass_on_now();
+        if self.errands.can_tell() {
+            self.pass_on_slice();
         }
     }
 
-    /// What is told meanwhile has to wait for the next time.
+    /// Those that are behind the end of the slice have to wait for the next turn, and what is told meanwhile
+    /// for the next time.
     #[cold]
-    fn pass_on_now(&mut self) {
-        for (service, tell) in self.errands.take_tells() {
+    pub(super) fn pass_on_slice(&mut self) {
+        let began = (self.errands.tells() > 1).then(Instant::now);
+        for left in (0..self.errands.tells()).rev() {
+            self.pass_on_one();
+            let is_over = || began.is_some_and(|began| began.elapsed() >= SLICE);
+            if left > 0 && is_over() {
+                return self.errands.set_late(true);
+            }
+        }
+        self.errands.set_late(false);
+    }
+
+    /// Nobody can be told anything any more: those that are left are the last.
+    pub(super) fn pass_on_all(&mut self) {
+        while self.errands.has_tells() {
+            self.pass_on_one();
+        }
+    }
+
+    fn pass_on_one(&mut self) {
+        if let Some((service, tell)) = self.errands.next_tell() {
             self.visit(service, Id::NONE, None, tell);
             self.core.roster.leave(service);
         }

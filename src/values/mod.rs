@@ -8,6 +8,7 @@ mod config;
 mod endpoint;
 mod error;
 mod handle_error;
+mod histogram;
 mod keep_alive;
 mod key;
 mod outcome;
@@ -25,13 +26,14 @@ pub use cause::Cause;
 pub use check::ConfigError;
 pub use config::Config;
 pub(crate) use config::{
-    ACCEPT_LOOKS, ACCEPT_RETRY, CALL_COST, COMMANDS_PER_SHARE, DATAGRAM_BATCH, DIAL_RETRY,
-    LOCK_TRIES, LOG_INTERVAL, RESERVE, STOP_CHECK,
+    ACCEPT_COST, ACCEPT_LOOKS, ACCEPT_RETRY, CALL_COST, COMMANDS_PER_SHARE, DATAGRAM_BATCH,
+    DATAGRAM_COST, DIAL_RETRY, EPOCH, LOCK_TRIES, LOG_INTERVAL, RESERVE, SLICE, SPARSE, STOP_CHECK,
 };
 pub use endpoint::{Endpoint, EndpointError};
 pub(crate) use error::write_cause;
 pub use error::{Error, describe};
 pub use handle_error::HandleError;
+pub use histogram::Histogram;
 pub use keep_alive::KeepAlive;
 pub(crate) use key::ServiceKey;
 pub use key::{Id, ServiceId, TimerId};
