@@ -1,7 +1,6 @@
 //! Whose go it is.
 
 use std::collections::VecDeque;
-use std::mem;
 use std::num::NonZeroU8;
 use std::time::{Duration, Instant};
 
@@ -77,8 +76,6 @@ pub(crate) struct Flows {
     new: Vec<Id>,
     /// Since when each is queued.
     old: VecDeque<(Id, Instant)>,
-    /// An empty one, for the new ones of the next turn.
-    spare: Vec<Id>,
     /// Whether it is an old flow that has its go.
     is_old: bool,
     /// What this go has moved so far.
@@ -96,7 +93,6 @@ impl Flows {
         Flows {
             new: Vec::new(),
             old: VecDeque::new(),
-            spare: Vec::new(),
             is_old: false,
             spent: 0,
             epoch: NonZeroU8::MIN,
@@ -160,19 +156,28 @@ impl Flows {
         self.schedule(id, flow);
     }
 
-    /// The new flows that are there now, for their gos. Those that become ready meanwhile are for the next
+    /// How many new flows there are now. Those that become ready meanwhile stand behind them, for the next
     /// turn.
     #[inline]
-    pub(crate) fn take_new(&mut self) -> Vec<Id> {
+    pub(crate) fn new_ones(&mut self) -> usize {
         self.is_old = false;
-        mem::replace(&mut self.new, mem::take(&mut self.spare))
+        self.new.len()
     }
 
-    /// They have had their gos: gives back the memory.
+    /// The new flow in this place.
     #[inline]
-    pub(crate) fn put_back(&mut self, mut served: Vec<Id>) {
-        served.clear();
-        self.spare = served;
+    pub(crate) fn new_one(&self, place: usize) -> Id {
+        self.new[place]
+    }
+
+    /// The first so many have had their gos.
+    #[inline]
+    pub(crate) fn end_new(&mut self, served: usize) {
+        if served == self.new.len() {
+            self.new.clear();
+        } else {
+            self.new.drain(..served);
+        }
     }
 
     /// How many old flows there are now.
@@ -231,6 +236,8 @@ impl Flows {
 
 #[cfg(test)]
 mod tests {
+    use std::mem;
+
     use super::*;
 
     /// A queue with its sources and a clock, driven as the reactor drives it.
@@ -294,9 +301,11 @@ mod tests {
 
         /// One turn, with so many gos of old flows. Returns whose gos there were.
         fn turn(&mut self, old: usize) -> Vec<usize> {
-            let new = self.flows.take_new();
-            new.iter().for_each(|&id| self.go(id));
-            self.flows.put_back(new);
+            let new = self.flows.new_ones();
+            for place in 0..new {
+                self.go(self.flows.new_one(place));
+            }
+            self.flows.end_new(new);
             for _ in 0..old.min(self.flows.old()) {
                 let (id, _) = self.flows.next_old().expect("there are so many");
                 self.go(id);
@@ -349,11 +358,11 @@ mod tests {
     fn who_joins_meanwhile_waits_for_the_next_turn() {
         let mut world = World::new(2);
         world.arrive(0, 1);
-        let new = world.flows.take_new();
+        assert_eq!(world.flows.new_ones(), 1);
         world.arrive(1, 1);
         world.arrive(0, 1); // It is queued still: its go is to come.
-        new.iter().for_each(|&id| world.go(id));
-        world.flows.put_back(new);
+        world.go(world.flows.new_one(0));
+        world.flows.end_new(1);
         assert_eq!(mem::take(&mut world.gos), [0]);
         assert_eq!(world.turn(9), [1]);
     }
@@ -441,7 +450,7 @@ mod tests {
         const FLOODS: usize = 20;
         let mut world = World::new(WHISPERS + FLOODS);
         world.tire(WHISPERS..WHISPERS + FLOODS);
-        let mut last = vec![0; FLOODS];
+        let mut last = [0; FLOODS];
         for turn in 1..=5 * FLOODS {
             (0..WHISPERS + FLOODS).for_each(|source| world.arrive(source, 64));
             let gos = world.turn(1);

@@ -270,6 +270,7 @@ impl Core {
             bytes_out: self.account.sent(),
             buffered: self.account.kept() as u64,
             buffered_peak: self.account.most() as u64,
+            longest_turn: self.statistics.turn_times.max(),
             ..self.statistics.clone()
         }
     }

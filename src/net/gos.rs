@@ -52,19 +52,18 @@ impl Reactor {
     /// that they waited is still to be noted.
     pub(super) fn drive(&mut self) -> bool {
         let core = &mut self.halves.core;
-        let new = core.flows.take_new();
-        let had_new = !new.is_empty();
-        core.outgoing.set_open(new.len() > 1); // Alone, nobody gains by waiting.
-        for &id in &new {
-            self.go(id);
+        let new = core.flows.new_ones();
+        core.outgoing.set_open(new > 1); // Alone, nobody gains by waiting.
+        for place in 0..new {
+            self.go(self.halves.core.flows.new_one(place));
         }
         self.let_out();
-        self.halves.core.flows.put_back(new);
+        self.halves.core.flows.end_new(new);
         let old = self.halves.core.flows.old();
         if old > 0 {
-            self.drive_old(old, had_new);
+            self.drive_old(old, new > 0);
         }
-        had_new && old == 0
+        new > 0 && old == 0
     }
 
     /// Nobody has two gos in a turn.

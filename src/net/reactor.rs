@@ -12,7 +12,7 @@ use super::core::Core;
 use super::packets::{Inbox, Lent};
 use super::service::{Context, Errands, Service};
 use super::stopping::Going;
-use crate::values::{Buffer, Config, Error, Id, ServiceKey};
+use crate::values::{Buffer, Config, Error, Id, Sample, ServiceKey};
 
 /// The event loop: one thread, one poll, any number of sockets.
 ///
@@ -288,10 +288,10 @@ impl Reactor {
         self.halves.drop_departed();
         let core = &mut self.halves.core;
         let took = core.clock.now().elapsed();
-        core.statistics.longest_turn = core.statistics.longest_turn.max(took);
-        core.statistics.turn_times.count_one(took);
+        let took = Sample::new(took);
+        core.statistics.turn_times.count_same(took);
         if had_new {
-            core.statistics.sparse_waits.count_one(took);
+            core.statistics.sparse_waits.count_same(took);
         }
     }
 }

@@ -4,14 +4,15 @@ use std::fmt;
 use std::time::Duration;
 
 /// How long things took: counts in buckets, four to each doubling from 1 µs to 60 s, so that a percentile says
-/// at most a quarter too much. What was shorter or longer is in the first bucket or the last. Always 856
+/// at most a quarter too much. What was shorter or longer is in the first bucket or the last. Always 848
 /// bytes; counting allocates nothing.
 ///
 /// Shown as `p50 12.3µs, p99 56.0µs, max 78.9µs`, or `none`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Histogram {
     buckets: [u64; BUCKETS],
-    max: Duration,
+    /// In nanoseconds.
+    max: u64,
 }
 
 /// Buckets of a doubling, as a power of two.
@@ -29,8 +30,14 @@ const BUCKETS: usize = (DOUBLINGS << STEPS) as usize + 1;
 impl Histogram {
     #[inline]
     pub(crate) fn count_one(&mut self, took: Duration) {
-        self.max = self.max.max(took);
-        self.buckets[bucket(took)] += 1;
+        self.count_same(Sample::new(took));
+    }
+
+    /// The same, for what is counted in several.
+    #[inline]
+    pub(crate) fn count_same(&mut self, sample: Sample) {
+        self.max = self.max.max(sample.nanos);
+        self.buckets[sample.bucket] += 1;
     }
 
     /// How many were counted.
@@ -40,7 +47,7 @@ impl Histogram {
 
     /// The longest, exactly; zero if there was none.
     pub fn max(&self) -> Duration {
-        self.max
+        Duration::from_nanos(self.max)
     }
 
     /// How long so many of a hundred took at most, 50 for the median: the end of a bucket, or the longest of
@@ -52,14 +59,33 @@ impl Histogram {
             sum += count;
             sum > 0 && sum as f64 >= rank
         };
-        self.buckets.iter().position(reaches).map_or(self.max, |bucket| end(bucket).min(self.max))
+        self.buckets
+            .iter()
+            .position(reaches)
+            .map_or(self.max(), |bucket| end(bucket).min(self.max()))
     }
 }
 
-/// Which bucket it belongs to. The leading bit and the two behind it, if it is long enough to have any.
+/// Something to be counted.
+#[derive(Clone, Copy)]
+pub(crate) struct Sample {
+    nanos: u64,
+    bucket: usize,
+}
+
+impl Sample {
+    /// What took longer than the 584 years that 64 bits hold counts as that.
+    #[inline]
+    pub(crate) fn new(took: Duration) -> Sample {
+        let nanos = took.as_secs().saturating_mul(1_000_000_000);
+        let nanos = nanos.saturating_add(took.subsec_nanos().into());
+        Sample { nanos, bucket: bucket(nanos) }
+    }
+}
+
+/// Which bucket it belongs to: the leading bit and the two behind it, if it is long enough to have any.
 #[inline]
-fn bucket(took: Duration) -> usize {
-    let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+fn bucket(nanos: u64) -> usize {
     let Some(doubling) = nanos.checked_ilog2().and_then(|log| log.checked_sub(FIRST)) else {
         return 0;
     };
@@ -78,7 +104,7 @@ fn end(bucket: usize) -> Duration {
 
 impl Default for Histogram {
     fn default() -> Histogram {
-        Histogram { buckets: [0; BUCKETS], max: Duration::ZERO }
+        Histogram { buckets: [0; BUCKETS], max: 0 }
     }
 }
 
@@ -88,7 +114,7 @@ impl fmt::Display for Histogram {
             return f.write_str("none");
         }
         let (half, most) = (self.percentile(50.0), self.percentile(99.0));
-        write!(f, "p50 {half:.1?}, p99 {most:.1?}, max {:.1?}", self.max)
+        write!(f, "p50 {half:.1?}, p99 {most:.1?}, max {:.1?}", self.max())
     }
 }
 
@@ -96,7 +122,7 @@ impl fmt::Debug for Histogram {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Histogram")
             .field("count", &self.count())
-            .field("max", &self.max)
+            .field("max", &self.max())
             .finish_non_exhaustive()
     }
 }
@@ -111,7 +137,7 @@ mod tests {
         for nanos in (0..200_000)
             .chain((18..35).flat_map(|log| (0..100).map(move |n| (1 << log) + (n << log) / 100)))
         {
-            let bucket = bucket(Duration::from_nanos(nanos));
+            let bucket = bucket(nanos);
             assert!(bucket >= last && bucket < BUCKETS);
             last = bucket;
             let end = end(bucket).as_nanos() as u64;
@@ -122,9 +148,9 @@ mod tests {
             );
         }
         for too_long in [Duration::from_secs(69), Duration::MAX] {
-            assert_eq!(bucket(too_long), BUCKETS - 1);
+            assert_eq!(Sample::new(too_long).bucket, BUCKETS - 1);
         }
-        assert_eq!(size_of::<Histogram>(), 856);
+        assert_eq!(size_of::<Histogram>(), 848);
     }
 
     #[test]

@@ -34,6 +34,7 @@ pub(crate) use error::write_cause;
 pub use error::{Error, describe};
 pub use handle_error::HandleError;
 pub use histogram::Histogram;
+pub(crate) use histogram::Sample;
 pub use keep_alive::KeepAlive;
 pub(crate) use key::ServiceKey;
 pub use key::{Id, ServiceId, TimerId};

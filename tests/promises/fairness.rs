@@ -209,6 +209,9 @@ fn a_flood_that_paused_comes_after_a_whisper() {
     assert!(order.len() == 2 && order[1] == id && order[0] != id, "{order:?}");
 }
 
+/// Sets a crowd to work, each of which notes its number.
+type Crowd = dyn Fn(&mut Reactor, &Arc<Mutex<Vec<usize>>>);
+
 /// Crowds of timers, tells and commands have a slice of a turn, too: a whisper doesn't wait for all of them.
 /// They come in their order, and none is lost.
 #[test]
@@ -241,7 +244,7 @@ fn a_whisper_does_not_wait_for_crowds_of_other_work() {
             reactor.handle().run(move |_| work(&done, n)).unwrap();
         }
     };
-    let crowds: [(&str, &dyn Fn(&mut Reactor, &Arc<Mutex<Vec<usize>>>)); 3] =
+    let crowds: [(&str, &Crowd); 3] =
         [("timers", &timers), ("tells", &tells), ("commands", &commands)];
     for (name, crowd) in crowds {
         let mut reactor = reactor(Config::default());
