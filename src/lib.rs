@@ -1,4 +1,5 @@
-//! One thread, one poll loop, any number of sockets: a small event loop for TCP, UDP and Unix sockets.
+//! One thread, one poll loop, any number of sockets: a small event loop for TCP, UDP and Unix sockets, and for
+//! streams and datagrams in memory.
 //!
 //! ```no_run
 //! use echoloop::{Config, Echo, Reactor};
@@ -43,13 +44,20 @@
 //! # Features
 //!
 //! `cli`, on by default, is the `echoloop` binary and its dependencies. The library alone:
-//! `default-features = false`. It starts no threads, has no global state, and writes to nothing but
-//! [`log`]: at `debug` who comes and goes, at `trace` every step of the loop.
+//! `default-features = false`. It starts no threads but those that look up host names, and those only when it
+//! [connects](Context::connect) to a name and not to an address; it has no global state, and writes to nothing
+//! but [`log`]: at `debug` which connections come and go, at `trace` every step of the loop.
 //!
 //! `signals`, which `cli` switches on, is `Reactor::on_signal`: it needs signal-hook, and catches signals for the
 //! whole process.
 //!
+//! `simulation` is `Simulation`: a reactor whose time and faults are in the hand of a test, see
+//! [`guide::testing`].
+//!
 //! It runs on 64-bit Unix. Linux has the fast datagrams; other systems get plain ones.
+
+// On docs.rs each item says which feature it needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(not(all(unix, target_pointer_width = "64")))]
 compile_error!("echoloop needs a 64-bit Unix: an id is 32 bits of slot and 32 of generation");
@@ -72,10 +80,14 @@ pub use machines::{
     DatagramPolicy, DatagramRefusal, Frame, Frames, Half, Header, Line, Lines, Timers, TokenBucket,
     Width,
 };
+#[cfg(feature = "simulation")]
+pub use net::{Client, Script, Simulation};
 pub use net::{Context, Handle, Reactor, Service, Stop};
 pub use services::{Echo, Hub, Others, Pong, Session, Sessions};
+#[cfg(feature = "simulation")]
+pub use values::Faults;
 pub use values::{
     Address, ByteQueue, Cast, Cause, Closed, Config, ConfigError, Dropped, Endpoint, EndpointError,
-    Error, HandleError, Histogram, Id, KeepAlive, Local, Peer, Prefix, PrefixError, Rate, Refused,
-    ReusePort, ServiceId, Statistics, TimerId, TooLong, UnixName, describe,
+    Error, HandleError, Histogram, Id, KeepAlive, Local, MemName, Peer, Prefix, PrefixError, Rate,
+    Recording, Refused, ReusePort, ServiceId, Statistics, TimerId, TooLong, UnixName, describe,
 };

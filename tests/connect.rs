@@ -104,21 +104,6 @@ fn end_of_input_waits_for_the_rest() {
     server.join().unwrap();
 }
 
-/// A peer that leaves first: that something may be missing is no secret.
-#[test]
-fn a_peer_that_ends_first_is_reported() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let endpoint = format!("tcp://{}", listener.local_addr().unwrap());
-    let mut child = echoloop(&["connect", &endpoint]).spawn().unwrap();
-    listener.accept().unwrap().0.write_all(b"bye\n").unwrap();
-    let stdin = child.stdin.take(); // Open until the end.
-    let said = end(child);
-    drop(stdin);
-    assert_eq!((said.code, said.text()), (Some(1), "bye\n"));
-    let why = "the peer ended the connection before the input did";
-    assert_eq!(said.errors, format!("echoloop: {endpoint}: {why}\n"));
-}
-
 /// The line that leaves, where somebody asked for one. It isn't sent.
 #[test]
 fn a_line_can_leave() {

@@ -89,8 +89,10 @@ fn what_is_dangerous_has_its_place() {
 #[test]
 fn nothing_grows_too_long() {
     let mut paths = Vec::new();
-    for folder in ["src", "tests", "examples", "benches", "course"] {
-        find(&root().join(folder), &mut paths);
+    // The course is a crate of its own, and not in the packed one.
+    let folders = ["src", "tests", "examples", "benches", "course"].map(|it| root().join(it));
+    for folder in folders.iter().filter(|folder| folder.exists()) {
+        find(folder, &mut paths);
     }
     for path in paths {
         let text = fs::read_to_string(&path).unwrap();

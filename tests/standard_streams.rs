@@ -129,6 +129,8 @@ fn strange_standard_streams() {
         ("<&- >&- 2>&-", 0, ""),
         ("</dev/null >/dev/null", 0, ""),
         ("</ >/dev/null", 1, "cannot read standard input: is a directory"),
+        ("<Cargo.toml >&-", 1, "cannot write to standard output: bad file descriptor"),
+        ("<Cargo.toml >&- 2>&-", 1, ""),
         ("<Cargo.toml >/dev/full", 1, "cannot write to standard output: no space left on device"),
     ];
     for (streams, code, why) in cases {

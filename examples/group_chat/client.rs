@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use echoloop::{Config, Context, Half, Id, Lines, Peer, Reactor, Service, Stop, TimerId};
+use echoloop::{Cause, Config, Context, Half, Id, Lines, Peer, Reactor, Service, Stop, TimerId};
 
 use super::support::{Arguments, Failure, say, stdio};
 use super::{ACKNOWLEDGEMENT, HEARTBEAT, WINDOW};
@@ -24,6 +24,7 @@ struct Client {
     /// Not acknowledged yet.
     unanswered: BTreeMap<u64, Message>,
     is_leaving: bool,
+    failure: Option<String>,
 }
 
 struct Message {
@@ -66,6 +67,14 @@ impl Service for Client {
             Some(Some(_)) => self.answered(cx),
             Some(None) => {} // A late one.
             None => say(text.trim_end()),
+        }
+    }
+
+    /// Of the socket only if the server's name could not be found.
+    fn closed(&mut self, cx: &mut Context<'_>, cause: &Cause) {
+        if cx.id() == self.socket && !cx.is_stopping() {
+            self.failure = Some(format!("cannot join: {cause}"));
+            cx.stop(Stop::AtOnce);
         }
     }
 
@@ -145,13 +154,15 @@ pub(super) fn run(mut arguments: Arguments) -> Result<(), Failure> {
     reactor.stop_on_signals()?;
     let input = stdio::input()?;
     let _restored_at_the_end = input.restore;
-    reactor.start(|cx| {
+    let client = reactor.start(|cx| {
         let (socket, keyboard) = (cx.connect(&endpoint)?, cx.adopt(input.descriptor, Half::Read)?);
         cx.source(keyboard).unref();
         cx.source(socket).send(HEARTBEAT); // Joins.
         cx.every_with(BEAT, BEATS);
-        let (unanswered, is_leaving) = Default::default();
-        Ok(Client { keyboard, socket, acks, next, unanswered, is_leaving })
+        let (unanswered, is_leaving, failure) = Default::default();
+        Ok(Client { keyboard, socket, acks, next, unanswered, is_leaving, failure })
     })?;
-    Ok(reactor.run()?)
+    reactor.run()?;
+    let failure = reactor.with(client, |client, _| client.failure.take()).flatten();
+    failure.map_or(Ok(()), |why| Err(Failure::new(why)))
 }

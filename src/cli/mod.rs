@@ -1,10 +1,16 @@
 //! Floor 4: the command line. Everything here uses the library as any user would.
 
 pub(crate) mod bench;
+mod closed;
+pub(crate) mod completions;
 pub(crate) mod connect;
+mod endpoint;
+mod family;
+mod foreign;
 pub(crate) mod ping;
 pub(crate) mod printer;
 pub(crate) mod serve;
+pub(crate) mod trace;
 pub(crate) mod units;
 
 use std::{env, io};
@@ -44,7 +50,8 @@ pub(crate) fn start_log(verbose: u8, quiet: bool) -> io::Result<()> {
 /// A mask of blocked signals is inherited, and some of those who start others leave one behind: with it
 /// we would be deaf to what we say we listen to. To be called before there are threads.
 pub(crate) fn unblock_signals() {
-    let ours = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGUSR1]);
+    let ours =
+        SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGQUIT, Signal::SIGUSR1]);
     if let Err(error) = ours.thread_unblock() {
         eprintln!("echoloop: cannot unblock signals: {error}");
     }

@@ -16,11 +16,12 @@ use std::backtrace::{Backtrace, BacktraceStatus};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::ErrorKind::{Interrupted, WouldBlock};
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
-use std::{panic, thread};
+use std::{mem, panic, thread};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
@@ -41,6 +42,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 static OUTPUT: OnceLock<Printer> = OnceLock::new();
 static ERRORS: OnceLock<Printer> = OnceLock::new();
+
+/// Whether the log goes to a terminal that a block is shown on, so that it must come above that.
+static SHARES_TERMINAL: AtomicBool = AtomicBool::new(false);
 
 /// Standard output from here on is for [`say`].
 pub(crate) fn start_output() -> io::Result<()> {
@@ -73,6 +77,30 @@ pub(crate) fn say(text: &str) {
     }
 }
 
+/// Prints to standard output, as long as not too much waits: this is for a line again and again.
+pub(crate) fn show(text: &str) {
+    if let Some(output) = OUTPUT.get() {
+        output.push(text.as_bytes(), MOST_WAITING);
+    }
+}
+
+/// Shows these lines on the terminal that standard output is, in the place of those that were shown before;
+/// what is printed from now on comes above them. If the terminal is behind, it is spared them.
+pub(crate) fn show_block(lines: &[String]) {
+    if let Some(output) = OUTPUT.get() {
+        SHARES_TERMINAL.store(io::stderr().is_terminal(), Ordering::Relaxed);
+        output.show_block(lines);
+    }
+}
+
+/// Takes the block away, if there is one.
+pub(crate) fn end_block() {
+    if let Some(output) = OUTPUT.get() {
+        SHARES_TERMINAL.store(false, Ordering::Relaxed);
+        output.end_block();
+    }
+}
+
 /// Prints to standard error, however much waits already: this is for what must not be lost.
 pub(crate) fn complain(text: &str) {
     if let Some(errors) = ERRORS.get() {
@@ -93,7 +121,8 @@ pub(crate) struct Log;
 
 impl Write for Log {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if let Some(errors) = ERRORS.get() {
+        let shares = SHARES_TERMINAL.load(Ordering::Relaxed);
+        if let Some(errors) = if shares { OUTPUT.get() } else { ERRORS.get() } {
             errors.push(line, MOST_WAITING);
         }
         Ok(line.len())
@@ -131,6 +160,15 @@ struct Waiting {
     idle: bool,
     /// When the stream took something last.
     moved: Instant,
+    /// What stands below everything, on a terminal.
+    block: Block,
+}
+
+/// Lines that are shown until others are.
+#[derive(Default)]
+struct Block {
+    text: String,
+    lines: usize,
 }
 
 enum Entry {
@@ -156,8 +194,8 @@ impl Printer {
             None if SockRef::from(&stream).r#type().is_ok() => Direct::Socket,
             None => Direct::None,
         };
-        let (queue, moved) = (VecDeque::new(), Instant::now());
-        let waiting = Waiting { queue, bytes: 0, runs: false, idle: false, moved };
+        let (queue, moved, block) = (VecDeque::new(), Instant::now(), Block::default());
+        let waiting = Waiting { queue, bytes: 0, runs: false, idle: false, moved, block };
         let (stream, waiting) = (stream.try_clone_to_owned()?, waiting.into());
         let changed = Condvar::new();
         let shared = Shared { name, what, stream, direct, waiting, changed };
@@ -179,7 +217,37 @@ impl Printer {
     /// Puts it into the queue; counts it as lost if that many bytes would wait. Once something was lost, half
     /// of them must have gone: a few long gaps are easier to read than one behind each line.
     fn push(&self, text: &[u8], most: usize) {
-        let (mut waiting, mut text) = (self.shared.lock(), text);
+        let mut waiting = self.shared.lock();
+        if waiting.block.lines == 0 {
+            return self.push_locked(&mut waiting, text, most);
+        }
+        let block = &waiting.block;
+        let text = [block.up().as_bytes(), ERASE, text, block.text.as_bytes()].concat();
+        self.push_locked(&mut waiting, &text, most);
+    }
+
+    fn show_block(&self, lines: &[String]) {
+        let mut waiting = self.shared.lock();
+        if waiting.is_busy() {
+            return;
+        }
+        // Each line is overwritten, and only what was longer is erased: nothing flickers.
+        let over: String = lines.iter().map(|line| format!("{line}\x1b[K\n")).collect();
+        let text = [waiting.block.up().as_bytes(), over.as_bytes(), ERASE].concat();
+        waiting.block = Block { text: over, lines: lines.len() };
+        self.push_locked(&mut waiting, &text, usize::MAX);
+    }
+
+    fn end_block(&self) {
+        let mut waiting = self.shared.lock();
+        let block = mem::take(&mut waiting.block);
+        if block.lines > 0 {
+            let text = [block.up().as_bytes(), ERASE].concat();
+            self.push_locked(&mut waiting, &text, usize::MAX);
+        }
+    }
+
+    fn push_locked(&self, waiting: &mut Waiting, mut text: &[u8], most: usize) {
         if !waiting.runs {
             match self.shared.direct.write(&self.shared.stream, text) {
                 Ok(written) => text = &text[written..],
@@ -189,7 +257,7 @@ impl Printer {
             if text.is_empty() {
                 return;
             }
-            self.start(&mut waiting);
+            self.start(waiting);
         }
         let bytes = waiting.bytes.saturating_add(text.len());
         match waiting.queue.back_mut() {
@@ -207,7 +275,7 @@ impl Printer {
 
     fn finish(&self, begun: Instant) {
         let mut waiting = self.shared.lock();
-        while waiting.runs && !(waiting.idle && waiting.queue.is_empty()) {
+        while waiting.is_busy() {
             let left = PATIENCE.saturating_sub(waiting.moved.max(begun).elapsed());
             if left.is_zero() {
                 return;
@@ -215,6 +283,23 @@ impl Printer {
             let waited = self.shared.changed.wait_timeout(waiting, left);
             (waiting, _) = waited.unwrap_or_else(PoisonError::into_inner);
         }
+    }
+}
+
+impl Waiting {
+    /// Whether something is still to be written.
+    fn is_busy(&self) -> bool {
+        self.runs && !(self.idle && self.queue.is_empty())
+    }
+}
+
+/// Erases all from the cursor on, ECMA-48.
+const ERASE: &[u8] = b"\x1b[J";
+
+impl Block {
+    /// To its first column, from the line below it.
+    fn up(&self) -> String {
+        if self.lines == 0 { String::new() } else { format!("\r\x1b[{}A", self.lines) }
     }
 }
 

@@ -25,7 +25,7 @@
 //! input, and the reactor doesn't read this connection any more. The kernel's receive buffer fills, the
 //! TCP window closes, the sender's `write` waits. When the client reads at last, the poller reports
 //! room, what is kept goes out, the service is shown the rest again, and reading resumes. Nothing
-//! was lost and nothing was decided by anybody: taking less was enough.
+//! was lost and nothing had to be decided: taking less was enough.
 //!
 //! # When the answer goes elsewhere
 //!
@@ -39,21 +39,21 @@
 //! # use echoloop::{Address, Cause, Config, Context, Echo, Endpoint, Id, Reactor, Service, Stop};
 //! struct Proxy {
 //!     to: Endpoint,
-//!     /// Both ways: whoever is here is passed on to the other.
+//!     /// Both ways: what comes from one end goes to the other.
 //!     pairs: HashMap<Id, Id>,
 //! }
 //!
 //! impl Service for Proxy {
 //!     fn opened(&mut self, cx: &mut Context<'_>) {
 //!         if self.pairs.contains_key(&cx.id()) {
-//!             return; // The server, whom we have called.
+//!             return; // The server, which we have called.
 //!         }
 //!         match cx.connect(&self.to) {
 //!             Ok(server) => {
 //!                 self.pairs.insert(cx.id(), server);
 //!                 self.pairs.insert(server, cx.id());
 //!             }
-//!             Err(_) => cx.abort(),
+//!             Err(_) => cx.reset(),
 //!         }
 //!     }
 //!
@@ -85,7 +85,7 @@
 //!         self.pairs.remove(&other);
 //!         match cause {
 //!             Cause::Ended | Cause::Closed | Cause::Stopped => cx.source(other).close(),
-//!             _ => cx.source(other).abort(), // Something is missing, and that must not look like an end.
+//!             _ => cx.source(other).reset(), // Something is missing, and that must not look like an end.
 //!         }
 //!     }
 //! }
@@ -120,12 +120,26 @@
 //! ```
 //!
 //! What a pause holds back is kept, or is still in the kernel: nothing is read meanwhile, and the peer's
-//! end is not told before all that came first has been taken. A stop waits for it, too.
+//! end is not told before all that came first has been taken. A stop waits for it, too. An end that the peer
+//! *resets* is not held back: nothing that was paused could be answered any more.
+//!
+//! `examples/proxy.rs` is this as a program, with a [session](super::sessions) in place of the table.
+//!
+//! # Many small sends
+//!
+//! The other half of the question is how bytes leave. A protocol says a header, a body, a line ending; a room says
+//! one line to a hundred members. While several sources are driven in a turn, small sends are gathered, and what was
+//! sent to one connection leaves in one write at the end of the turn. So where many talk, nothing has to be put
+//! together in a buffer first, and the services in `examples/` send a header and what belongs to it apart.
+//!
+//! A source that is alone in its turn is written to at once, for there is nothing to gain by waiting. So a
+//! service that finds many questions in what it is shown, and has an answer to each, does well to send the answers
+//! together, as `examples/resp.rs` does.
 //!
 //! # All together
 //!
 //! A limit for each connection isn't a limit for the process: twenty thousand clients that don't read
 //! are twenty thousand full buffers. [`Config::buffer_limit`](crate::Config::buffer_limit) bounds them
 //! together. When it is used up, connections that keep nothing are still served, in small steps, since
-//! their answers go straight through; those whose output waits go on waiting; and whoever sends the
+//! their answers go straight through; those whose output waits go on waiting; and a connection that sends the
 //! beginning of a long message, and would need new memory for it, is closed with a stated cause.

@@ -45,7 +45,7 @@
 //! let handle = reactor.handle();
 //! let client = std::thread::spawn(move || {
 //!     let mut client = TcpStream::connect(address)?;
-//!     client.write_all(&vec![b'?'; 1_000_000])?; // More than anybody reads.
+//!     client.write_all(&vec![b'?'; 1_000_000])?; // More than is ever read.
 //!     client.shutdown(std::net::Shutdown::Write)?;
 //!     let mut answer = String::new();
 //!     client.read_to_string(&mut answer)?;
@@ -59,13 +59,13 @@
 //!
 //! # Stopping the server
 //!
-//! The same, for everybody at once. [`Stop::Gracefully`](crate::Stop) first empties the backlog: those
-//! who wait there have connected, as far as they know. Then every connection is served what had
+//! The same, for all connections at once. [`Stop::Gracefully`](crate::Stop) first empties the backlog: the
+//! clients in it have connected, as far as they know. Then every connection is served what had
 //! arrived; and when all have been, since what came on one may be meant for another, each is told of the
-//! end. Who is owed nothing goes at once: its kernel has acknowledged all that was sent, and nothing is
+//! end. A connection that is owed nothing goes at once: its kernel has acknowledged all that was sent, and nothing is
 //! unread, so no reset can take anything away. The others are lingered with. A peer that takes its time is
 //! waited for as long as bytes move, and the whole stop for [`Config::stop_timeout`](crate::Config). The
-//! second request to stop waits for nobody.
+//! second request to stop waits for nothing.
 //!
 //! # An end that is none
 //!

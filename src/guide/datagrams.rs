@@ -1,9 +1,9 @@
 //! Datagrams: everything that is different without connections.
 //!
-//! A datagram socket has no backlog, no accept, no end. One socket serves all; who a datagram is from
+//! A datagram socket has no backlog, no accept, no end. One socket serves all; where a datagram is from
 //! comes with it. [`Service::datagram`](crate::Service::datagram) is called for each, and
 //! [`Context::reply`](crate::Context::reply) answers. A datagram of 0 bytes is one like any other, and
-//! not an end. Membership, if there is any, is a matter of time: whoever has not been heard of for long
+//! not an end. Membership, if there is any, is a matter of time: a member that has not been heard of for long
 //! is gone, which is what [timers](crate::Context::every) are for.
 //!
 //! # A full buffer
@@ -14,8 +14,8 @@
 //!
 //! Unix datagram sockets have the same rule and one trap more. The kernel lets a client that has
 //! *connected* its socket, and doesn't read, fill the whole send buffer of the server's, unix(7); then
-//! nobody else gets answers until it reads or goes. The permissions of the socket's file decide who
-//! may come that close.
+//! no other client gets answers until it reads or goes. The permissions of the socket's file decide which
+//! users may come that close.
 //!
 //! # The weapon
 //!
@@ -27,8 +27,8 @@
 //! So some sources get no answer: port 0, multicast and broadcast addresses, our own address, a port
 //! equal to ours (the other echo server), any other bound socket of the same reactor (the pong server
 //! beside the echo server), ports below 1024 (chargen and friends). Nor does what was sent to a group or
-//! to a whole network: there one datagram would be answered by every server that it reaches. Those who
-//! have joined a group on purpose switch that on, [`Config::multicast`](crate::Config::multicast); those
+//! to a whole network: there one datagram would be answered by every server that it reaches. A server that
+//! has joined a group on purpose has that switched on, [`Config::multicast`](crate::Config::multicast); one
 //! whose own sockets ask each other, [`Config::own_sockets`](crate::Config::own_sockets). The rate for
 //! each source beyond this machine is limited. And [`Context::reply`](crate::Context::reply) refuses
 //! answers that are longer than what they answer. They are counted together, each with the headers and the
@@ -45,21 +45,21 @@
 //! impl Service for Uptime {
 //!     fn datagram(&mut self, cx: &mut Context<'_>, _from: &Peer, _payload: &[u8]) {
 //!         let seconds = (cx.now() - self.since).as_secs().to_be_bytes();
-//!         cx.reply(&seconds); // Nothing, to somebody who has asked with less than 8 bytes.
+//!         cx.reply(&seconds); // Nothing, if the question had less than 8 bytes.
 //!     }
 //! }
 //! ```
 //!
-//! Two processes of one machine, or two reactors, don't know of each other. Who may forge loopback
-//! addresses there needs the right to raw sockets (raw(7), `CAP_NET_RAW`), and could flood everybody as it
-//! is. So loopback has no rate unless you give it one,
+//! Two processes of one machine, or two reactors, don't know of each other. To forge loopback
+//! addresses there takes the right to raw sockets (raw(7), `CAP_NET_RAW`), and with that
+//! a process could flood all others as it is. So loopback has no rate unless you give it one,
 //! [`Config::datagram_rate_local`](crate::Config::datagram_rate_local).
 //!
 //! Unix datagram sockets have no raw sockets, but their senders' names are no better: a socket that was
 //! bound to a path keeps it as its name when the path has come to lead elsewhere. So a sender that has the
 //! name of one of ours gets no answer, nor one with a relative name, which would mean another file in our
 //! directory than in the sender's. But to any other name the answer goes, with our permissions. Offer
-//! `unixgram` only to those whom you would let send datagrams in your name: put the socket into a
+//! `unixgram` only to users whom you would let send datagrams in your name: put the socket into a
 //! directory that only they can enter.
 //!
 //! # Many at once

@@ -11,9 +11,12 @@
 //! 5. [`closing`]: how last bytes get lost, and how they don't.
 //! 6. [`running_out`]: descriptors, memory, time.
 //! 7. [`datagrams`]: everything that is different without connections.
-//! 8. [`sessions`]: state for each connection.
-//! 9. [`threads`]: reaching the loop from other threads, and from other loops.
-//! 10. [`systems`]: six programs, and the trap that each of them mends.
+//! 8. [`dialling`]: connecting without waiting, for names neither.
+//! 9. [`sessions`]: state for each connection.
+//! 10. [`threads`]: reaching the loop from other threads, and from other loops.
+//! 11. [`layers`]: a protocol in front of a service that knows nothing of it.
+//! 12. [`testing`]: the other end without ports, threads or sleeps, and everything that can go wrong.
+//! 13. [`systems`]: small programs, and the trap that each of them mends.
 //!
 //! The source follows the same order from the bottom up. Floor 0, `values`, is plain data. Floor 1,
 //! `machines`, decides everything about bytes and knows no socket: its tests are scripts of what the
@@ -23,10 +26,13 @@
 pub mod back_pressure;
 pub mod closing;
 pub mod datagrams;
+pub mod dialling;
 pub mod fairness;
+pub mod layers;
 pub mod one_byte;
 pub mod readiness;
 pub mod running_out;
 pub mod sessions;
 pub mod systems;
+pub mod testing;
 pub mod threads;

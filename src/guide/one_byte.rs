@@ -26,8 +26,8 @@
 //!
 //! Now a client connects and sends `A`.
 //!
-//! *First turn.* The listener becomes readable: somebody is in its backlog. Driven, it calls `accept`,
-//! and then again until nobody is left there: a poll(2) says so for less than an `accept` that only brings
+//! *First turn.* The listener becomes readable: a client is in its backlog. Driven, it calls `accept`,
+//! and then again until none is left there: a poll(2) says so for less than an `accept` that only brings
 //! [`WouldBlock`](std::io::ErrorKind::WouldBlock). The new socket goes into the slab,
 //! which gives it a slot, and with a generation that makes an [`Id`](crate::Id). It is registered with
 //! the poller, once, for both directions. [`Service::opened`](crate::Service::opened)

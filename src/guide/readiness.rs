@@ -27,7 +27,7 @@
 //! let mut byte = [0];
 //! server.read_exact(&mut byte)?; // One of two: 'b' is still there ...
 //! poll.poll(&mut events, Some(Duration::ZERO))?;
-//! assert_eq!(events.iter().count(), 0); // ... and nobody will ever tell.
+//! assert_eq!(events.iter().count(), 0); // ... and no event will ever tell.
 //!
 //! server.read_exact(&mut byte)?;
 //! assert_eq!(server.read(&mut byte).unwrap_err().kind(), ErrorKind::WouldBlock);
@@ -50,7 +50,7 @@
 //! # Why nothing moves while events are marked
 //!
 //! One poll returns many events. If the first is acted upon at once, it may close a connection that the
-//! seventh is about; its slot may even have been given to somebody new by then, who gets a stranger's
+//! seventh is about; its slot may even have been given to a new source by then, which gets a stranger's
 //! event. So there are two rules. Marking only sets latches. And every [`Id`](crate::Id) carries a
 //! generation that no other user of the slot has: what is stale finds nothing.
 //!

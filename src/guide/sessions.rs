@@ -2,9 +2,9 @@
 //!
 //! With a thread for each client, what is known of a client lies on its stack: a half-read message, a file
 //! that is being written, a name. The function returns, and all of it goes. An event loop has no such
-//! stack: it calls the same service for everybody, again and again, with a few bytes for one of them.
+//! stack: it calls the same service for all clients, again and again, with a few bytes of one of them.
 //!
-//! # The table that everybody writes first
+//! # The table that one writes first
 //!
 //! ```
 //! # use std::collections::HashMap;
@@ -32,7 +32,7 @@
 //! ```
 //!
 //! It works, and each of its parts can be forgotten. Without the last method the table grows for ever. The
-//! `else` can't happen, and must be written. A timer that was set for a client finds somebody else's
+//! `else` can't happen, and must be written. A timer that was set for a client finds another one's
 //! state, or none; so timers want a table too.
 //!
 //! # A value that is born with its connection
@@ -132,12 +132,12 @@
 //! ```
 //!
 //! `Pipe` doesn't reach into its client, for it is called while the clients are not: it tells the client,
-//! which hears of it as soon as `closed` has returned; and if the client has gone meanwhile, nobody does.
+//! which hears of it as soon as `closed` has returned; and if the client has gone meanwhile, nothing happens.
 //! `examples/remote_command` is made of such parts.
 //!
 //! # Timers with a word
 //!
 //! A session may have several timers: until when a command must have ended, how long a client that has said
 //! all is waited for. [`after_with`](crate::Context::after_with) gives each a word that comes back when it is
-//! due, the kind of the timer or the number of what it is about, so nobody keeps a table of timers.
-//! One that comes due when its connection has gone is not told to anybody.
+//! due, the kind of the timer or the number of what it is about, so no table of timers is kept.
+//! One that comes due when its connection has gone is told to no session.

@@ -20,7 +20,7 @@ pub enum DatagramRefusal {
     PortZero,
     /// Its source is a group.
     Multicast,
-    /// Its source is everybody on the network, or nobody.
+    /// Its source is all hosts of the network, or none.
     Broadcast,
     /// Its source is the socket that received it.
     OwnAddress,
@@ -34,7 +34,7 @@ pub enum DatagramRefusal {
     RelativeName,
     /// It was sent to a group: others may answer it too.
     ToMulticast,
-    /// It was sent to everybody on the network: others may answer it too.
+    /// It was sent to all hosts of the network: others may answer it too.
     ToBroadcast,
     /// Its source has had as many answers as it may have for now.
     Rate,

@@ -56,7 +56,7 @@ impl TokenBucket {
 #[derive(Debug)]
 pub(crate) struct Limiter {
     rate: Rate,
-    /// Keyed, so that nobody can choose whom to share a bucket with.
+    /// Keyed, so that no source can choose which one to share a bucket with.
     hasher: RandomState,
     /// Empty until the first source comes: most servers only ever see loopback.
     buckets: Vec<TokenBucket>,
@@ -79,6 +79,7 @@ impl Limiter {
             }
             Address::Ip(address) => self.hasher.hash_one(source_key(address.ip())),
             Address::Unix(name) => self.hasher.hash_one(name),
+            Address::Mem(name) => self.hasher.hash_one(name),
         };
         self.buckets[bucket as usize % BUCKETS].take(now)
     }

@@ -76,6 +76,10 @@ pub(crate) struct Flows {
     new: Vec<Id>,
     /// Since when each is queued.
     old: VecDeque<(Id, Instant)>,
+    /// How many of the new ones have had their go in this turn.
+    served: usize,
+    /// Who has its go, or had it last.
+    current: Id,
     /// Whether it is an old flow that has its go.
     is_old: bool,
     /// What this go has moved so far.
@@ -93,6 +97,8 @@ impl Flows {
         Flows {
             new: Vec::new(),
             old: VecDeque::new(),
+            served: 0,
+            current: Id::NONE,
             is_old: false,
             spent: 0,
             epoch: NonZeroU8::MIN,
@@ -164,20 +170,37 @@ impl Flows {
         self.new.len()
     }
 
-    /// The new flow in this place.
+    /// The new flow whose go it is; there must be one.
     #[inline]
-    pub(crate) fn new_one(&self, place: usize) -> Id {
-        self.new[place]
+    pub(crate) fn next_new(&mut self) -> Id {
+        self.current = self.new[self.served];
+        self.served += 1;
+        self.current
     }
 
-    /// The first so many have had their gos.
+    /// Those that were next have had their gos.
     #[inline]
-    pub(crate) fn end_new(&mut self, served: usize) {
-        if served == self.new.len() {
+    pub(crate) fn end_new(&mut self) {
+        if self.served == self.new.len() {
             self.new.clear();
         } else {
-            self.new.drain(..served);
+            self.new.drain(..self.served);
         }
+        self.served = 0;
+    }
+
+    /// The turn has ended in the middle of a go, because of a panic. Returns whose it was.
+    #[cold]
+    pub(crate) fn unwind(&mut self) -> Id {
+        self.end_new();
+        self.current
+    }
+
+    /// Nobody has anything to do any more.
+    pub(crate) fn clear(&mut self) {
+        self.new.clear();
+        self.old.clear();
+        (self.served, self.ahead) = (0, 0);
     }
 
     /// How many old flows there are now.
@@ -193,7 +216,9 @@ impl Flows {
             self.ahead -= 1;
             self.ends = self.ends.max(self.turn_began); // The epoch has lasted until here.
         }
-        self.old.pop_front()
+        let next = self.old.pop_front()?;
+        self.current = next.0;
+        Some(next)
     }
 
     /// The go of this source begins.
@@ -302,10 +327,11 @@ mod tests {
         /// One turn, with so many gos of old flows. Returns whose gos there were.
         fn turn(&mut self, old: usize) -> Vec<usize> {
             let new = self.flows.new_ones();
-            for place in 0..new {
-                self.go(self.flows.new_one(place));
+            for _ in 0..new {
+                let id = self.flows.next_new();
+                self.go(id);
             }
-            self.flows.end_new(new);
+            self.flows.end_new();
             for _ in 0..old.min(self.flows.old()) {
                 let (id, _) = self.flows.next_old().expect("there are so many");
                 self.go(id);
@@ -361,8 +387,9 @@ mod tests {
         assert_eq!(world.flows.new_ones(), 1);
         world.arrive(1, 1);
         world.arrive(0, 1); // It is queued still: its go is to come.
-        world.go(world.flows.new_one(0));
-        world.flows.end_new(1);
+        let id = world.flows.next_new();
+        world.go(id);
+        world.flows.end_new();
         assert_eq!(mem::take(&mut world.gos), [0]);
         assert_eq!(world.turn(9), [1]);
     }

@@ -22,6 +22,7 @@ impl OwnSockets {
                 self.internet.insert(at, own);
             }
             Address::Unix(name) => self.unix.push(name),
+            Address::Mem(_) => {} // Never forged, so nobody has to be kept from it.
         }
     }
 
@@ -39,6 +40,7 @@ impl OwnSockets {
                     self.unix.swap_remove(at);
                 }
             }
+            Address::Mem(_) => {}
         }
     }
 

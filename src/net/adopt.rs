@@ -2,16 +2,17 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
 use socket2::{SockRef, Socket, Type};
 
 use super::core::Core;
 use super::listen::{join_datagrams, prepare_datagrams};
+use super::receiving::{DatagramSocket, ListenerSocket};
 use super::socket::{StreamSocket, peer_address, set_up_stream};
-use super::table::{DatagramSource, Listener, ListenerSocket, Origin, Source};
+use super::table::{DatagramSource, Listener, Origin, Source};
 use crate::machines::{Connection, Half};
-use crate::values::{Address, Id, ServiceKey};
+use crate::values::{Act, Address, Cause, Id, ServiceKey};
 
 /// What a descriptor is.
 enum Kind {
@@ -65,15 +66,11 @@ pub(super) fn adopt(
         Kind::Datagrams => return refused("it is a datagram socket, which listen_on serves"),
         Kind::Other => return refused("it is a socket with packets, and not a stream"),
     };
-    let peer = match peer_address(socket.as_fd()) {
-        Ok(Address::Ip(address)) => Some(address),
-        _ => None,
-    };
-    core.insert_stream(service, Connection::half(socket, half), peer, Origin::Adopted)
+    core.insert_stream(service, Connection::half(socket, half), Origin::Adopted)
 }
 
 /// A stream that is no socket, non-blocking. Files never say that they would block, open(2), and so
-/// whoever shares one with us is spared a flag.
+/// a process that shares one with us is spared a flag.
 fn file(descriptor: OwnedFd) -> io::Result<StreamSocket> {
     let file = File::from(descriptor);
     if !file.metadata()?.is_file() {
@@ -88,9 +85,50 @@ fn stream(core: &Core, descriptor: OwnedFd) -> io::Result<StreamSocket> {
     socket.set_nonblocking(true)?;
     if is_internet(&socket)? {
         set_up_stream(&socket, &core.config)?;
-        return Ok(StreamSocket::Tcp(mio::net::TcpStream::from_std(socket.into())));
+        let peer = match peer_address(socket.as_fd()) {
+            Ok(Address::Ip(address)) => Some(address),
+            _ => None,
+        };
+        return Ok(StreamSocket::Tcp(mio::net::TcpStream::from_std(socket.into()), peer));
     }
     Ok(StreamSocket::unix(mio::net::UnixStream::from_std(socket.into())))
+}
+
+/// Gives a connection away: nothing here knows its descriptor any more. Returns whose it was, too.
+pub(super) fn detach(core: &mut Core, id: Id) -> io::Result<(ServiceKey, OwnedFd)> {
+    if core.table.stream(id).is_some_and(|stream| stream.gathered > 0) {
+        core.write_gathered();
+    }
+    let Some(entry) = core.table.get(id) else {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "it has gone"));
+    };
+    let (service, is_counted) = (entry.service, !entry.is_background);
+    let (connection, origin) = match &entry.source {
+        Source::Stream(stream) => (&stream.connection, stream.origin),
+        Source::Dial(_) | Source::Proxied(_) => return refused("it is still being made"),
+        Source::Listener(_) | Source::Datagram(_) => return refused("it is not a connection"),
+    };
+    let descriptor = connection.stream().descriptor();
+    if descriptor.is_none() {
+        return refused("it is in memory, and has no descriptor");
+    }
+    if let Some(why) = connection.holds() {
+        return Err(io::Error::new(io::ErrorKind::ResourceBusy, why));
+    }
+    if origin != Origin::Adopted {
+        core.deregister(descriptor); // Those are when they are forgotten.
+    }
+    core.roster.join(service); // It must not go before it has been told.
+    let Some(Source::Stream(stream)) = core.forget(id).map(|entry| entry.source) else {
+        unreachable!("it was there");
+    };
+    log::debug!("{id} is given away");
+    core.watch.note(id, || Act::Gone(Cause::Detached.kind()));
+    if is_counted {
+        core.statistics.closed.count(&Cause::Detached);
+    }
+    let descriptor = stream.connection.into_stream().into_descriptor();
+    Ok((service, descriptor.expect("it had one")))
 }
 
 /// Serves a socket that listens, or one for datagrams.
@@ -100,7 +138,6 @@ pub(super) fn listen_on(
     descriptor: OwnedFd,
 ) -> io::Result<Id> {
     core.check_going(service)?;
-    let raw = descriptor.as_raw_fd();
     let source = match kind(&descriptor)? {
         Kind::Stream { is_listening: true } => listener(core, descriptor)?,
         Kind::Datagrams => datagrams(core, descriptor)?,
@@ -110,7 +147,7 @@ pub(super) fn listen_on(
         Kind::NoSocket => return refused("it is not a socket"),
         Kind::Other => return refused("it is a socket of a kind that can't be served"),
     };
-    let (id, _) = core.insert(service, source, raw)?;
+    let (id, _) = core.insert(service, source)?;
     log::debug!("{id} listens on a socket that was there");
     Ok(id)
 }
@@ -144,7 +181,7 @@ fn datagrams(core: &Core, descriptor: OwnedFd) -> io::Result<Source> {
         bound,
         connected,
         is_adopted: true,
-        ..DatagramSource::new(socket, is_udp, core.config.offload)
+        ..DatagramSource::new(DatagramSocket::System(socket), is_udp, core.config.offload)
     })))
 }
 

@@ -10,6 +10,9 @@ pub(super) struct Clock {
     tick: Tick,
     /// When the next one begins.
     next: Instant,
+    /// It is in somebody's hand.
+    #[cfg(feature = "simulation")]
+    is_simulated: bool,
 }
 
 /// Milliseconds since the reactor was made, in six bytes: enough for 8,900 years, and each connection
@@ -20,13 +23,35 @@ pub(super) struct Tick([u16; 3]);
 impl Clock {
     pub(super) fn new() -> Clock {
         let start = Instant::now();
-        Clock { start, now: start, tick: Tick::default(), next: start }
+        Clock {
+            start,
+            now: start,
+            tick: Tick::default(),
+            next: start,
+            #[cfg(feature = "simulation")]
+            is_simulated: false,
+        }
+    }
+
+    /// What time it is at this very moment, which in a simulation is that of the whole turn.
+    #[inline]
+    pub(super) fn this_moment(&self) -> Instant {
+        #[cfg(feature = "simulation")]
+        if self.is_simulated {
+            return self.now;
+        }
+        Instant::now()
     }
 
     #[inline]
     pub(super) fn read(&mut self) {
-        self.now = Instant::now();
-        if self.now >= self.next {
+        self.set(self.this_moment());
+    }
+
+    #[inline]
+    fn set(&mut self, now: Instant) {
+        self.now = now;
+        if now >= self.next {
             self.tick_on();
         }
     }
@@ -38,6 +63,29 @@ impl Clock {
         let millis = since.as_secs() * 1000 + u64::from(since.subsec_millis());
         self.tick = Tick([millis as u16, (millis >> 16) as u16, (millis >> 32) as u16]);
         self.next = later(self.start, Duration::from_millis(millis + 1));
+    }
+
+    /// From here on it goes only where it is put.
+    #[cfg(feature = "simulation")]
+    pub(super) fn simulate(&mut self) {
+        self.is_simulated = true;
+    }
+
+    #[cfg(feature = "simulation")]
+    pub(super) fn is_simulated(&self) -> bool {
+        self.is_simulated
+    }
+
+    /// Time passes.
+    #[cfg(feature = "simulation")]
+    pub(super) fn advance(&mut self, by: Duration) {
+        self.set(later(self.now, by));
+    }
+
+    /// How long ago it was made.
+    #[cfg(feature = "simulation")]
+    pub(super) fn age(&self) -> Duration {
+        self.now.duration_since(self.start)
     }
 
     /// When it was read.

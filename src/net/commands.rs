@@ -14,11 +14,12 @@ use crate::values::{COMMANDS_PER_SHARE, HandleError, Id};
 pub(super) type Run = Box<dyn FnOnce(&mut Context<'_>) + Send>;
 
 /// The loop's end of the queue that all its handles put into.
-#[derive(Debug)]
 pub(super) struct Commands {
     shared: Arc<Shared>,
     /// A handle has woken the loop, or more is there than one share.
     pending: bool,
+    /// What has its go now.
+    taken: VecDeque<Run>,
 }
 
 /// What the handles hold. Nothing is run, and nobody waits, while it is locked.
@@ -42,7 +43,7 @@ impl Commands {
     pub(super) fn new(registry: &Registry, most: usize) -> io::Result<Commands> {
         let waker = Waker::new(registry, Token(Id::NONE.to_bits()))?;
         let shared = Shared { waker, most, state: Mutex::default() };
-        Ok(Commands { shared: Arc::new(shared), pending: false })
+        Ok(Commands { shared: Arc::new(shared), pending: false, taken: VecDeque::new() })
     }
 
     pub(super) fn shared(&self) -> Arc<Shared> {
@@ -54,41 +55,59 @@ impl Commands {
         self.pending = true;
     }
 
+    /// As if the poller had told, if a handle has anything to be done.
+    #[cfg(feature = "simulation")]
+    pub(super) fn look(&mut self) {
+        let state = self.shared.lock();
+        self.pending |= !state.runs.is_empty() || !state.stops.is_empty();
+    }
+
     /// Whether there may be something to do without an event.
     pub(super) fn is_pending(&self) -> bool {
-        self.pending
+        self.pending || !self.taken.is_empty()
     }
 
-    /// Whether to stop, and as much of what is to be run as has its go now.
-    pub(super) fn take(&mut self) -> (Vec<Stop>, VecDeque<Run>) {
+    /// Takes as much of what is to be run as has its go now. Returns whether to stop. `None`:
+    /// nobody has woken the loop.
+    #[inline]
+    pub(super) fn take(&mut self) -> Option<Vec<Stop>> {
+        if !self.pending {
+            return None;
+        }
         let mut state = self.shared.lock();
-        let share = state.runs.len().min(COMMANDS_PER_SHARE);
-        let runs = state.runs.drain(..share).collect();
+        let share = match self.taken.is_empty() {
+            true => state.runs.len().min(COMMANDS_PER_SHARE),
+            false => 0, // Those of the last turn come first.
+        };
+        self.taken.extend(state.runs.drain(..share));
         self.pending = !state.runs.is_empty();
-        (mem::take(&mut state.stops), runs)
+        Some(mem::take(&mut state.stops))
     }
 
-    /// The slice has ended before these were run: they come first the next time.
-    pub(super) fn put_back(&mut self, runs: VecDeque<Run>) {
-        self.pending = true;
-        let mut state = self.shared.lock();
-        let later = mem::replace(&mut state.runs, runs);
-        state.runs.extend(later);
+    /// The next one of what was taken.
+    #[inline]
+    pub(super) fn next(&mut self) -> Option<Run> {
+        self.taken.pop_front()
     }
 
-    /// Takes no more from anybody. What was taken is still to be run.
-    pub(super) fn close(&mut self) -> VecDeque<Run> {
+    /// Whether any of what was taken is left.
+    pub(super) fn has_more(&self) -> bool {
+        !self.taken.is_empty()
+    }
+
+    /// Takes all that is there, and no more from anybody.
+    pub(super) fn close(&mut self) {
         self.pending = false;
         let mut state = self.shared.lock();
         state.is_closed = true;
-        mem::take(&mut state.runs)
+        self.taken.append(&mut state.runs);
     }
 }
 
 /// What was not run is dropped, outside of the lock.
 impl Drop for Commands {
     fn drop(&mut self) {
-        drop(self.close());
+        self.close();
     }
 }
 

@@ -1,16 +1,14 @@
 //! What a service may touch while it is called.
 
 use std::net::IpAddr;
-use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use super::packets::{Lent, unread};
+use super::packets::Lent;
 use super::service::Context;
-use super::socket::local_address;
 use super::stopping::{Going, Stop};
-use super::table::{Source, StreamSource};
+use super::table::Source;
 use crate::machines::on_the_wire;
-use crate::values::{Address, Cause, Config, Id, Peer, Statistics};
+use crate::values::{Act, Address, Cause, Config, Id, Peer, Statistics};
 
 /// Sending and closing.
 impl Context<'_> {
@@ -53,10 +51,7 @@ impl Context<'_> {
         match self.core.send(self.id, bytes, false) {
             Some(taken) => {
                 self.core.statistics.messages_out += u64::from(taken > 0);
-                if log::log_enabled!(log::Level::Trace) {
-                    let (id, length, left) = (self.id, bytes.len(), self.queued());
-                    log::trace!("{id} sent {taken} of {length} bytes, {left} are still here");
-                }
+                self.note_sent(bytes.len(), taken);
                 taken
             }
             None if self.gather(None, bytes) => bytes.len(),
@@ -69,9 +64,17 @@ impl Context<'_> {
         let sent = self.core.send(self.id, bytes, true);
         if sent.is_some() {
             self.core.statistics.messages_out += u64::from(!bytes.is_empty());
-            log::trace!("{} sent {} bytes", self.id, bytes.len());
+            self.note_sent(bytes.len(), bytes.len());
         }
         sent.is_some() || self.gather(None, bytes)
+    }
+
+    #[inline]
+    fn note_sent(&mut self, length: usize, taken: usize) {
+        if self.core.watch.is_on() {
+            let (id, queued) = (self.id, self.queued());
+            self.core.watch.note(id, || Act::Sent { length, taken, queued });
+        }
     }
 
     /// How many bytes [`send`](Context::send) takes in any case, whatever the kernel says, as long as
@@ -86,7 +89,7 @@ impl Context<'_> {
                 room.saturating_sub(stream.gathered.into())
             }
             Source::Dial(dial) => dial.connection.room(&core.config, &core.account),
-            Source::Listener(_) | Source::Datagram(_) => 0,
+            Source::Listener(_) | Source::Datagram(_) | Source::Proxied(_) => 0,
         }
     }
 
@@ -100,15 +103,15 @@ impl Context<'_> {
     }
 
     /// How many bytes have arrived that the service has not taken: those that it was shown, and those
-    /// that nobody has read yet, if the system can tell (`FIONREAD`, tcp(7)).
+    /// that were not read yet, if the system can tell (`FIONREAD`, tcp(7)).
     pub fn unread(&mut self) -> usize {
         let Some(stream) = self.core.table.stream(self.id) else { return 0 };
-        stream.connection.unread() + unread(stream.connection.stream()).unwrap_or(0)
+        stream.connection.unread() + stream.connection.stream().unread().unwrap_or(0)
     }
 
     /// Asks for [`Service::writable`](crate::Service::writable) when everything that is kept has
     /// been sent, for a service that measures [`room`](Context::send_capacity) instead of being refused, or
-    /// that wants to know whether somebody keeps up. `false`: nothing is kept, there is nothing to
+    /// that wants to know whether the peer keeps up. `false`: nothing is kept, there is nothing to
     /// wait for.
     ///
     /// Called from [`Service::received`](crate::Service::received) for the connection itself, it
@@ -120,7 +123,7 @@ impl Context<'_> {
         self.core.table.connection(self.id).is_some_and(|connection| connection.await_writable())
     }
 
-    /// Sends a datagram to anybody, from this datagram socket. `false`: it was dropped, and counted.
+    /// Sends a datagram to any address, from this datagram socket. `false`: it was dropped, and counted.
     /// Datagrams are gathered and leave together; what the kernel says of them then is counted too.
     pub fn send_to(&mut self, to: &Peer, payload: &[u8]) -> bool {
         self.gather(Some(to), payload)
@@ -167,7 +170,7 @@ impl Context<'_> {
         let core = &mut *self.core;
         let Some(datagram) = core.table.datagram(self.id).filter(|datagram| !datagram.closed)
         else {
-            return false;
+            return to.is_none() && core.keep_datagram(self.id, payload);
         };
         if to.is_none() && datagram.connected.is_none() {
             return false;
@@ -212,7 +215,7 @@ impl Context<'_> {
             }
             Some(Source::Dial(dial)) => {
                 // What was sent to it is delivered, if it can be.
-                dial.abandoned |= dial.connection.queued() == 0;
+                dial.abandoned |= !dial.has_kept();
                 dial.connection.close(cause, &mut core.account);
                 core.schedule(self.id);
             }
@@ -221,7 +224,7 @@ impl Context<'_> {
             {
                 datagram.closed = true;
             }
-            Some(Source::Listener(_) | Source::Datagram(_)) => {
+            Some(Source::Listener(_) | Source::Datagram(_) | Source::Proxied(_)) => {
                 core.forget(self.id);
             }
             None => {}
@@ -239,6 +242,16 @@ impl Context<'_> {
     /// statistics will give.
     pub fn abort_because(&mut self, reason: &'static str) {
         self.abort_with(Cause::Because(reason));
+    }
+
+    /// The same so that a TCP peer sees a reset in any case: for one that would take an end for the end of the
+    /// message, when the rest of it is lost elsewhere, as behind a proxy. The cause is that of
+    /// [`abort`](Context::abort).
+    pub fn reset(&mut self) {
+        if let Some(connection) = self.core.table.connection(self.id) {
+            connection.lose();
+        }
+        self.abort();
     }
 
     fn abort_with(&mut self, cause: Cause) {
@@ -264,7 +277,8 @@ impl Context<'_> {
     }
 
     /// Shows the service nothing more of this connection before [`resume`](Context::resume). Nothing
-    /// is read meanwhile, so the sender is slowed down.
+    /// is read meanwhile, so the sender is slowed down. What was not taken is kept; the peer's end is told when
+    /// all before it has been taken, its reset at once.
     pub fn pause(&mut self) {
         if let Some(connection) = self.core.table.connection(self.id) {
             connection.pause();
@@ -327,18 +341,19 @@ impl Context<'_> {
     }
 
     /// The listener that has accepted this connection, also if it has gone by now. `None` for what was not
-    /// accepted. With several ports for one service it tells which of them somebody came to.
+    /// accepted. With several ports for one service it tells which of them the client came to.
     pub fn listener(&mut self) -> Option<Id> {
         let door = self.core.table.stream(self.id)?.door?;
         Some(self.core.acceptor.listener(door))
     }
 
-    /// The other end of a connection, `None` if it has no address. Most Unix sockets have none.
+    /// The other end of a connection, `None` if it has no address. Most Unix sockets have none; of a stream in
+    /// memory, only the end that was listened for has one.
     pub fn peer(&mut self) -> Option<Address> {
         match &self.core.table.get(self.id)?.source {
-            Source::Stream(StreamSource { peer, .. }) => peer.map(Address::Ip),
+            Source::Stream(stream) => stream.connection.stream().peer(),
             Source::Datagram(datagram) => datagram.connected,
-            Source::Listener(_) | Source::Dial(_) => None,
+            Source::Listener(_) | Source::Dial(_) | Source::Proxied(_) => None,
         }
     }
 
@@ -349,12 +364,12 @@ impl Context<'_> {
 
     /// Our own end of a connection, or what a listener or a datagram socket is bound to.
     pub fn local(&mut self) -> Option<Address> {
-        let socket = match &self.core.table.get(self.id)?.source {
-            Source::Stream(stream) => stream.connection.stream().as_fd(),
-            Source::Datagram(datagram) => datagram.socket.as_fd(),
-            Source::Listener(listener) => listener.socket.as_fd(),
-            Source::Dial(_) => return None,
-        };
-        local_address(socket).ok()
+        match &self.core.table.get(self.id)?.source {
+            Source::Stream(stream) => stream.connection.stream().local(),
+            Source::Datagram(datagram) => datagram.socket.local(),
+            Source::Listener(listener) => listener.socket.local(),
+            Source::Proxied(proxied) => proxied.socket.local(),
+            Source::Dial(_) => None,
+        }
     }
 }

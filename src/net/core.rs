@@ -1,8 +1,6 @@
 //! The half of the reactor that services may touch while they are called.
 
 use std::io;
-use std::net::SocketAddr;
-use std::os::fd::{AsFd, AsRawFd};
 use std::time::Instant;
 
 use mio::Poll;
@@ -11,13 +9,16 @@ use super::acceptor::Acceptor;
 use super::clock::Clock;
 use super::deadlines::Deadlines;
 use super::guard::Guard;
+use super::mem::Memory;
+use super::names::Names;
 use super::outgoing::Outgoing;
 use super::outlet::Outlet;
 use super::packets::Lent;
 use super::roster::Roster;
-use super::socket::StreamSocket;
+use super::socket::{Polled, StreamSocket};
 use super::stopping::{Going, Stopping};
-use super::table::{Entry, Origin, Phase, Polled, Source, StreamSource, Table};
+use super::table::{Entry, Origin, Phase, Source, StreamSource, Table};
+use super::watch::Watch;
 use super::words::Words;
 use crate::machines::{Connection, Flows, Latch, Timers};
 use crate::values::{Account, Config, Id, ServiceKey, Statistics};
@@ -33,24 +34,58 @@ pub(super) enum Due {
     Accept(Id),
     /// An outgoing connection has taken too long.
     DialTimeout(Id),
-    /// An outgoing connection may try again.
+    /// An outgoing connection may try again, or its next address.
     DialRetry(Id),
+    /// A proxy has taken too long to tell for whom it speaks.
+    ProxyTimeout(Id),
     /// Something may have happened that no event tells of.
     StopCheck,
     /// The stop has taken too long.
     StopTimeout,
 }
 
+impl Due {
+    /// The source that it is about.
+    pub(super) fn source(self) -> Id {
+        match self {
+            Due::Service(_, id)
+            | Due::Deadline(id)
+            | Due::Accept(id)
+            | Due::DialTimeout(id)
+            | Due::DialRetry(id)
+            | Due::ProxyTimeout(id) => id,
+            Due::StopCheck | Due::StopTimeout => Id::NONE,
+        }
+    }
+
+    /// What it is for, in a word.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Due::Service(..) => "the service's",
+            Due::Deadline(_) => "deadline",
+            Due::Accept(_) => "accept again",
+            Due::DialTimeout(_) => "connect timeout",
+            Due::DialRetry(_) => "connect again",
+            Due::ProxyTimeout(_) => "proxy timeout",
+            Due::StopCheck => "a look at the stop",
+            Due::StopTimeout => "stop timeout",
+        }
+    }
+}
+
 /// Everything but the services.
 pub(super) struct Core {
     pub(super) config: Config,
     pub(super) poll: Poll,
+    /// The kernel of the sources that have none.
+    pub(super) memory: Memory,
     pub(super) table: Table,
     /// Sources that can move.
     pub(super) flows: Flows,
     pub(super) clock: Clock,
     pub(super) timers: Timers<Due>,
     pub(super) words: Words,
+    pub(super) names: Names,
     pub(super) deadlines: Deadlines,
     pub(super) account: Account,
     pub(super) statistics: Statistics,
@@ -60,17 +95,20 @@ pub(super) struct Core {
     pub(super) guard: Guard,
     pub(super) outgoing: Outgoing,
     pub(super) outlet: Outlet,
+    pub(super) watch: Watch,
 }
 
 impl Core {
-    pub(super) fn new(config: Config) -> io::Result<Core> {
+    pub(super) fn new(config: Config, poll: Poll, names: Names) -> Core {
         let clock = Clock::new();
-        Ok(Core {
-            poll: Poll::new()?,
+        Core {
+            poll,
+            memory: Memory::new(&config),
             table: Table::default(),
             flows: Flows::new(clock.now()),
             timers: Timers::new(),
             words: Words::default(),
+            names,
             deadlines: Deadlines::default(),
             account: Account::new(config.buffer_limit),
             statistics: Statistics::default(),
@@ -80,17 +118,24 @@ impl Core {
             guard: Guard::new(&config),
             outgoing: Outgoing::default(),
             outlet: Outlet::new(),
+            watch: Watch::default(),
             clock,
             config,
-        })
+        }
     }
 
     /// Whether a source, the stop or the outbox has something to do without an event.
     #[inline]
     pub(super) fn has_work(&self) -> bool {
         !self.flows.is_empty()
+            || self.memory.has_events()
             || self.outlet.is_in_use()
-            || self.stopping.has_to_go_on(self.table.has_emptied())
+            || self.has_to_go_on_stopping()
+    }
+
+    #[inline]
+    pub(super) fn has_to_go_on_stopping(&self) -> bool {
+        self.stopping.has_to_go_on(self.table.has_emptied(), self.table.is_empty())
     }
 
     /// Puts the source into the queue of those that can move.
@@ -113,12 +158,10 @@ impl Core {
         &mut self,
         service: ServiceKey,
         connection: Connection<StreamSocket>,
-        peer: Option<SocketAddr>,
         origin: Origin,
     ) -> io::Result<Id> {
-        let descriptor = connection.stream().as_fd().as_raw_fd();
-        let stream = self.stream_source(connection, peer, origin);
-        let (id, polled) = self.insert(service, Source::Stream(stream), descriptor)?;
+        let stream = self.stream_source(connection, origin);
+        let (id, polled) = self.insert(service, Source::Stream(stream))?;
         if !polled && let Some(stream) = self.table.stream(id) {
             stream.polled = Polled::Nothing;
             stream.connection.latch(Latch { readable: true, writable: true, read_on: true });
@@ -131,17 +174,16 @@ impl Core {
     pub(super) fn stream_source(
         &self,
         mut connection: Connection<StreamSocket>,
-        peer: Option<SocketAddr>,
         origin: Origin,
     ) -> StreamSource {
         connection.latch(Latch { writable: true, ..Latch::default() });
         let (active, phase) = (self.clock.tick(), Phase::Serving);
-        let polled = match connection.stream() {
-            StreamSocket::Unix(..) if origin == Origin::Accepted => Polled::Input,
-            _ => Polled::Both,
+        let polled = match origin {
+            Origin::Accepted => Polled::of_accepted(connection.stream()),
+            Origin::Connected | Origin::Adopted => Polled::Both,
         };
         let (gathered, timer, door) = (0, None, None);
-        StreamSource { connection, peer, active, phase, origin, door, gathered, polled, timer }
+        StreamSource { connection, active, phase, origin, door, gathered, polled, timer }
     }
 
     /// Counts a stream that has just come about, and watches over its idleness; or over its end, if
@@ -160,12 +202,17 @@ impl Core {
     /// Puts a source into the background.
     pub(super) fn put_in_background(&mut self, id: Id) {
         let Some(entry) = self.table.put_in_background(id) else { return };
-        let Source::Stream(stream) = &mut entry.source else { return };
+        let stream = match &mut entry.source {
+            Source::Stream(stream) => stream,
+            Source::Proxied(_) => return self.acceptor.uncount(None),
+            Source::Listener(_) | Source::Datagram(_) | Source::Dial(_) => return,
+        };
         let timer = stream.timer.take();
         if stream.phase < Phase::Closing {
             stream.phase = Phase::Serving;
         }
-        let accepted = (stream.origin == Origin::Accepted).then_some(stream.peer);
+        let peer = stream.connection.stream().internet_peer();
+        let accepted = (stream.origin == Origin::Accepted).then_some(peer);
         self.stopping.forget(id);
         self.statistics.open -= 1; // From here on it isn't counted as a connection.
         timer.map(|timer| self.timers.cancel(timer));
@@ -186,20 +233,25 @@ impl Core {
         let unref = entry.is_background;
         match &mut entry.source {
             Source::Stream(stream) => self.forget_stream(stream, unref),
-            Source::Dial(dial) => {
-                dial.connection.drop_kept(&mut self.account);
-                dial.timeout.map(|timeout| self.timers.cancel(timeout));
+            Source::Dial(dial) => self.forget_dial(dial),
+            Source::Proxied(proxied) => {
+                self.account.give_back(proxied.held.len());
+                proxied.timeout.map(|timeout| self.timers.cancel(timeout));
+                self.acceptor.go_out(proxied.door);
+                if !unref {
+                    self.acceptor.uncount(None);
+                }
             }
             Source::Listener(listener) => {
                 listener.retry.map(|retry| self.timers.cancel(retry));
                 self.acceptor.go_out(listener.door);
                 if listener.is_adopted {
-                    self.deregister(&listener.socket);
+                    self.deregister(listener.socket.descriptor());
                 }
             }
             Source::Datagram(datagram) => {
                 if datagram.is_adopted {
-                    self.deregister(&datagram.socket);
+                    self.deregister(datagram.socket.descriptor());
                 }
                 if let Some(bound) = &datagram.bound {
                     self.guard.gone(bound);
@@ -236,9 +288,11 @@ impl Core {
         self.acceptor.go_out(stream.door);
         self.statistics.open -= u64::from(!unref);
         match stream.origin {
-            Origin::Accepted if !unref => self.acceptor.uncount(stream.peer),
+            Origin::Accepted if !unref => {
+                self.acceptor.uncount(stream.connection.stream().internet_peer());
+            }
             Origin::Accepted | Origin::Connected => {}
-            Origin::Adopted => self.deregister(stream.connection.stream()),
+            Origin::Adopted => self.deregister(stream.connection.stream().descriptor()),
         }
     }
 

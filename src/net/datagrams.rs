@@ -2,15 +2,14 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::os::fd::AsFd;
 
 use super::asked::Asked;
 use super::core::Core;
-use super::packets::{Inbox, Lent, Message, send_one};
-use super::reactor::Reactor;
+use super::packets::{Inbox, Lent, Message};
+use super::reactor::{Halves, Reactor};
 use super::table::{DatagramSource, Source};
 use crate::machines::{DatagramRefusal, on_the_wire};
-use crate::values::{CALL_COST, DATAGRAM_COST, Id, Outcome, Peer, attempt};
+use crate::values::{Act, CALL_COST, DATAGRAM_COST, Id, Outcome, Peer, attempt};
 
 /// What is to become of a sender's datagrams.
 #[derive(Clone, Copy)]
@@ -60,8 +59,7 @@ impl Reactor {
             }
             let most = datagram.quota.messages(left);
             let inbox = self.inbox.get_or_insert_with(Inbox::new);
-            let socket = datagram.socket.as_fd();
-            match attempt(|| inbox.receive(socket, most, datagram.is_udp)) {
+            match attempt(|| datagram.socket.receive(inbox, most, datagram.is_udp)) {
                 Outcome::Done(received) => {
                     // Fewer than asked for: the socket is empty, or the next in line is an error,
                     // recvmmsg(2), of which the poll has told.
@@ -88,6 +86,7 @@ impl Reactor {
         let Some(inbox) = &self.inbox else { return (0, 0) };
         let (mut count, mut longest) = (0, 0);
         self.halves.core.lend(id, inbox.lend());
+        let lending = Lending { halves: &mut self.halves, id, lent: inbox.lend() };
         let mut sender = 0;
         'batch: for i in 0..received {
             let message = inbox.message(i);
@@ -95,7 +94,7 @@ impl Reactor {
             if i > 0 && from != inbox.message(sender).from {
                 sender = i; // Who comes again has the same number, so that its answers become a train.
             }
-            let core = &mut self.halves.core;
+            let core = &mut lending.halves.core;
             let Some(entry) = core.table.get(id) else { break };
             let (service, Source::Datagram(datagram)) = (entry.service, &entry.source) else {
                 break;
@@ -106,33 +105,46 @@ impl Reactor {
             let before = count;
             for payload in message.datagrams() {
                 count += 1;
-                self.halves.core.flows.spend(payload.len().max(DATAGRAM_COST));
-                if !self.halves.core.admits(id, from, verdict) {
+                lending.halves.core.flows.spend(payload.len().max(DATAGRAM_COST));
+                if !lending.halves.core.admits(id, from, verdict) {
                     continue;
                 }
-                log::trace!("{id} received {} bytes from {from}", payload.len());
                 let length = payload.len();
+                lending.halves.core.watch.note(id, || Act::Received { length });
                 let left = Cell::new(on_the_wire(length, from));
                 let lent = inbox.lend();
                 let asked = Asked { by: id, connected, from, sender, length, left, lent };
-                self.halves.call_asked(service, id, Some(&asked), |service, cx| {
+                lending.halves.call_asked(service, id, Some(&asked), |service, cx| {
                     service.datagram(cx, from, payload);
                 });
-                let core = &mut self.halves.core;
+                let core = &mut lending.halves.core;
                 if core.table.datagram(id).is_none_or(|datagram| datagram.closed) {
                     break 'batch;
                 }
             }
             longest = longest.max(count - before);
         }
-        let core = &mut self.halves.core;
-        core.flush_outbox(inbox.lend());
-        core.outlet.end_loan();
-        core.statistics.datagrams_in += count as u64;
-        if core.table.datagram(id).is_some_and(|datagram| datagram.closed) {
-            core.forget(id);
-        }
+        lending.halves.core.statistics.datagrams_in += count as u64;
         (count, longest)
+    }
+}
+
+/// While it is there, the outbox may refer to what is lent. Then the answers leave, whichever way the service
+/// returned, and a socket that it has closed meanwhile goes.
+struct Lending<'a> {
+    halves: &'a mut Halves,
+    id: Id,
+    lent: Lent<'a>,
+}
+
+impl Drop for Lending<'_> {
+    fn drop(&mut self) {
+        let core = &mut self.halves.core;
+        core.flush_outbox(self.lent);
+        core.outlet.end_loan();
+        if core.table.datagram(self.id).is_some_and(|datagram| datagram.closed) {
+            core.forget(self.id);
+        }
     }
 }
 
@@ -219,12 +231,9 @@ impl Core {
             self.statistics.dropped.failed += self.outlet.discard();
             return;
         };
-        let sent = self.outlet.flush(datagram.socket.as_fd(), lent, datagram.offload);
-        log::trace!(
-            "{id} sent {} datagrams, {} refused",
-            sent.datagrams,
-            sent.refused + sent.failed
-        );
+        let sent = self.outlet.flush(&datagram.socket, lent, datagram.offload);
+        let (left, refused) = (sent.datagrams, sent.refused + sent.failed);
+        self.watch.note(id, || Act::Dispatched { sent: left, refused });
         self.statistics.datagrams_out += sent.datagrams;
         self.statistics.dropped.no_room += sent.refused;
         self.statistics.dropped.failed += sent.failed;
@@ -239,7 +248,7 @@ impl Core {
     pub(super) fn send_now(&mut self, id: Id, to: Option<&Peer>, payload: &[u8]) -> bool {
         let Some(datagram) = self.table.datagram(id) else { return false };
         let dropped = &mut self.statistics.dropped;
-        match attempt(|| send_one(datagram.socket.as_fd(), to, payload)) {
+        match attempt(|| datagram.socket.send_one(to, payload)) {
             Outcome::Done(()) => {
                 self.statistics.datagrams_out += 1;
                 return true;

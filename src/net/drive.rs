@@ -1,14 +1,14 @@
 //! What one source does with its share of a turn.
 
-use std::os::fd::AsFd;
-
 use super::dial::Dialled;
-use super::packets::is_readable;
 use super::reactor::Reactor;
-use super::table::{Phase, Polled, Source};
+use super::service::{Context, Service};
+use super::socket::Polled;
+use super::table::{Phase, Source};
+use super::unwinding::Leaving;
 use crate::machines::{Latch, Step};
 use crate::values::{
-    ACCEPT_COST, ACCEPT_LOOKS, ByteQueue, CALL_COST, Cause, Id, Outcome, ServiceKey,
+    ACCEPT_COST, ACCEPT_LOOKS, Act, ByteQueue, CALL_COST, Cause, Id, Outcome, ServiceKey,
 };
 
 impl Reactor {
@@ -29,8 +29,9 @@ impl Reactor {
             let queued = stream.connection.queued();
             let step = stream.connection.advance(&mut self.buffer, &core.config, &mut core.account);
             stream.note_moved(&mut core.account, core.clock.tick());
-            if queued > stream.connection.queued() {
-                log::trace!("{id} had {queued} bytes kept, now {}", stream.connection.queued());
+            let left = stream.connection.queued();
+            if queued > left {
+                core.watch.note(id, || Act::Flushed { before: queued, queued: left });
             }
             // What it is charged for is what was shown, which takes time whether it is new or not.
             let used = match step {
@@ -54,7 +55,7 @@ impl Reactor {
                     0
                 }
                 Step::Ended { rest } => {
-                    log::trace!("{id} has ended, {rest} bytes were not taken");
+                    core.watch.note(id, || Act::Ended { rest });
                     let rest = &self.buffer[..rest];
                     self.halves.call(service, id, |service, cx| service.ended(cx, rest));
                     0
@@ -75,10 +76,9 @@ impl Reactor {
     #[inline]
     fn show(&mut self, service: ServiceKey, id: Id, bytes: usize, read: usize) -> bool {
         let input = &self.buffer[..bytes];
-        let taken = self.halves.call(service, id, |service, cx| service.received(cx, input));
-        assert!(taken <= bytes, "a service took {taken} bytes of {bytes}");
-        log::trace!("{id} read {read}, showed {bytes}, the service took {taken}");
+        let taken = self.halves.call(service, id, |service, cx| received(service, cx, input));
         let core = &mut self.halves.core;
+        core.watch.note(id, || Act::Read { read, shown: bytes, taken });
         core.statistics.messages_in += 1;
         let Some(stream) = core.table.stream(id) else { return true };
         if taken < bytes {
@@ -95,10 +95,9 @@ impl Reactor {
     fn show_again(&mut self, service: ServiceKey, id: Id, input: ByteQueue) -> usize {
         let bytes = input.len();
         let taken =
-            self.halves.call(service, id, |service, cx| service.received(cx, input.as_slice()));
-        assert!(taken <= bytes, "a service took {taken} bytes of {bytes}");
-        log::trace!("{id} showed {bytes} once more, the service took {taken}");
+            self.halves.call(service, id, |service, cx| received(service, cx, input.as_slice()));
         let core = &mut self.halves.core;
+        core.watch.note(id, || Act::ShownAgain { shown: bytes, taken });
         core.statistics.messages_in += 1;
         if let Some(stream) = core.table.stream(id) {
             stream.connection.put_back(input, taken, &core.config, &mut core.account);
@@ -106,7 +105,7 @@ impl Reactor {
         bytes
     }
 
-    /// A stream has come to rest: until its next event, its next turn, or its deadline. Who is closing
+    /// A stream has come to rest: until its next event, its next turn, or its deadline. One that is closing
     /// must get one here, also if there is always more to read.
     #[inline]
     fn rests(&mut self, id: Id) {
@@ -157,14 +156,15 @@ impl Reactor {
         let cause = match &mut entry.source {
             Source::Stream(stream) => stream.end(cause, &mut core.account),
             Source::Dial(dial) => dial.connection.end(cause, &mut core.account),
-            Source::Listener(_) | Source::Datagram(_) => cause,
+            Source::Listener(_) | Source::Datagram(_) | Source::Proxied(_) => cause,
         };
         log::debug!("{id} is gone: {cause}");
+        core.watch.note(id, || Act::Gone(cause.kind()));
         if is_counted {
             core.statistics.closed.count(&cause);
         }
-        self.halves.call_for(id, |service, cx| service.closed(cx, &cause));
-        self.halves.core.forget(id);
+        let leaving = Leaving { halves: &mut self.halves, id };
+        leaving.halves.call_for(id, |service, cx| service.closed(cx, &cause));
     }
 
     /// Accepts, until the backlog is empty, a limit is reached, or the share is used up.
@@ -176,9 +176,7 @@ impl Reactor {
                 Some(listener) if listener.parked => return,
                 Some(listener) if listener.readable => {
                     // For nobody, accept costs ten times what looking does. Crowds are soon worth it.
-                    if (1..=ACCEPT_LOOKS).contains(&accepted)
-                        && !is_readable(listener.socket.as_fd())
-                    {
+                    if (1..=ACCEPT_LOOKS).contains(&accepted) && !listener.socket.is_readable() {
                         listener.readable = false;
                         continue;
                     }
@@ -191,8 +189,8 @@ impl Reactor {
             }
             core.flows.spend(ACCEPT_COST);
             match core.accept(id) {
-                Outcome::Done((socket, peer)) => {
-                    if let Some(new) = core.welcome(id, socket, peer) {
+                Outcome::Done(socket) => {
+                    if let Some(new) = core.welcome(id, socket) {
                         self.halves.call_for(new, |service, cx| service.opened(cx));
                     }
                 }
@@ -212,6 +210,7 @@ impl Reactor {
             Dialled::Waiting => {}
             Dialled::Connected => {
                 log::debug!("{id} is connected");
+                self.halves.core.watch.note(id, || Act::Opened);
                 self.halves.call_for(id, |service, cx| service.opened(cx));
                 self.halves.core.schedule(id); // Perhaps something has arrived already.
             }
@@ -219,4 +218,12 @@ impl Reactor {
             Dialled::Abandoned => self.gone(id, Cause::Closed),
         }
     }
+}
+
+/// Shows a service what has arrived. Returns how much of it was taken.
+#[inline]
+fn received(service: &mut dyn Service, cx: &mut Context<'_>, input: &[u8]) -> usize {
+    let (taken, bytes) = (service.received(cx, input), input.len());
+    assert!(taken <= bytes, "a service took {taken} bytes of {bytes}");
+    taken
 }

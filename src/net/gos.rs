@@ -1,52 +1,14 @@
 //! Who has its go in a turn, and for how long.
 
-use std::io;
-use std::time::Instant;
-
-use super::commands::Run;
 use super::core::Due;
 use super::packets::Lent;
 use super::reactor::Reactor;
 use super::table::Source;
-use crate::values::{Cause, Id, SLICE, TimerId};
+use crate::values::{Act, Cause, Id, SLICE, TimerId};
 
 /// Sources, commands, timers and tells that come in crowds have a slice of each turn, every kind its own. So
 /// whatever there is a crowd of, the poll is asked for newcomers a moment later.
 impl Reactor {
-    /// Does what services were told and what other threads want done, a slice of each.
-    pub(super) fn obey(&mut self) {
-        if self.halves.errands.has_tells() {
-            self.halves.pass_on_slice(); // What the host has told, or what had to wait.
-        }
-        if self.commands.is_pending() {
-            self.run_commands();
-        }
-    }
-
-    fn run_commands(&mut self) {
-        let (stops, mut runs) = self.commands.take();
-        stops.into_iter().for_each(|how| self.halves.core.stopping.ask(how));
-        let began = Instant::now();
-        while let Some(run) = runs.pop_front() {
-            self.run_command(run);
-            if !runs.is_empty() && began.elapsed() >= SLICE {
-                return self.commands.put_back(runs);
-            }
-        }
-    }
-
-    fn run_command(&mut self, run: Run) {
-        run(&mut self.halves.context(self.nobody, Id::NONE));
-        self.halves.pass_on();
-    }
-
-    /// What was taken is run. From here on nothing is.
-    pub(super) fn run_last_commands(&mut self) {
-        for run in self.commands.close() {
-            self.run_command(run);
-        }
-    }
-
     /// Gives each new source that can move its go, then the old ones a slice, and one of them a go at least.
     /// Whoever joins meanwhile waits for the next turn. Returns whether there were new ones, and the time
     /// that they waited is still to be noted.
@@ -54,11 +16,12 @@ impl Reactor {
         let core = &mut self.halves.core;
         let new = core.flows.new_ones();
         core.outgoing.set_open(new > 1); // Alone, nobody gains by waiting.
-        for place in 0..new {
-            self.go(self.halves.core.flows.new_one(place));
+        for _ in 0..new {
+            let id = self.halves.core.flows.next_new();
+            self.go(id);
         }
         self.let_out();
-        self.halves.core.flows.end_new(new);
+        self.halves.core.flows.end_new();
         let old = self.halves.core.flows.old();
         if old > 0 {
             self.drive_old(old, new > 0);
@@ -80,7 +43,7 @@ impl Reactor {
             }
             return;
         }
-        let (turn, began) = (core.clock.now(), Instant::now());
+        let (turn, began) = (core.clock.now(), core.clock.this_moment());
         let slice = core.flows.slice(began);
         if had_new {
             core.statistics.sparse_waits.count_one(began.saturating_duration_since(turn));
@@ -88,7 +51,7 @@ impl Reactor {
         for _ in 0..old {
             let Some((id, since)) = self.halves.core.flows.next_old() else { break };
             self.go(id);
-            let now = Instant::now();
+            let now = self.halves.core.clock.this_moment();
             let waited = now.saturating_duration_since(since);
             self.halves.core.statistics.busy_waits.count_one(waited);
             if now.saturating_duration_since(began) >= slice {
@@ -104,11 +67,13 @@ impl Reactor {
         let core = &mut self.halves.core;
         let Some(entry) = core.table.get_mut(id) else { return };
         core.flows.begin_go(&mut entry.flow);
+        core.watch.go_begins();
         match &entry.source {
             Source::Stream(_) => self.drive_stream(id),
             Source::Listener(_) => self.drive_listener(id),
             Source::Datagram(_) => self.drive_datagram(id),
             Source::Dial(_) => self.drive_dial(id),
+            Source::Proxied(_) => self.drive_proxied(id),
         }
         let core = &mut self.halves.core;
         if core.flows.has_spent()
@@ -116,6 +81,7 @@ impl Reactor {
         {
             core.flows.charge(&mut entry.flow);
         }
+        core.watch.go_ends(id);
     }
 
     /// Writes what was gathered.
@@ -134,34 +100,40 @@ impl Reactor {
         let mut began = None;
         while let Some((timer, due)) = self.halves.core.timers.due(now) {
             self.fire(timer, due);
+            let core = &self.halves.core;
             match began {
-                None => began = self.halves.core.timers.is_due(now).then(Instant::now),
-                Some(began) if began.elapsed() >= SLICE => break,
-                Some(_) => {}
+                None if core.timers.is_due(now) => began = Some(core.clock.this_moment()),
+                None => {}
+                Some(began) => {
+                    if core.clock.this_moment().saturating_duration_since(began) >= SLICE {
+                        return;
+                    }
+                }
             }
         }
     }
 
     fn fire(&mut self, timer: TimerId, due: Due) {
-        log::trace!("timer: {due:?}");
+        self.halves.core.watch.note(due.source(), || Act::Timer(due.name()));
         match due {
             Due::Service(service, id) => {
                 let was_last = !self.halves.core.timers.is_set(timer);
                 self.halves.core.words.speak(timer, was_last);
+                if was_last {
+                    self.halves.core.roster.leave(service); // At the end of the turn it may go.
+                }
                 self.halves.visit(service, id, None, |service, cx| service.timer(cx, timer));
                 self.halves.core.words.fall_silent();
                 self.halves.pass_on();
-                if was_last {
-                    self.halves.core.roster.leave(service);
-                }
             }
             Due::Deadline(id) => self.check_deadline(id),
             Due::Accept(id) => self.halves.core.unpark(id),
             Due::DialRetry(id) => self.halves.core.schedule(id),
+            Due::ProxyTimeout(id) => self.halves.core.proxy_timed_out(id),
             Due::StopCheck => self.check_stop(),
             Due::StopTimeout => self.halves.core.give_up_stopping(),
             Due::DialTimeout(id) => {
-                let error = io::Error::from(io::ErrorKind::TimedOut);
+                let error = self.halves.core.dial_expired(id);
                 self.gone(id, Cause::ConnectFailed(error));
             }
         }

@@ -43,7 +43,7 @@ impl Handle {
     /// and answers nothing.
     ///
     /// What is taken is run, in the order of the calls of each thread, before the reactor has stopped;
-    /// unless that is dropped first. Each turn runs some of it, so that a flood delays nobody.
+    /// unless that is dropped first. Each turn runs some of it, so that a flood delays no source.
     ///
     /// # Errors
     ///

@@ -2,46 +2,61 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::time::Instant;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::bind::bind;
 use super::core::Core;
-use super::packets::{enable_gro, enable_pktinfo, is_readable, offload_supported};
+use super::packets::{enable_gro, enable_pktinfo, offload_supported};
 use super::paths::Bound;
+use super::receiving::{DatagramSocket, ListenerSocket};
 use super::socket::{StreamSocket, local_address, set_buffers};
-use super::table::{DatagramSource, Listener, ListenerSocket, Origin, Source};
+use super::table::{DatagramSource, Listener, Origin, Source};
 use crate::machines::Connection;
 use crate::values::{ACCEPT_RETRY, Address, Endpoint, Id, Outcome, Refused, ServiceKey, attempt};
 
 /// Binds and registers. Whatever fails, nothing is left behind.
 pub(super) fn listen(core: &mut Core, service: ServiceKey, endpoint: &Endpoint) -> io::Result<Id> {
     core.check_going(service)?;
+    let source = match endpoint {
+        Endpoint::Mem(name) => {
+            let socket = ListenerSocket::Mem(core.memory.listen(*name)?);
+            Source::Listener(Box::new(Listener::new(socket)))
+        }
+        Endpoint::MemDatagram(name) => {
+            let socket = DatagramSocket::Mem(core.memory.bind(*name)?);
+            let bound = Some(Address::Mem(*name));
+            let source = DatagramSource::new(socket, false, false);
+            Source::Datagram(Box::new(DatagramSource { bound, ..source }))
+        }
+        _ => bound_source(core, endpoint)?,
+    };
+    let (id, _) = core.insert(service, source)?;
+    log::debug!("{id} listens on {endpoint}");
+    Ok(id)
+}
+
+/// A socket of the system that is bound there.
+fn bound_source(core: &Core, endpoint: &Endpoint) -> io::Result<Source> {
     let Bound { socket, file } = bind(endpoint, &core.config)?;
-    let descriptor = socket.as_raw_fd();
-    let source = if endpoint.is_datagram() {
+    if endpoint.is_datagram() {
         let bound = prepare_datagrams(&socket, core)?;
         let is_udp = matches!(bound, Address::Ip(_));
-        Source::Datagram(Box::new(DatagramSource {
+        let socket = DatagramSocket::System(socket);
+        return Ok(Source::Datagram(Box::new(DatagramSource {
             bound: Some(bound),
             _file: file,
             ..DatagramSource::new(socket, is_udp, core.config.offload)
-        }))
-    } else {
-        socket.listen(core.config.backlog.try_into().unwrap_or(i32::MAX))?;
-        let socket = match endpoint {
-            Endpoint::Tcp { .. } => {
-                ListenerSocket::Tcp(mio::net::TcpListener::from_std(socket.into()))
-            }
-            _ => ListenerSocket::Unix(mio::net::UnixListener::from_std(socket.into())),
-        };
-        Source::Listener(Box::new(Listener { _file: file, ..Listener::new(socket) }))
+        })));
+    }
+    socket.listen(core.config.backlog.try_into().unwrap_or(i32::MAX))?;
+    let socket = match endpoint {
+        Endpoint::Tcp { .. } => ListenerSocket::Tcp(mio::net::TcpListener::from_std(socket.into())),
+        _ => ListenerSocket::Unix(mio::net::UnixListener::from_std(socket.into())),
     };
-    let (id, _) = core.insert(service, source, descriptor)?;
-    log::debug!("{id} listens on {endpoint}");
-    Ok(id)
+    Ok(Source::Listener(Box::new(Listener { _file: file, ..Listener::new(socket) })))
 }
 
 /// Options of a bound datagram socket. Returns what it is bound to; or if that is a group's address, from
@@ -99,7 +114,7 @@ pub(super) fn join_datagrams(socket: &Socket, core: &Core) {
 impl Core {
     /// Takes one connection out of the backlog, if the limits allow it now. `Blocked`: there is none, or
     /// the listener has been parked.
-    pub(super) fn accept(&mut self, id: Id) -> Outcome<(StreamSocket, Option<SocketAddr>)> {
+    pub(super) fn accept(&mut self, id: Id) -> Outcome<StreamSocket> {
         let unref = self.table.get(id).is_some_and(|entry| entry.is_background);
         let is_full = self.config.connections.is_some_and(|it| self.acceptor.accepted() >= it);
         if is_full && !unref {
@@ -142,15 +157,15 @@ impl Core {
         Outcome::Blocked
     }
 
-    /// Whether there is anybody in the backlog who can't be let in now. If not, an edge will tell of the
+    /// Whether a client is in the backlog that can't be let in now. If not, an edge will tell of the
     /// next one; and a listener that is stopping has seen its last client.
     fn somebody_waits(&mut self, id: Id) -> bool {
         let Some(listener) = self.table.listener(id) else { return false };
-        listener.readable = is_readable(listener.socket.as_fd());
+        listener.readable = listener.socket.is_readable();
         listener.readable
     }
 
-    /// Parks a listener that got no new edge for those who wait in its backlog: its latch stays.
+    /// Parks a listener that got no new edge for the clients that wait in its backlog: its latch stays.
     fn accept_later(
         &mut self,
         id: Id,
@@ -166,47 +181,46 @@ impl Core {
     }
 
     /// Makes a connection of an accepted socket, or closes it, if its peer is not wanted.
-    pub(super) fn welcome(
-        &mut self,
-        listener: Id,
-        socket: StreamSocket,
-        peer: Option<SocketAddr>,
-    ) -> Option<Id> {
+    pub(super) fn welcome(&mut self, listener: Id, socket: StreamSocket) -> Option<Id> {
+        let peer = socket.internet_peer();
         let entry = self.table.get(listener)?;
         let (service, unref) = (entry.service, entry.is_background);
-        if let Some(peer) = peer
-            && let Err(why) = self.admit(peer.ip())
-        {
-            if let Some(more) = self.acceptor.may_log(self.clock.now()) {
-                log::warn!("{listener} refuses {peer}: {why}{more}");
+        let is_proxy = match self.let_in(listener, &socket) {
+            Ok(is_proxy) => is_proxy,
+            Err((peer, why)) => {
+                if let Some(more) = self.acceptor.may_log(self.clock.now()) {
+                    log::warn!("{listener} refuses {peer}: {why}{more}");
+                }
+                return None;
             }
-            return None;
-        }
+        };
         self.acceptor.take_token(self.clock.now());
         let buffers = match &socket {
-            StreamSocket::Unix(socket, _) => set_buffers(socket, &self.config),
+            StreamSocket::Unix(socket, ..) => set_buffers(socket, &self.config),
             _ => Ok(()),
         };
-        let connection = Connection::new(socket);
-        match buffers.and_then(|()| self.insert_stream(service, connection, peer, Origin::Accepted))
-        {
+        let made = buffers.and_then(|()| match is_proxy {
+            true => self.insert_proxied(service, socket),
+            false => self.insert_stream(service, Connection::new(socket), Origin::Accepted),
+        });
+        match made {
             Ok(id) => {
                 self.came_through(id, listener);
                 self.acceptor.count();
-                if unref {
-                    self.put_in_background(id); // As its listener is.
+                match unref {
+                    true => self.put_in_background(id), // As its listener is.
+                    false => self.statistics.accepted += u64::from(!is_proxy),
                 }
-                self.statistics.accepted += 1;
                 match peer {
                     Some(peer) => log::debug!("{listener} accepted {id} from {peer}"),
                     None => log::debug!("{listener} accepted {id}"),
                 }
-                Some(id)
+                (!is_proxy).then_some(id) // It opens when it is known for whom.
             }
             Err(error) => {
                 self.statistics.refused.failed += 1;
                 log::warn!("{listener} cannot serve a connection: {error}");
-                if let Some(peer) = peer {
+                if let Some(peer) = peer.filter(|_| !is_proxy) {
                     self.acceptor.leave(peer.ip());
                 }
                 None
@@ -217,15 +231,18 @@ impl Core {
     /// Notes which listener has accepted a connection.
     fn came_through(&mut self, id: Id, by: Id) {
         let Some(listener) = self.table.listener(by) else { return };
-        let door = self.acceptor.come_through(by, &mut listener.door);
-        if let Some(stream) = self.table.stream(id) {
-            stream.door = Some(door);
+        let door = Some(self.acceptor.come_through(by, &mut listener.door));
+        match self.table.get_mut(id).map(|entry| &mut entry.source) {
+            Some(Source::Stream(stream)) => stream.door = door,
+            Some(Source::Proxied(proxied)) => proxied.door = door,
+            _ => {}
         }
     }
 
     /// Whether one more connection from this address may be served; counts it, if that is limited.
-    fn admit(&mut self, ip: IpAddr) -> Result<(), &'static str> {
-        if !self.config.admits(ip) {
+    /// The lists don't concern those whom we have been told to trust.
+    pub(super) fn admit(&mut self, ip: IpAddr, is_trusted: bool) -> Result<(), &'static str> {
+        if !is_trusted && !self.config.admits(ip) {
             self.statistics.refused.denied += 1;
             return Err("its address is not admitted");
         }
@@ -238,7 +255,7 @@ impl Core {
 }
 
 /// Whether the error means that something has run out here, not that this one client has failed.
-fn is_exhaustion(error: &io::Error) -> bool {
+pub(super) fn is_exhaustion(error: &io::Error) -> bool {
     let code = error.raw_os_error();
     [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM].iter().any(|&it| code == Some(it))
 }

@@ -1,13 +1,13 @@
 //! What the events of a turn say.
 
-use std::fmt;
-
 use mio::event::Event;
 
+use super::core::Core;
+use super::mem::MemEvent;
 use super::reactor::Reactor;
 use super::table::Source;
 use crate::machines::Latch;
-use crate::values::Id;
+use crate::values::{Act, Id, Readiness};
 
 impl Reactor {
     /// Events only set latches. Nothing moves here, so nothing can close under a later event.
@@ -22,7 +22,7 @@ impl Reactor {
                 continue;
             }
             let Some(entry) = core.table.get_mut(id) else {
-                log::trace!("{id} has gone: a stale event"); // It closed after this was queued.
+                core.watch.note(id, || Act::Stale); // It closed after this was queued.
                 continue;
             };
             match &mut entry.source {
@@ -45,38 +45,76 @@ impl Reactor {
                         dial.hung_up = Some(event.is_error());
                     }
                 }
+                Source::Proxied(proxied) => {
+                    proxied.readable |= latch(event).readable;
+                    if event.is_error() || event.is_write_closed() {
+                        proxied.hung_up = Some(event.is_error());
+                    }
+                }
             }
-            log::trace!("{id} is {}", Readiness(event));
+            core.watch.note(id, || Act::Ready(readiness(event)));
             core.flows.schedule(id, &mut entry.flow);
+        }
+        if core.memory.has_events() {
+            core.mark_memory();
         }
         core.statistics.events += count as u64;
         // There may be more than fit in, and whoever waits for an edge of our descriptor has had one already.
         self.has_more_events = count >= core.config.events;
-        log::trace!("the poll has returned {count} events, {} sources can move", core.flows.len());
+        let (events, runnable) = (count, core.flows.len());
+        core.watch.note(Id::NONE, || Act::Polled { events, runnable });
     }
 }
 
-/// An event in words.
-struct Readiness<'a>(&'a Event);
-
-impl fmt::Display for Readiness<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Readiness(event) = self;
-        let words = [
-            (event.is_readable(), "readable"),
-            (event.is_writable(), "writable"),
-            (event.is_priority(), "urgent"),
-            (event.is_read_closed(), "closed for reading"),
-            (event.is_write_closed(), "closed for writing"),
-            (event.is_error(), "in error"),
-        ];
-        let mut separator = "";
-        for (_, word) in words.iter().filter(|(is_so, _)| *is_so) {
-            write!(f, "{separator}{word}")?;
-            separator = ", ";
+impl Core {
+    /// The same for what is in memory.
+    #[inline(never)]
+    fn mark_memory(&mut self) {
+        let events = self.memory.take_events();
+        for &MemEvent { id, ready } in &events {
+            let Some(entry) = self.table.get_mut(id) else { continue };
+            let closed = ready.read_closed || ready.in_error;
+            let latch = Latch {
+                readable: ready.readable || closed,
+                writable: ready.writable || ready.hung_up,
+                read_on: closed,
+            };
+            match &mut entry.source {
+                Source::Stream(stream) => {
+                    stream.connection.latch(latch);
+                    if ready.hung_up {
+                        stream.connection.hung_up(ready.in_error, &mut self.account);
+                    }
+                }
+                Source::Listener(listener) => listener.readable = true,
+                Source::Datagram(datagram) => datagram.readable = true,
+                Source::Dial(dial) => {
+                    dial.answered = true;
+                    dial.connection.latch(latch);
+                    if ready.hung_up {
+                        dial.hung_up = Some(ready.in_error);
+                    }
+                }
+                Source::Proxied(_) => {} // No proxy comes this way.
+            }
+            self.watch.note(id, || Act::Ready(ready.readiness()));
+            self.schedule(id);
         }
-        Ok(())
+        self.statistics.events += events.len() as u64;
+        self.memory.give_back(events);
     }
+}
+
+/// What an event says, all of it.
+fn readiness(event: &Event) -> Readiness {
+    Readiness::new([
+        event.is_readable(),
+        event.is_writable(),
+        event.is_priority(),
+        event.is_read_closed(),
+        event.is_write_closed(),
+        event.is_error(),
+    ])
 }
 
 /// What an event says of a stream.

@@ -13,21 +13,32 @@ mod deadlines;
 mod dial;
 mod doors;
 mod drive;
+mod early;
 mod gos;
 mod guard;
 mod handle;
+mod introduce;
 mod listen;
 mod mark;
+mod mem;
+mod names;
+mod obey;
+mod outbound;
 mod outgoing;
 mod outlet;
 mod packets;
 mod paths;
 mod polling;
+mod proxied;
 mod reactor;
+mod receiving;
+mod record;
 mod roster;
 mod send;
 mod service;
 mod setup;
+#[cfg(feature = "simulation")]
+mod simulation;
 mod socket;
 mod stop;
 mod stopping;
@@ -36,9 +47,15 @@ mod tell;
 mod throttle;
 mod timeouts;
 mod timing;
+#[cfg(feature = "simulation")]
+mod trace;
+mod unwinding;
+mod watch;
 mod words;
 
 pub use handle::Handle;
 pub use reactor::Reactor;
 pub use service::{Context, Service};
+#[cfg(feature = "simulation")]
+pub use simulation::{Client, Script, Simulation};
 pub use stopping::Stop;

@@ -1,9 +1,9 @@
 //! The outbox, and the one datagram socket that it gathers for.
 
 use std::mem;
-use std::os::fd::BorrowedFd;
 
 use super::packets::{Lent, Outbox, Sent};
+use super::receiving::DatagramSocket;
 use crate::values::{Id, Peer};
 
 /// Datagrams that wait to leave together, all by the same socket.
@@ -82,8 +82,8 @@ impl Outlet {
     }
 
     /// Sends what has been gathered, by the socket that was taken.
-    pub(super) fn flush(&mut self, socket: BorrowedFd<'_>, lent: Lent<'_>, offload: bool) -> Sent {
-        self.outbox.flush(socket, lent, offload)
+    pub(super) fn flush(&mut self, socket: &DatagramSocket, lent: Lent<'_>, offload: bool) -> Sent {
+        socket.flush(&mut self.outbox, lent, offload)
     }
 
     /// Throws it away. Returns how many datagrams there were.

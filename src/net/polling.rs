@@ -1,13 +1,14 @@
 //! What the poller is asked to tell.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use mio::unix::SourceFd;
 use mio::{Interest, Token};
 
 use super::core::Core;
-use super::table::{Polled, Source};
+use super::socket::Polled;
+use super::table::Source;
 use crate::values::{Cause, Id, ServiceKey};
 
 /// What to ask of the poller for a stream.
@@ -24,24 +25,31 @@ pub(super) fn stream_interest(polled: Polled) -> Interest {
 }
 
 impl Core {
-    /// Puts a source into the table and its descriptor into the poller, edge-triggered. The flag tells
-    /// whether the poller took it; files it doesn't, since they are always ready.
-    pub(super) fn insert(
-        &mut self,
-        service: ServiceKey,
-        source: Source,
-        descriptor: RawFd,
-    ) -> io::Result<(Id, bool)> {
-        let interest = match &source {
-            Source::Stream(stream) => stream_interest(stream.polled),
-            // Nobody waits for room on a datagram socket, and there each datagram that has left is an
-            // edge: an event for each answer.
-            _ => Interest::READABLE,
-        };
+    /// Puts a source into the table, and has its events told. The flag says whether they will be: files
+    /// have none, since they are always ready.
+    pub(super) fn insert(&mut self, service: ServiceKey, source: Source) -> io::Result<(Id, bool)> {
         let id = self.table.insert(service, source);
-        match self.register(descriptor, id, interest) {
+        let registry = self.poll.registry();
+        // Nobody waits for room on a datagram socket, and there each datagram that has left is an
+        // edge: an event for each answer.
+        let input = Interest::READABLE;
+        let watched = match self.table.get(id).map(|entry| &entry.source) {
+            Some(Source::Stream(stream)) => {
+                let interest = stream_interest(stream.polled);
+                stream.connection.stream().watch(registry, id, interest)
+            }
+            Some(Source::Proxied(proxied)) => {
+                let interest = stream_interest(Polled::of_accepted(&proxied.socket));
+                proxied.socket.watch(registry, id, interest)
+            }
+            Some(Source::Listener(listener)) => listener.socket.watch(registry, id, input),
+            Some(Source::Datagram(datagram)) => datagram.socket.watch(registry, id, input),
+            Some(Source::Dial(_)) | None => Ok(true),
+        };
+        match watched {
             Ok(polled) => {
                 self.roster.join(service);
+                self.note_made(id);
                 if let Some(bound) = self.table.datagram(id).and_then(|datagram| datagram.bound) {
                     self.guard.bound(bound);
                 }
@@ -54,21 +62,6 @@ impl Core {
         }
     }
 
-    /// The flag is the one of [`insert`](Core::insert).
-    pub(super) fn register(
-        &self,
-        descriptor: RawFd,
-        id: Id,
-        interest: Interest,
-    ) -> io::Result<bool> {
-        let token = Token(id.to_bits());
-        match self.poll.registry().register(&mut SourceFd(&descriptor), token, interest) {
-            Ok(()) => Ok(true),
-            Err(error) if error.raw_os_error() == Some(libc::EPERM) => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
     /// A stream has found no room. From now on the poller tells when there is some, if it didn't before.
     #[cold]
     pub(super) fn watch_room(&mut self, id: Id) {
@@ -77,7 +70,8 @@ impl Core {
             return;
         }
         stream.polled = Polled::Both;
-        let raw = stream.connection.stream().as_fd().as_raw_fd();
+        let Some(descriptor) = stream.connection.stream().descriptor() else { return };
+        let raw = descriptor.as_raw_fd();
         let (token, interest) = (Token(id.to_bits()), stream_interest(Polled::Both));
         if let Err(error) = self.poll.registry().reregister(&mut SourceFd(&raw), token, interest) {
             stream.connection.fail(Cause::Failed(error), &mut self.account);
@@ -85,9 +79,11 @@ impl Core {
         }
     }
 
-    /// The descriptor may not be ours alone, and then closing it would not end its events.
-    pub(super) fn deregister(&self, descriptor: &impl AsFd) {
-        let raw = descriptor.as_fd().as_raw_fd();
+    /// The descriptor may not be ours alone, and then closing it would not end its events. In memory there
+    /// is none.
+    pub(super) fn deregister(&self, descriptor: Option<BorrowedFd<'_>>) {
+        let Some(descriptor) = descriptor else { return };
+        let raw = descriptor.as_raw_fd();
         if let Err(error) = self.poll.registry().deregister(&mut SourceFd(&raw)) {
             log::trace!("was not in the poller: {error}");
         }

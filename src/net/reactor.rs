@@ -2,16 +2,18 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
-use std::{fmt, io};
+use std::{fmt, io, mem};
 
-use mio::Events;
+use mio::{Events, Poll};
 
 use super::asked::Asked;
 use super::commands::Commands;
 use super::core::Core;
+use super::names::Names;
 use super::packets::{Inbox, Lent};
 use super::service::{Context, Errands, Service};
 use super::stopping::Going;
+use super::unwinding::Called;
 use crate::values::{Buffer, Config, Error, Id, Sample, ServiceKey};
 
 /// The event loop: one thread, one poll, any number of sockets.
@@ -107,8 +109,11 @@ impl Halves {
         }
         let callee = self.services[service.slot()].as_deref_mut();
         let callee = callee.expect("a service with a source or a timer is there");
-        let (core, errands) = (&mut self.core, &mut self.errands);
-        call(callee, &mut Context { core, errands, service, id, asked })
+        let (called, errands) = (Called { core: &mut self.core, id }, &mut self.errands);
+        let core = &mut *called.core;
+        let result = call(callee, &mut Context { core, errands, service, id, asked });
+        mem::forget(called);
+        result
     }
 
     /// Fetches the services that were added meanwhile.
@@ -135,6 +140,11 @@ impl Halves {
     #[inline]
     fn has_work(&self) -> bool {
         self.core.has_work() || self.errands.has_tells()
+    }
+
+    /// After the stop, whether a service is still to be told.
+    fn has_to_end(&self) -> bool {
+        self.core.has_to_go_on_stopping() || self.errands.has_tells()
     }
 
     /// What a service could do if it were called now.
@@ -175,9 +185,11 @@ impl Reactor {
         config.check().map_err(|error| failed(error.into()))?;
         let buffer = Buffer::try_new(config.input_limit + config.read_buffer).map_err(failed)?;
         let events = Events::with_capacity(config.events);
-        let most_commands = config.commands;
-        let mut core = Core::new(config).map_err(failed)?;
-        let commands = Commands::new(core.poll.registry(), most_commands).map_err(failed)?;
+        let poll = Poll::new().map_err(failed)?;
+        let commands = Commands::new(poll.registry(), config.commands).map_err(failed)?;
+        let shared = commands.shared();
+        let names = Names::new(move || drop(shared.wake()));
+        let mut core = Core::new(config, poll, names);
         let (nobody, mut errands) = (core.roster.add(), Errands::default());
         errands.arrive(nobody, Box::new(Nobody));
         Ok(Reactor {
@@ -191,7 +203,7 @@ impl Reactor {
         })
     }
 
-    /// Turns until somebody stops it: a service, or a [`Handle`](super::Handle).
+    /// Turns until it is stopped: by a service, or a [`Handle`](super::Handle).
     ///
     /// # Errors
     ///
@@ -205,15 +217,23 @@ impl Reactor {
 
     /// Whether it has been stopped, and everything is closed.
     pub fn is_stopped(&self) -> bool {
-        self.halves.core.stopping.going() == Going::Stopped
+        let is_over = self.halves.core.stopping.going() == Going::Stopped;
+        is_over && !self.halves.has_to_end()
     }
 
-    /// One turn: waits for events, no longer than the timeout, marks what they say, drives whoever can
-    /// move, fires the timers that are due. For hosts with a loop of their own.
+    /// One turn: waits for events, no longer than the timeout, marks what they say, drives the sources that
+    /// can move, fires the timers that are due. For hosts with a loop of their own.
     ///
     /// # Errors
     ///
     /// Only the poller's own. An interrupted wait is a turn without events.
+    ///
+    /// # Panics
+    ///
+    /// With whatever a service panics. A host that catches it may turn on: the connection that the service
+    /// was called for is reset, [`Service::closed`] tells of it with
+    /// [`Cause::Panicked`](crate::Cause::Panicked), and nothing else is different; [the
+    /// guide](crate::guide::threads#a-panic) has it in full.
     pub fn turn(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
         self.wait(timeout).map_err(|error| Error::new("poll", "", error))?;
         self.mark();
@@ -231,8 +251,10 @@ impl Reactor {
         if self.has_more_events || self.commands.is_pending() || self.halves.has_work() {
             return Some(Duration::ZERO);
         }
-        let next = core.timers.next()?;
-        Some(next.saturating_duration_since(Instant::now()))
+        let next = core.timers.next();
+        #[cfg(feature = "simulation")]
+        let next = next.into_iter().chain(core.memory.next_due()).min();
+        Some(next?.saturating_duration_since(core.clock.this_moment()))
     }
 
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
@@ -240,6 +262,11 @@ impl Reactor {
             (Some(ours), Some(theirs)) => Some(ours.min(theirs)),
             (ours, theirs) => ours.or(theirs),
         };
+        #[cfg(feature = "simulation")]
+        if self.halves.core.clock.is_simulated() {
+            self.pass_time(timeout);
+            return Ok(());
+        }
         if self.halves.core.config.spin.is_zero() {
             self.poll(timeout)?;
         } else {
@@ -248,6 +275,7 @@ impl Reactor {
         let core = &mut self.halves.core;
         core.clock.read();
         core.flows.begin_turn(core.clock.now());
+        core.watch.turn_begins();
         core.statistics.turns += 1;
         Ok(())
     }
@@ -287,12 +315,13 @@ impl Reactor {
         self.go_on_stopping();
         self.halves.drop_departed();
         let core = &mut self.halves.core;
-        let took = core.clock.now().elapsed();
+        let took = core.clock.this_moment().saturating_duration_since(core.clock.now());
         let took = Sample::new(took);
         core.statistics.turn_times.count_same(took);
         if had_new {
             core.statistics.sparse_waits.count_same(took);
         }
+        core.watch.turn_ends();
     }
 }
 

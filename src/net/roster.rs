@@ -7,8 +7,8 @@ use crate::values::ServiceKey;
 /// The services of a reactor, as far as the half of it that they may touch must know them: the services
 /// themselves are in the other half.
 ///
-/// A service stays for as long as it has a source or a timer, or somebody holds its name: whoever added
-/// it by itself. One that came with a listener or a connection has no name, and goes with the last of
+/// A service stays for as long as it has a source or a timer, or its name is held by
+/// the host or service that added it by itself. One that came with a listener or a connection has no name, and goes with the last of
 /// its sources and timers.
 #[derive(Default)]
 pub(super) struct Roster {
@@ -62,7 +62,7 @@ impl Roster {
         self.let_go(service);
     }
 
-    /// Nobody knows the service by name any more.
+    /// The service is known by name no more.
     pub(super) fn release(&mut self, service: ServiceKey) {
         if let Some(resident) = self.find_mut(service) {
             resident.is_named = false;

@@ -3,7 +3,7 @@
 use super::core::Core;
 use super::socket::StreamSocket;
 use crate::machines::Connection;
-use crate::values::{Account, Config, Id, RESERVE};
+use crate::values::{Account, Act, Config, Id, RESERVE};
 
 /// Sends as much as is taken; a `whole` message all, or not at all: `None`.
 #[inline]
@@ -53,8 +53,8 @@ impl Core {
     /// The same for a connection that is being made: it leaves as soon as that has been.
     #[cold]
     fn send_early(&mut self, id: Id, bytes: &[u8], whole: bool) -> Option<usize> {
-        let dial = self.table.dial(id)?;
-        pass_on(&mut dial.connection, bytes, whole, &self.config, &mut self.account)
+        let connection = self.table.connection(id)?;
+        pass_on(connection, bytes, whole, &self.config, &mut self.account)
     }
 
     #[inline]
@@ -75,11 +75,8 @@ impl Core {
             stream.gathered = 0;
             stream.connection.send_or_keep(bytes, &mut self.account);
             stream.note_moved(&mut self.account, self.clock.tick());
-            log::trace!(
-                "{id} wrote {} bytes, {} were refused",
-                bytes.len(),
-                stream.connection.queued()
-            );
+            let (length, queued) = (bytes.len(), stream.connection.queued());
+            self.watch.note(id, || Act::Wrote { length, queued });
             if stream.connection.has_failed() {
                 self.schedule(id);
             } else if stream.connection.is_blocked() {

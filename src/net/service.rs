@@ -16,7 +16,8 @@ use crate::values::{Cause, Id, Peer, ServiceKey, TimerId};
 /// methods it may send to any connection, close any, connect out, set timers, and stop the loop; none
 /// of that calls back before the method has returned.
 ///
-/// Everything happens on one thread: a method that takes long, or blocks, delays all the others.
+/// Everything happens on one thread: a method that takes long, or blocks, delays all the others. One that
+/// panics ends [the turn](crate::Reactor::turn), and if the host catches that, one connection.
 ///
 /// ```
 /// use echoloop::{Context, Service};
@@ -38,7 +39,7 @@ pub trait Service: Any {
     /// Bytes have arrived. Returns how many of them were taken; the rest is shown again, with more
     /// behind it, or as it is when something the service sent had no room and now has.
     ///
-    /// Whoever takes only what could be answered never loses anything, and slows the sender down to
+    /// A service that takes only what could be answered never loses anything, and slows the sender down to
     /// the reader's pace. A service that needs a whole message before it answers takes nothing until
     /// then, which is bounded by [`Config::input_limit`](crate::Config::input_limit).
     ///
@@ -61,7 +62,8 @@ pub trait Service: Any {
 
     /// The connection has gone, for this reason. Sending to it does nothing any more; timers that were
     /// set for it are not cancelled. Called once for each connection that was opened or adopted, and for
-    /// each outgoing one that could not be made; not when the reactor is dropped.
+    /// each outgoing one that could not be made; not when the reactor is dropped. For one that was
+    /// [given away](Context::detach) too, which is no end elsewhere.
     fn closed(&mut self, _cx: &mut Context<'_>, _cause: &Cause) {}
 
     /// One datagram has arrived, of 0 to 65,535 bytes. [`Context::reply`] answers it.
@@ -147,7 +149,8 @@ impl Errands {
         !self.tells.is_empty() && !self.are_late
     }
 
-    pub(super) fn tells(&self) -> usize {
+    /// How many wait to be told.
+    pub(super) fn count(&self) -> usize {
         self.tells.len()
     }
 

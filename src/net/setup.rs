@@ -1,5 +1,6 @@
 //! Making services and sources: before the loop runs, and from inside it.
 
+use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
@@ -8,7 +9,7 @@ use super::reactor::Reactor;
 use super::service::{Context, Service, Unborn};
 use super::{adopt, dial, listen};
 use crate::machines::Half;
-use crate::values::{Address, Endpoint, Error, Id, ServiceId, Statistics};
+use crate::values::{Address, Cause, Endpoint, Error, Id, ServiceId, Statistics};
 
 /// Setting up.
 impl Reactor {
@@ -18,7 +19,7 @@ impl Reactor {
         self.add_with(|_| service)
     }
 
-    /// The same for a service that knows its own name: for those whom it asks to [tell](Handle::tell) it
+    /// The same for a service that knows its own name: for threads that it asks to [tell](Handle::tell) it
     /// something.
     pub fn add_with<S: Service>(&mut self, make: impl FnOnce(ServiceId<S>) -> S) -> ServiceId<S> {
         let key = self.halves.core.roster.add();
@@ -45,6 +46,39 @@ impl Reactor {
     /// Those of [`Context::connect`]; the service is dropped then.
     pub fn connect(&mut self, endpoint: &Endpoint, service: impl Service) -> Result<Id, Error> {
         self.serve(service, |cx| cx.connect(endpoint))
+    }
+
+    /// Has host names looked up in this way from now on: by servers of one's own, in a table, with a
+    /// memory. It is given the host and the port, and returns the addresses in the order to try them. Without
+    /// it the system looks them up, getaddrinfo(3), which remembers nothing.
+    ///
+    /// It may block, for it is called on threads that are there for nothing else. They are started when
+    /// [`connect`](Context::connect) is given a name, 16 of them at most, and end when nothing is left to look
+    /// up; then the next names wait, up to 1,024. Nothing interrupts one: when the connection has been closed
+    /// meanwhile, or [`Config::connect_timeout`](crate::Config::connect_timeout) is over, or the reactor has
+    /// stopped or was dropped, nobody waits for it, and its answer is thrown away when it comes. So it should
+    /// come to an end by itself. If it panics, the name could not be looked up.
+    ///
+    /// Addresses are not looked up, nor is what is [listened](Context::listen) on.
+    ///
+    /// ```
+    /// use std::collections::HashMap;
+    /// use std::io;
+    /// use std::net::{IpAddr, SocketAddr};
+    ///
+    /// # let mut reactor = echoloop::Reactor::new(echoloop::Config::default())?;
+    /// let hosts: HashMap<String, IpAddr> = [("db".to_owned(), [10, 0, 0, 7].into())].into();
+    /// reactor.set_resolver(move |host, port| {
+    ///     let address = *hosts.get(host).ok_or(io::ErrorKind::NotFound)?;
+    ///     Ok(vec![SocketAddr::from((address, port))])
+    /// });
+    /// # Ok::<(), echoloop::Error>(())
+    /// ```
+    pub fn set_resolver(
+        &mut self,
+        resolver: impl Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
+    ) {
+        self.halves.core.names.set_resolver(resolver);
     }
 
     /// Adds a service for what is made here, and returns what is returned here. The service is dropped when
@@ -176,23 +210,35 @@ impl Context<'_> {
             .map_err(|error| Error::new("listen on", endpoint, error))
     }
 
-    /// Connects to an endpoint of any kind. [`Service::opened`] tells when the connection is there,
-    /// [`Service::closed`] when it could not be made, never before this has returned. All addresses
-    /// of a host name are tried in turn, within
-    /// [`Config::connect_timeout`](crate::Config::connect_timeout); looking the name up blocks.
+    /// Connects to an endpoint of any kind, and never waits. [`Service::opened`] tells when the connection is
+    /// there, [`Service::closed`] when it could not be made, never before this has returned. What is sent
+    /// meanwhile is kept, and leaves then.
     ///
-    /// A datagram socket is connected at once, connect(2), and no [`Service::opened`] follows.
+    /// A host name is looked up by [threads](Reactor::set_resolver), and its addresses are tried side by
+    /// side: the two families in turn, the next one 250 ms after the last one or as soon as one has failed, 16
+    /// of them at most. The first that connects wins (RFC 8305, "Happy Eyeballs"). All of this has the time
+    /// of [`Config::connect_timeout`](crate::Config::connect_timeout). The [guide](crate::guide::dialling)
+    /// tells more.
+    ///
+    /// A datagram socket is connected at once, connect(2), and no [`Service::opened`] follows. To a host
+    /// name it can be sent at once too: up to 32 datagrams, and
+    /// [`Config::output_limit`](crate::Config::output_limit) bytes, are kept until the name is known, and
+    /// then leave for the first address that there is a way to; others are dropped, and counted. It has no
+    /// [`peer`](Context::peer) before that. If nothing comes of it, [`Service::closed`] tells.
     ///
     /// # Errors
     ///
-    /// The name can't be resolved; the reactor is stopping. For datagram sockets also that no descriptor
-    /// is left, and what connect(2) says.
+    /// The reactor is stopping; a name can't be looked up since no thread can be started, or 1,024 wait
+    /// already. For datagram sockets to an address also that no descriptor is left, and what connect(2) says.
+    /// That a name is unknown, or nobody is there, [`Service::closed`] tells:
+    /// [`Cause::ConnectFailed`](crate::Cause::ConnectFailed).
     pub fn connect(&mut self, endpoint: &Endpoint) -> Result<Id, Error> {
         self.connect_from(endpoint, None)
     }
 
     /// The same from a certain local address. Port 0 lets the kernel choose, when it knows the peer, so
-    /// that each address has a whole range of ports for each peer.
+    /// that each address has a whole range of ports for each peer. Of the addresses of a host name only those
+    /// of its family are tried.
     ///
     /// # Errors
     ///
@@ -206,13 +252,30 @@ impl Context<'_> {
             .map_err(|error| Error::new("connect to", endpoint, error))
     }
 
+    /// Connects over TCP to whichever of these addresses is there first, in the same way: for those who
+    /// have looked up a name themselves.
+    ///
+    /// # Errors
+    ///
+    /// There is no address, or none of the family of the local one; the reactor is stopping.
+    pub fn connect_any(
+        &mut self,
+        addresses: &[SocketAddr],
+        local: Option<SocketAddr>,
+    ) -> Result<Id, Error> {
+        dial::connect_any(self.core, self.service, addresses, local).map_err(|error| {
+            let addresses: Vec<_> = addresses.iter().map(SocketAddr::to_string).collect();
+            Error::new("connect to", addresses.join(", "), error)
+        })
+    }
+
     /// Takes a descriptor as a stream: a connected socket, a pipe of a child, a terminal, a file. A
     /// socket is served like one of our own, half-close and polite closing included. Unless it is a
-    /// file, it is made non-blocking, which everybody who holds the same open file sees, open(2).
+    /// file, it is made non-blocking, which all holders of the same open file see, open(2).
     ///
     /// It is there already, so no [`Service::opened`] follows; [`Service::closed`] will tell of its end. It
     /// has no idle timeout until it is [given one](Context::set_idle_timeout). While the reactor is
-    /// stopping it is told so like everybody.
+    /// stopping it is told so like all others.
     ///
     /// # Errors
     ///
@@ -223,10 +286,58 @@ impl Context<'_> {
             .map_err(|error| Error::new("adopt", "a descriptor", error))
     }
 
+    /// Gives the connection away: takes it out of this reactor and returns its descriptor, open and
+    /// non-blocking, for another reactor to [adopt](Context::adopt), another thread, another process. What a
+    /// service has sent has been handed to the kernel by then, and what has not been read is still there to
+    /// be read; so it goes on elsewhere where this service has stopped.
+    ///
+    /// In [`received`](Service::received) and [`ended`](Service::ended) of the connection itself, what is
+    /// being shown is the service's: it is passed on with the descriptor, or it is lost, and the count that is
+    /// returned means nothing. An end that was read is read again elsewhere. A pause, an idle timeout, a
+    /// place in the background don't go with it; its place under [`Config::connections`](crate::Config) and in
+    /// its source's count is free.
+    ///
+    /// [`Service::closed`] follows, with [`Cause::Detached`](crate::Cause::Detached), when this callback has
+    /// returned: here it has gone like any other.
+    ///
+    /// ```
+    /// # use std::net::TcpStream;
+    /// # use std::sync::mpsc::Sender;
+    /// # use echoloop::{Context, Service};
+    /// /// Accepts for a thread that would rather block.
+    /// struct Doorman {
+    ///     inside: Sender<TcpStream>,
+    /// }
+    ///
+    /// impl Service for Doorman {
+    ///     fn opened(&mut self, cx: &mut Context<'_>) {
+    ///         let Ok(socket) = cx.detach() else { return cx.abort() };
+    ///         let _ = self.inside.send(TcpStream::from(socket)); // Closed, if that thread has gone.
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Nothing has changed, and `kind()` tells why:
+    /// [`ResourceBusy`](std::io::ErrorKind::ResourceBusy) while bytes are kept, in either direction, or it is
+    /// closing; [`InvalidInput`](std::io::ErrorKind::InvalidInput) if it is still being made, is in memory, or is no
+    /// connection; [`NotFound`](std::io::ErrorKind::NotFound) if it has gone.
+    pub fn detach(&mut self) -> Result<OwnedFd, Error> {
+        let id = self.id;
+        let (service, descriptor) =
+            adopt::detach(self.core, id).map_err(|error| Error::new("give away", id, error))?;
+        let tell = move |service: &mut dyn Service, cx: &mut Context<'_>| {
+            service.closed(&mut cx.source(id), &Cause::Detached);
+        };
+        self.errands.tell(service, Box::new(tell));
+        Ok(descriptor)
+    }
+
     /// Serves a socket that the host already has: one that listens, or a datagram socket, bound or
     /// connected. It may have been passed by a service manager, or be shared with another process; so
     /// a stop takes in what has arrived and doesn't touch it otherwise, and the file of a Unix socket
-    /// stays where it is. It is made non-blocking, which everybody who shares it sees, open(2).
+    /// stays where it is. It is made non-blocking, which all that share it see, open(2).
     ///
     /// # Errors
     ///
@@ -241,7 +352,7 @@ impl Context<'_> {
     /// Puts the source into the background, where a stopping reactor doesn't wait for it: it goes on
     /// until all others have gone, and is closed then, unasked. For whatever tells the reactor to stop,
     /// or watches it. What is there isn't counted as a connection, and has no idle timeout but [its
-    /// own](Context::set_idle_timeout); what a listener there accepts is in the background too. Who is
+    /// own](Context::set_idle_timeout); what a listener there accepts is in the background too. What is
     /// put there during a stop isn't told of it any more.
     pub fn unref(&mut self) {
         self.core.put_in_background(self.id);

@@ -1,4 +1,4 @@
-//! Stopping: what has arrived is served, then everybody is told goodbye.
+//! Stopping: what has arrived is served, then all peers are told goodbye.
 //!
 //! ```text
 //!   asked ──▶ draining: no newcomers; each source is served to the end of what had arrived
@@ -10,30 +10,31 @@
 
 use std::time::Duration;
 
-use socket2::SockRef;
-
 use super::core::{Core, Due};
-use super::packets::{unacknowledged, unread};
 use super::reactor::Reactor;
-use super::socket::{StreamSocket, stop_admitting};
 use super::stopping::{Going, Stop};
 use super::table::{Phase, Source, StreamSource};
 use crate::machines::Latch;
 use crate::values::{Cause, Id, STOP_CHECK};
 
 impl Reactor {
-    /// Called at the end of each turn once somebody has asked to stop.
+    /// Called at the end of each turn once the reactor was asked to stop.
     pub(super) fn go_on_stopping(&mut self) {
         let core = &mut self.halves.core;
         match core.stopping.going() {
-            Going::On | Going::Stopped => return,
+            Going::On => return,
+            Going::Stopped if core.has_to_go_on_stopping() => return self.close_sources(),
+            Going::Stopped => return,
             Going::Asked => core.begin_draining(),
             Going::Draining => {
                 // In this order: who is told may say something to somebody else.
                 if core.stopping.is_over() {
-                    core.stopping.take_served().into_iter().for_each(|id| self.tell(id));
+                    while let Some(id) = self.halves.core.stopping.next_served() {
+                        self.tell(id);
+                    }
                     if self.halves.core.stopping.abandons_dials() {
                         self.abandon_dials();
+                        self.halves.core.stopping.has_abandoned_dials();
                     }
                 }
             }
@@ -51,6 +52,10 @@ impl Reactor {
         self.run_last_commands();
         // From here on nothing can be made, also by those who are told of an end.
         self.halves.core.stopping.end();
+        self.close_sources();
+    }
+
+    fn close_sources(&mut self) {
         for id in self.halves.core.table.ids() {
             match self.halves.core.table.get(id).map(|entry| &entry.source) {
                 Some(Source::Stream(_) | Source::Dial(_)) => self.gone(id, Cause::Stopped),
@@ -59,6 +64,10 @@ impl Reactor {
         }
         self.halves.core.drop_timers();
         self.halves.pass_on_all(); // The last that they have to tell each other.
+        // What was still to be done is for nobody.
+        self.halves.core.memory.drop_events();
+        self.halves.core.flows.clear();
+        self.has_more_events = false;
         log::debug!("stopped");
     }
 
@@ -97,13 +106,13 @@ impl Reactor {
         self.halves.core.schedule(id);
     }
 
-    /// Connections that are being made, and that nobody has sent anything to, are of no use any more.
+    /// Connections that are being made, and that were sent nothing, are of no use any more.
     fn abandon_dials(&mut self) {
         for id in self.halves.core.table.ids() {
             let Some(entry) = self.halves.core.table.get(id) else { continue };
             if let Source::Dial(dial) = &entry.source
                 && !entry.is_background
-                && dial.connection.queued() == 0
+                && !dial.has_kept()
             {
                 self.gone(id, Cause::Stopped);
             }
@@ -117,6 +126,7 @@ impl Reactor {
         }
         let core = &mut self.halves.core;
         core.stopping.note_total_sent(core.account.sent(), core.clock.tick());
+        core.check_stop_again();
         for id in self.halves.core.table.ids() {
             let core = &mut self.halves.core;
             let (linger, tick) = (core.config.linger, core.clock.tick());
@@ -139,6 +149,7 @@ impl Reactor {
                 }
                 Source::Datagram(datagram) => core.clock.since(datagram.active) >= linger,
                 Source::Dial(dial) => core.clock.since(dial.active) >= linger,
+                Source::Proxied(_) => continue, // It has its own deadline, and none while stopping.
             };
             if stands_still {
                 log::warn!("{id} is given up: it has not come to an end in {linger:?}");
@@ -148,7 +159,6 @@ impl Reactor {
                 }
             }
         }
-        self.halves.core.check_stop_again();
     }
 }
 
@@ -156,7 +166,7 @@ impl StreamSource {
     /// Whether all that had arrived was shown. Who reads nothing in a pause is asked how it is.
     fn is_served(&self) -> bool {
         let connection = &self.connection;
-        let nothing_there = || unread(connection.stream()) == Some(0);
+        let nothing_there = || connection.stream().unread() == Some(0);
         connection.is_drained()
             || (connection.is_paused() && connection.unread() == 0 && nothing_there())
     }
@@ -164,14 +174,8 @@ impl StreamSource {
     /// Whether closing can't take anything from anybody: all we sent has been acknowledged, but for the
     /// end itself, and nothing is unread.
     fn is_owed_nothing(&self) -> bool {
-        const END: usize = 1; // It takes a place in TCP's numbers, RFC 9293 section 3.4.
         let socket = self.connection.stream();
-        unread(socket) == Some(0)
-            && match socket {
-                StreamSocket::Tcp(_) => unacknowledged(socket).is_some_and(|bytes| bytes <= END),
-                // What was sent is the peer's.
-                StreamSocket::Unix(..) | StreamSocket::File(_) | StreamSocket::Unmade => true,
-            }
+        socket.unread() == Some(0) && socket.has_delivered()
     }
 }
 
@@ -205,19 +209,20 @@ impl Core {
                 Source::Listener(listener) => {
                     // One that isn't ours alone may go on elsewhere.
                     if !listener.is_adopted {
-                        stop_admitting(&listener.socket);
+                        listener.socket.stop_admitting();
                     }
                     (listener.readable, listener.is_stopping) = (true, true);
                     listener.active = tick;
                 }
                 Source::Datagram(datagram) => {
                     if !datagram.is_adopted {
-                        stop_admitting(&datagram.socket);
+                        datagram.socket.stop_admitting();
                     }
                     (datagram.readable, datagram.stopping) = (true, true);
                     datagram.active = tick;
                 }
                 Source::Dial(dial) => dial.active = tick,
+                Source::Proxied(proxied) => proxied.readable = true, // One more read decides.
                 Source::Stream(_) => {
                     self.drain(id);
                     continue;
@@ -233,7 +238,7 @@ impl Core {
     }
 
     /// Has a connection served to the end of what has arrived: an event may be on its way that tells of
-    /// more, so one more read decides. Somebody who never ceases to send gets no further than what
+    /// more, so one more read decides. A peer that never ceases to send gets no further than what
     /// is there now and what the receive buffer can hold.
     pub(super) fn drain(&mut self, id: Id) {
         let Some(entry) = self.table.get_mut(id).filter(|entry| !entry.is_background) else {
@@ -244,8 +249,8 @@ impl Core {
             return self.schedule(id);
         }
         let socket = stream.connection.stream();
-        let buffer = SockRef::from(socket).recv_buffer_size().unwrap_or(self.config.read_buffer);
-        let allowance = unread(socket).unwrap_or(0).saturating_add(buffer);
+        let buffer = socket.receive_buffer().unwrap_or(self.config.read_buffer);
+        let allowance = socket.unread().unwrap_or(0).saturating_add(buffer);
         if !stream.connection.is_paused() {
             stream.connection.latch(Latch { readable: true, ..Latch::default() });
         }
@@ -254,7 +259,7 @@ impl Core {
         self.schedule(id);
     }
 
-    /// The connection has been served. It is told so as soon as nobody else has anything for it.
+    /// The connection has been served. It is told so as soon as no other one has anything for it.
     fn has_served(&mut self, id: Id) {
         self.stopping.has_served(id);
         self.enter(id, Phase::Served);

@@ -1,7 +1,6 @@
 //! How far the reactor is on its way out.
 
-use std::collections::{HashMap, HashSet};
-use std::mem;
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::clock::Tick;
 use crate::values::Id;
@@ -10,8 +9,8 @@ use crate::values::Id;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
     /// Serves what has arrived, the backlog included, then says goodbye to everybody. Whoever is owed
-    /// nothing goes at once; the others may take up to [`Config::linger`] beyond the last byte that
-    /// moves, and all together [`Config::stop_timeout`].
+    /// nothing goes at once; the others may take up to [`Config::linger`](crate::Config::linger) beyond the last byte
+    /// that moves, and all together [`Config::stop_timeout`](crate::Config::stop_timeout).
     Gracefully,
     /// Closes everything as it is.
     AtOnce,
@@ -37,12 +36,12 @@ pub(super) struct Stopping {
     going: Going,
     /// What each connection may still bring in: as much as can have arrived by then.
     allowance: HashMap<Id, usize>,
-    /// Streams of which something that had arrived has not been shown yet. Who they are for, nobody
-    /// here knows; so as long as there are any, all others stay open.
+    /// Streams of which something that had arrived has not been shown yet. What they are for is not
+    /// known here; so as long as there are any, all others stay open.
     unserved: HashSet<Id>,
-    /// Those that are to be told when nobody is unserved.
-    served: Vec<Id>,
-    /// Whether connections that are being made for nobody have been given up: there will be no others.
+    /// Those that are to be told when none is unserved.
+    served: VecDeque<Id>,
+    /// Whether connections that are being made for nothing have been given up: there will be no others.
     has_abandoned: bool,
     /// How many bytes had been sent when this was looked at last, and since when it is so.
     sent: u64,
@@ -89,7 +88,7 @@ impl Stopping {
         self.allowance.get(&id) == Some(&0)
     }
 
-    /// Whether nobody is unserved.
+    /// Whether none is unserved.
     pub(super) fn is_over(&self) -> bool {
         self.unserved.is_empty()
     }
@@ -106,9 +105,11 @@ impl Stopping {
     }
 
     /// Whether something is to be done about the stop, without an event.
-    pub(super) fn has_to_go_on(&self, has_emptied: bool) -> bool {
+    pub(super) fn has_to_go_on(&self, has_emptied: bool, is_empty: bool) -> bool {
         match self.going {
-            Going::On | Going::Stopped => false,
+            Going::On => false,
+            // A service has panicked when it was told of the end, and the others haven't been told.
+            Going::Stopped => !is_empty,
             Going::Asked | Going::AtOnce => true,
             Going::Draining => has_emptied || (self.is_over() && !self.served.is_empty()),
         }
@@ -143,17 +144,21 @@ impl Stopping {
     /// It has been served, and is to be told of the stop when all the others have been.
     pub(super) fn has_served(&mut self, id: Id) {
         self.unserved.remove(&id);
-        self.served.push(id);
+        self.served.push_back(id);
     }
 
-    /// All who are to be told now, which is everybody or nobody.
-    pub(super) fn take_served(&mut self) -> Vec<Id> {
-        mem::take(&mut self.served)
+    /// The next one that is to be told, when they are.
+    pub(super) fn next_served(&mut self) -> Option<Id> {
+        self.served.pop_front()
     }
 
-    /// Whether connections that are being made for nobody are to be given up: once.
-    pub(super) fn abandons_dials(&mut self) -> bool {
-        !mem::replace(&mut self.has_abandoned, true)
+    /// Whether connections that are being made for nobody are still to be given up.
+    pub(super) fn abandons_dials(&self) -> bool {
+        !self.has_abandoned
+    }
+
+    pub(super) fn has_abandoned_dials(&mut self) {
+        self.has_abandoned = true;
     }
 
     /// How many bytes all have sent by now.

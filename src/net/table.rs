@@ -1,18 +1,14 @@
 //! Every source of a reactor, in one slab.
 
-use std::collections::VecDeque;
-use std::io;
-use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::time::Duration;
-
 use slab::Slab;
-use socket2::{SockRef, Socket};
 
 use super::clock::Tick;
 use super::doors::Door;
+use super::outbound::Dial;
 use super::paths::SocketFile;
-use super::socket::StreamSocket;
+use super::proxied::Proxied;
+use super::receiving::{DatagramSocket, ListenerSocket};
+use super::socket::{Polled, StreamSocket};
 use crate::machines::{Connection, Flow, Quota};
 use crate::values::{Account, Address, Cause, Id, ServiceKey, TimerId};
 
@@ -36,13 +32,13 @@ pub(super) enum Source {
     Listener(Box<Listener>),
     Datagram(Box<DatagramSource>),
     Dial(Box<Dial>),
+    Proxied(Box<Proxied>),
 }
 
 /// A connection, and what the reactor must know of it.
 #[derive(Debug)]
 pub(super) struct StreamSource {
     pub(super) connection: Connection<StreamSocket>,
-    pub(super) peer: Option<SocketAddr>,
     /// When bytes moved last.
     pub(super) active: Tick,
     /// What its deadline is about.
@@ -74,24 +70,11 @@ impl StreamSource {
     /// of them by a reset. Returns why it has gone.
     pub(super) fn end(&mut self, cause: Cause, account: &mut Account) -> Cause {
         let has_lost = self.connection.has_lost() || self.gathered > 0;
-        if has_lost && let StreamSocket::Tcp(socket) = self.connection.stream() {
-            // Fails if the peer was quicker.
-            let _ = SockRef::from(socket).set_linger(Some(Duration::ZERO));
+        if has_lost {
+            self.connection.stream().reset_when_closed();
         }
         self.connection.end(cause, account)
     }
-}
-
-/// What the poller tells of a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Polled {
-    /// Nothing: files it doesn't take, since they are always ready.
-    Nothing,
-    /// That there is something to read. A Unix socket begins like this, since there each read of the
-    /// peer makes room, and each time the poller would tell.
-    Input,
-    /// That, and that there is room again.
-    Both,
 }
 
 /// How far a connection is on its way out.
@@ -127,7 +110,7 @@ pub(super) struct Listener {
     /// Goes with it, and first.
     pub(super) _file: Option<SocketFile>,
     pub(super) socket: ListenerSocket,
-    /// Its latch: somebody may be waiting in the backlog.
+    /// Its latch: a client may be waiting in the backlog.
     pub(super) readable: bool,
     /// Accepting has to wait for a descriptor, a free place or a token.
     pub(super) parked: bool,
@@ -135,11 +118,13 @@ pub(super) struct Listener {
     pub(super) retry: Option<TimerId>,
     /// Once the backlog is empty, it goes.
     pub(super) is_stopping: bool,
-    /// The host gave it to us, and somebody else may have it too.
+    /// The host gave it to us, and others may have it too.
     pub(super) is_adopted: bool,
-    /// Since it accepted somebody.
+    /// A client that connects is the peer, though others may have proxies before them.
+    pub(super) is_direct: bool,
+    /// Since it accepted a client.
     pub(super) door: Option<Door>,
-    /// When it last accepted somebody, once the reactor is stopping.
+    /// When it last accepted a client, once the reactor is stopping.
     pub(super) active: Tick,
 }
 
@@ -153,38 +138,9 @@ impl Listener {
             retry: None,
             is_stopping: false,
             is_adopted: false,
+            is_direct: false,
             door: None,
             active: Tick::default(),
-        }
-    }
-}
-
-#[derive(Debug)]
-pub(super) enum ListenerSocket {
-    Tcp(mio::net::TcpListener),
-    Unix(mio::net::UnixListener),
-}
-
-impl ListenerSocket {
-    pub(super) fn accept(&self) -> io::Result<(StreamSocket, Option<SocketAddr>)> {
-        match self {
-            ListenerSocket::Tcp(listener) => {
-                let (stream, peer) = listener.accept()?;
-                Ok((StreamSocket::Tcp(stream), Some(peer)))
-            }
-            ListenerSocket::Unix(listener) => {
-                let (stream, _) = listener.accept()?;
-                Ok((StreamSocket::unix(stream), None))
-            }
-        }
-    }
-}
-
-impl AsFd for ListenerSocket {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            ListenerSocket::Tcp(listener) => listener.as_fd(),
-            ListenerSocket::Unix(listener) => listener.as_fd(),
         }
     }
 }
@@ -194,12 +150,12 @@ impl AsFd for ListenerSocket {
 pub(super) struct DatagramSource {
     /// Goes with it, and first.
     pub(super) _file: Option<SocketFile>,
-    pub(super) socket: Socket,
+    pub(super) socket: DatagramSocket,
     pub(super) readable: bool,
     /// Its other latch: the word of a router about an earlier datagram waits to be received.
     pub(super) in_error: bool,
     pub(super) stopping: bool,
-    /// The host gave it to us, and somebody else may have it too.
+    /// The host gave it to us, and others may have it too.
     pub(super) is_adopted: bool,
     /// When the reactor began to stop.
     pub(super) active: Tick,
@@ -207,7 +163,7 @@ pub(super) struct DatagramSource {
     pub(super) closed: bool,
     /// The one peer of a connected socket.
     pub(super) connected: Option<Address>,
-    /// What a bound socket is bound to: it doesn't answer everybody. With a group, our addresses all.
+    /// What a bound socket is bound to: it doesn't answer all peers. With a group, our addresses all.
     pub(super) bound: Option<Address>,
     /// Not a Unix socket.
     pub(super) is_udp: bool,
@@ -218,7 +174,7 @@ pub(super) struct DatagramSource {
 }
 
 impl DatagramSource {
-    pub(super) fn new(socket: Socket, is_udp: bool, offload: bool) -> DatagramSource {
+    pub(super) fn new(socket: DatagramSocket, is_udp: bool, offload: bool) -> DatagramSource {
         DatagramSource {
             socket,
             readable: false,
@@ -237,30 +193,6 @@ impl DatagramSource {
     }
 }
 
-/// An outgoing connection that is being made.
-#[derive(Debug)]
-pub(super) struct Dial {
-    /// Where from, if it matters.
-    pub(super) local: Option<SocketAddr>,
-    /// What is to be tried, the one that is being tried first.
-    pub(super) targets: VecDeque<Address>,
-    /// The attempt that waits for the kernel's answer.
-    pub(super) socket: Option<StreamSocket>,
-    /// What it will be. Everything can be asked of it already: what is sent is kept.
-    pub(super) connection: Connection<StreamSocket>,
-    /// Its latch: the kernel has said something.
-    pub(super) answered: bool,
-    /// The poller said that it is broken already.
-    pub(super) hung_up: Option<bool>,
-    /// The service doesn't want it any more.
-    pub(super) abandoned: bool,
-    /// When the reactor began to stop.
-    pub(super) active: Tick,
-    /// Why the last attempt failed.
-    pub(super) failure: Option<io::Error>,
-    pub(super) timeout: Option<TimerId>,
-}
-
 /// The slab, and the count that makes each use of a slot another one.
 #[derive(Debug, Default)]
 pub(super) struct Table {
@@ -277,6 +209,12 @@ impl Table {
     /// Sources that a graceful stop waits for.
     pub(super) fn waited_for(&self) -> usize {
         self.entries.len() - self.background
+    }
+
+    /// Whether nothing is left at all.
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
     }
 
     /// Whether only those are left that nobody waits for.
@@ -341,12 +279,14 @@ impl Table {
         }
     }
 
-    /// The connection of a stream, or the one that is being made.
+    /// The connection of a stream, or of one that is being made.
     pub(super) fn connection(&mut self, id: Id) -> Option<&mut Connection<StreamSocket>> {
         match &mut self.get_mut(id)?.source {
             Source::Stream(stream) => Some(&mut stream.connection),
-            Source::Dial(dial) => Some(&mut dial.connection),
-            Source::Listener(_) | Source::Datagram(_) => None,
+            Source::Dial(dial) if dial.datagrams.is_none() => Some(&mut dial.connection),
+            Source::Dial(_) | Source::Listener(_) | Source::Datagram(_) | Source::Proxied(_) => {
+                None
+            }
         }
     }
 
@@ -368,6 +308,13 @@ impl Table {
     pub(super) fn dial(&mut self, id: Id) -> Option<&mut Dial> {
         match &mut self.get_mut(id)?.source {
             Source::Dial(dial) => Some(dial),
+            _ => None,
+        }
+    }
+
+    pub(super) fn proxied(&mut self, id: Id) -> Option<&mut Proxied> {
+        match &mut self.get_mut(id)?.source {
+            Source::Proxied(proxied) => Some(proxied),
             _ => None,
         }
     }

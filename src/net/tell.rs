@@ -1,7 +1,6 @@
 //! Reaching a service from anywhere: from the host, from another thread, from another service.
 
 use std::any::Any;
-use std::time::Instant;
 
 use super::handle::Handle;
 use super::reactor::{Halves, Reactor};
@@ -99,7 +98,7 @@ impl Context<'_> {
     /// service has gone, or the reactor has stopped.
     ///
     /// The context that it is told with names no source. Two services that never cease to tell each
-    /// other keep nobody else from its go.
+    /// other keep no source from its go.
     pub fn tell<S: Service>(
         &mut self,
         service: ServiceId<S>,
@@ -133,11 +132,14 @@ impl Halves {
     /// for the next time.
     #[cold]
     pub(super) fn pass_on_slice(&mut self) {
-        let began = (self.errands.tells() > 1).then(Instant::now);
-        for left in (0..self.errands.tells()).rev() {
+        let count = self.errands.count();
+        let began = (count > 1).then(|| self.core.clock.this_moment());
+        for left in (0..count).rev() {
             self.pass_on_one();
-            let is_over = || began.is_some_and(|began| began.elapsed() >= SLICE);
-            if left > 0 && is_over() {
+            if let Some(began) = began
+                && left > 0
+                && self.core.clock.this_moment().saturating_duration_since(began) >= SLICE
+            {
                 return self.errands.set_late(true);
             }
         }
@@ -153,8 +155,8 @@ impl Halves {
 
     fn pass_on_one(&mut self) {
         if let Some((service, tell)) = self.errands.next_tell() {
+            self.core.roster.leave(service); // At the end of the turn it may go.
             self.visit(service, Id::NONE, None, tell);
-            self.core.roster.leave(service);
         }
     }
 }

@@ -3,8 +3,6 @@
 use std::time::{Duration, Instant};
 
 use super::core::{Core, Due};
-use super::packets::{unacknowledged, unread};
-use super::socket::StreamSocket;
 use super::stopping::Going;
 use super::table::{Origin, Phase, Source};
 use crate::values::{Id, ServiceKey, TimerId};
@@ -45,10 +43,7 @@ impl Core {
         let Some(stream) = self.table.stream(id) else { return Duration::ZERO };
         let (active, now) = (stream.active, self.clock.tick());
         let socket = stream.connection.stream();
-        let bytes = match socket {
-            StreamSocket::File(_) => unread(socket), // A pipe tells at either end.
-            _ => unacknowledged(socket),
-        };
+        let bytes = socket.unacknowledged();
         let (moved, has_moved) = self.deadlines.look_at(id, bytes.unwrap_or(0), active, now);
         if has_moved {
             self.stopping.note_sent(now);

@@ -49,7 +49,7 @@ impl Reactor {
 /// Signals; with the feature `signals`.
 impl Context<'_> {
     /// Calls this on the loop whenever the signal comes, with a context that names the source of it:
-    /// [closed](Context::close), nobody is called any more. It is in the
+    /// [closed](Context::close), this is called no more. It is in the
     /// [background](Context::unref), so a stopping reactor doesn't wait for it.
     ///
     /// The signal is caught for the whole process from here on: what it does by default it doesn't do any

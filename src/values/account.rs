@@ -77,7 +77,7 @@ impl Account {
         self.moved |= bytes > 0;
     }
 
-    /// Bytes were read to be thrown away, which is no sign of life: whoever sends without end to a
+    /// Bytes were read to be thrown away, which is no sign of life: a peer that sends without end to a
     /// connection that is closing must not keep it from ending.
     pub(crate) fn discard(&mut self, bytes: usize) {
         self.received += bytes as u64;

@@ -30,8 +30,32 @@ pub enum Cause {
     ConnectFailed(io::Error),
     /// Reset, aborted, timed out: whatever the system said.
     Failed(io::Error),
+    /// The service has given it [away](crate::Context::detach): it goes on elsewhere.
+    Detached,
+    /// The service panicked while it was called for it, and the host [has caught
+    /// that](crate::guide::threads#a-panic).
+    Panicked,
     /// The reactor was stopped.
     Stopped,
+}
+
+impl Cause {
+    /// In a word or two, whatever the system said.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Cause::Ended => "ended by the peer",
+            Cause::Closed => "closed by the service",
+            Cause::Because(_) => "closed for a stated reason",
+            Cause::Idle => "idle",
+            Cause::Lingered => "lingered",
+            Cause::InputLimit | Cause::OutputLimit | Cause::BufferLimit => "over a limit",
+            Cause::ConnectFailed(_) => "not connected",
+            Cause::Failed(_) => "failed",
+            Cause::Detached => "given away",
+            Cause::Panicked => "panicked",
+            Cause::Stopped => "stopped",
+        }
+    }
 }
 
 impl fmt::Display for Cause {
@@ -46,6 +70,8 @@ impl fmt::Display for Cause {
             Cause::OutputLimit => f.write_str("an answer longer than the output limit"),
             Cause::BufferLimit => f.write_str("out of memory for unfinished messages"),
             Cause::ConnectFailed(error) | Cause::Failed(error) => f.write_str(&describe(error)),
+            Cause::Detached => f.write_str("given away by the service"),
+            Cause::Panicked => f.write_str("the service panicked"),
             Cause::Stopped => f.write_str("the reactor was stopped"),
         }
     }

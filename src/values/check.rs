@@ -24,8 +24,8 @@ const MOST_SECONDS: u64 = i16::MAX as u64;
 /// tcp(7): the number of probes has 7.
 const MOST_PROBES: u32 = i8::MAX as u32;
 
-/// The idle timeout is kept in milliseconds.
-const LEAST_IDLE: Duration = Duration::from_millis(1);
+/// The times that connections have are kept in milliseconds.
+const LEAST_TIME: Duration = Duration::from_millis(1);
 
 /// A number of a [`Config`] that makes no sense, and what would: `backlog is 0 and must be from 1 to
 /// 2147483647`.
@@ -82,12 +82,8 @@ impl Config {
         within("receive_buffer", self.receive_buffer, 1..=MOST_IN_KERNEL)?;
         within("send_buffer", self.send_buffer, 1..=MOST_IN_KERNEL)?;
         within("backlog", Some(self.backlog), 1..=i32::MAX as u32)?;
-        if let Some(timeout) = self.idle_timeout
-            && timeout < LEAST_IDLE
-        {
-            let why = format!("is {timeout:?} and must be at least {LEAST_IDLE:?}");
-            return Err(ConfigError { field: "idle_timeout", why });
-        }
+        at_least_a_moment("idle_timeout", self.idle_timeout)?;
+        at_least_a_moment("proxy_timeout", Some(self.proxy_timeout))?;
         if let Some(mode) = self.unix_mode
             && mode > 0o777
         {
@@ -109,6 +105,12 @@ impl Config {
         }
         within("keep_alive.probes", Some(keep_alive.probes), 1..=MOST_PROBES)
     }
+}
+
+fn at_least_a_moment(field: &'static str, time: Option<Duration>) -> Result<(), ConfigError> {
+    let Some(time) = time.filter(|&time| time < LEAST_TIME) else { return Ok(()) };
+    let why = format!("is {time:?} and must be at least {LEAST_TIME:?}");
+    Err(ConfigError { field, why })
 }
 
 /// No number is no limit, and that always makes sense.

@@ -16,13 +16,33 @@ pub(crate) const RESERVE: usize = 4096;
 pub(crate) const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 /// So many times in one turn a listener looks before it calls accept(2) once more. An accept(2) that
-/// finds nobody has made a descriptor and an inode in vain: measured, 3.4 µs; poll(2) says the same in 0.3.
-/// Whoever finds a crowd stops looking, and meets nobody at the end.
+/// finds no client has made a descriptor and an inode in vain: measured, 3.4 µs; poll(2) says the same in 0.3.
+/// A listener that finds a crowd stops looking, and finds none at the end.
 pub(crate) const ACCEPT_LOOKS: usize = 4;
 
 /// How long an outgoing connection to a Unix socket waits before it tries again when the backlog of
 /// the listener is full: connect(2) says `EAGAIN` there, and no event tells when there is room.
 pub(crate) const DIAL_RETRY: Duration = Duration::from_millis(10);
+
+/// How long an attempt to connect has for itself before the next address of the name is tried beside it.
+/// What RFC 8305 section 5 recommends: longer than most answers take, and hardly noticed by whoever waits.
+pub(crate) const CONNECTION_ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+
+/// So many addresses of a name are tried, the others are left out. Each may hold a descriptor, and if none
+/// of them answers, the last one begins after 4 s.
+pub(crate) const MOST_ADDRESSES: usize = 16;
+
+/// So many names are looked up at the same time, by as many threads, which end when nothing is left to
+/// look up. The system's resolver may take half a minute for a name whose servers are dead, resolv.conf(5);
+/// with so many threads a few of those don't delay the others. A sleeping thread is some 20 KiB.
+pub(crate) const LOOKUP_THREADS: usize = 16;
+
+/// So many names may wait for a thread. One more is refused.
+pub(crate) const LOOKUPS_WAITING: usize = 1024;
+
+/// So many datagrams are kept for a peer whose name is being looked up: one batch. Those beyond are
+/// dropped, and counted.
+pub(crate) const EARLY_DATAGRAMS: usize = 32;
 
 /// So many times a server that starts on the path of a Unix socket opens the lock anew because another
 /// one has removed it meanwhile. Each time is the end of another server, so this many in a row are no
@@ -63,8 +83,29 @@ pub(crate) const DATAGRAM_COST: usize = 128;
 /// The least time between two log lines about the same kind of trouble.
 pub(crate) const LOG_INTERVAL: Duration = Duration::from_secs(5);
 
+/// The most bytes of a header by which a proxy tells for whom it speaks. One page, as nginx has it: addresses
+/// have 216 at most, the rest is for extensions. A longer one closes the connection.
+pub(crate) const PROXY_HEADER: usize = RESERVE;
+
 /// The most datagrams that one receive call brings, recvmmsg(2). More saves less than a hundredth.
 pub(crate) const DATAGRAM_BATCH: usize = 32;
+
+/// Bytes that lie between the two ends of a stream in memory, each way; [`Config::send_buffer`] says
+/// otherwise. As much as one read brings by default: more would never be taken at once, less would cost
+/// another turn. When it is reached, the writer keeps what is left and waits for the reader, as ever. An empty
+/// one owns no memory.
+pub(crate) const MEM_STREAM: usize = 64 * 1024;
+
+/// The longest datagram in memory: no protocol has a longer one, UDP less by its own header and that of IP.
+pub(crate) const MEM_DATAGRAM: usize = 65_535;
+
+/// Bytes that wait at a datagram socket in memory; [`Config::receive_buffer`] says otherwise. About as much as
+/// Linux gives a UDP socket (`net.core.rmem_default`): three of the longest, or 800 short ones. What doesn't
+/// fit is dropped, and counted with the sender.
+pub(crate) const MEM_MAILBOX: usize = 208 * 1024;
+
+/// What a datagram takes up there beside its bytes, so that empty ones have a bound too.
+pub(crate) const MEM_OVERHEAD: usize = 256;
 
 /// What a reactor may use, and how it treats its sockets. Made with [`Config::default`] and changed
 /// field by field.
@@ -89,7 +130,7 @@ pub struct Config {
 
     /// How many connections are accepted a second, all listeners together. Default `None`: no
     /// limit. The others wait in the backlog. Peers that are not served, because of `allow`, `deny` or
-    /// `connections_per_source`, don't count.
+    /// `connections_per_source`, don't count; what comes by way of a proxy always does.
     pub accept_rate: Option<Rate>,
 
     /// Bytes kept for sending, each connection. Default 256 KiB: what a kernel's send buffer has
@@ -103,9 +144,9 @@ pub struct Config {
     /// memory as far as it is used.
     pub input_limit: usize,
 
-    /// Bytes kept by all connections together. Default 256 MiB. When it is reached, a connection that
-    /// keeps nothing is served in steps of 4 KiB, one whose output is kept waits for its reader, and
-    /// one that sends an unfinished message of more than 4 KiB is closed.
+    /// Bytes kept by all connections together. Default 256 MiB. When it is reached, a connection whose
+    /// input is taken is served in steps of 4 KiB, one whose answers find no room waits for its reader,
+    /// and one that sends an unfinished message of more than 4 KiB is closed.
     pub buffer_limit: usize,
 
     /// Bytes of a line, its ending not counted, for services that speak in lines. Default 8 KiB.
@@ -118,7 +159,8 @@ pub struct Config {
     /// their own.
     pub idle_timeout: Option<Duration>,
 
-    /// How long an outgoing connection may take, over all addresses of a host name. Default 10 s.
+    /// How long an outgoing connection may take: to look up its host name, and over all addresses behind
+    /// that. Default 10 s. Then it could not be made.
     pub connect_timeout: Duration,
 
     /// How long a closing connection may take to send what is kept, counted from the last byte that
@@ -127,7 +169,7 @@ pub struct Config {
     pub linger: Duration,
 
     /// How long a graceful stop may take as a whole. Default 30 s. After that everything is closed as it
-    /// is. [`Duration::MAX`]: for as long as somebody moves.
+    /// is. [`Duration::MAX`]: for as long as any byte moves.
     pub stop_timeout: Duration,
 
     /// Commands of other threads, through a [`Handle`](crate::Handle), that may wait to be run. Default
@@ -167,11 +209,13 @@ pub struct Config {
     pub spin: Duration,
 
     /// `SO_RCVBUF`, socket(7), in bytes. Default `None`: the kernel's own, which for TCP grows. Less than
-    /// 1 GiB: Linux doubles it, in an `int`.
+    /// 1 GiB: Linux doubles it, in an `int`. Also what may wait at a datagram socket in memory, 208 KiB by
+    /// default; there each datagram counts for 256 bytes more than it has.
     pub receive_buffer: Option<usize>,
 
     /// `SO_SNDBUF`, socket(7), in bytes. Default `None`: the kernel's own, which for TCP grows. Less than
-    /// 1 GiB, as above.
+    /// 1 GiB, as above. Also what lies between the ends of a stream in memory, each way: 64 KiB by default,
+    /// 4 KiB at least.
     pub send_buffer: Option<usize>,
 
     /// Connections that may wait to be accepted, listen(2): 1 to 2,147,483,647. Default 4,096; the kernel
@@ -202,12 +246,32 @@ pub struct Config {
     /// Peers within these prefixes are not served, even if `allow` has them.
     pub deny: Vec<Prefix>,
 
+    /// Proxies in front of us, which tell for whom they speak: HAProxy's PROXY protocol, version 1 or 2. Default:
+    /// none. If there are any, streams over TCP are served to these alone. Each must begin with a header,
+    /// which is taken off; whom it tells is the [peer](crate::Context::peer), and the one whom `allow`,
+    /// `deny`, [`connections_per_source`](Config::connections_per_source) and the log mean. Where it tells
+    /// none (`UNKNOWN`, `UNSPEC`), that is the proxy's own address; a client of the proxy on a Unix socket
+    /// has no address, like one of ours. When the proxy itself looks whether we are there (`LOCAL`), `allow`
+    /// and `deny` don't count. A header that makes no sense or is longer than 4 KiB closes the connection,
+    /// and is counted; so does one that takes longer than [`proxy_timeout`](Config::proxy_timeout).
+    ///
+    /// Datagrams are not concerned. Single listeners can [do without](crate::Context::set_proxied).
+    pub proxies: Vec<Prefix>,
+
+    /// The same for listening Unix sockets: whether whoever connects there is a proxy. Default false. Who
+    /// may connect, the permissions of the file say.
+    pub unix_proxies: bool,
+
+    /// How long the header of a proxy may take, from the accept; at least 1 ms. Default 5 s: a proxy sends it
+    /// at once, and this is enough for TCP to send it a second time, and a third.
+    pub proxy_timeout: Duration,
+
     /// Whether datagrams from ports below 1024 are served. Default false: services such as chargen and
     /// other echo servers live there, and a forged datagram could set two upon each other.
     pub privileged_ports: bool,
 
-    /// Whether datagrams are served that were sent to a group (multicast) or to everybody on a network
-    /// (broadcast), for those who have joined a group on purpose. Default false: one datagram with a
+    /// Whether datagrams are served that were sent to a group (multicast) or to all hosts of a network
+    /// (broadcast), for servers that have joined a group on purpose. Default false: one datagram with a
     /// forged source would be answered by every server that it reaches, and by each of those that share a
     /// port. Known on a wildcard bind; directed broadcasts (`192.168.1.255`) on Linux only. A socket that
     /// is bound to such an address isn't served without it, nor is one that may send to broadcast
@@ -231,10 +295,10 @@ pub struct Config {
 
     /// The same for sources on this machine: all of `127.0.0.0/8` is one source, `::1` is one, so is each
     /// name of a Unix datagram socket, and those without a name are one together. Default `None`: no
-    /// limit, since nobody else can send from there, and on this machine only those who are allowed to
+    /// limit, since no other machine can send from there, and on this one only processes that are allowed to
     /// send whatever they like (raw(7), `CAP_NET_RAW`) can forge a loopback source. If you can't trust
     /// them, or run servers in several processes that they could set upon each other, give it a rate.
-    /// The names of Unix sockets can be forged by anybody who may send to us, see [`Endpoint`](crate::Endpoint).
+    /// The names of Unix sockets can be forged by any process that may send to us, see [`Endpoint`](crate::Endpoint).
     pub datagram_rate_local: Option<Rate>,
 
     /// Whether the kernel may join and split datagrams (udp(7), `UDP_GRO` and `UDP_SEGMENT`) where it
@@ -272,6 +336,9 @@ impl Default for Config {
             unix_mode: None,
             allow: Vec::new(),
             deny: Vec::new(),
+            proxies: Vec::new(),
+            unix_proxies: false,
+            proxy_timeout: Duration::from_secs(5),
             privileged_ports: false,
             multicast: false,
             own_sockets: false,

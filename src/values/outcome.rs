@@ -1,6 +1,6 @@
 //! The one place that knows `WouldBlock` and `Interrupted`.
 
-use std::io;
+use std::{io, mem};
 
 /// What one non-blocking call came to.
 #[derive(Debug)]
@@ -19,8 +19,16 @@ pub(crate) fn attempt<T>(mut call: impl FnMut() -> io::Result<T>) -> Outcome<T> 
     loop {
         return match call() {
             Ok(done) => Outcome::Done(done),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Outcome::Blocked,
+            // The system's own errors are numbers. Forgotten, they need no code, at each call, that would see
+            // whether there is something to drop.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                mem::forget(error);
+                continue;
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                mem::forget(error);
+                Outcome::Blocked
+            }
             Err(error) => Outcome::Failed(error),
         };
     }

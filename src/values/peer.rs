@@ -1,24 +1,29 @@
-//! Who is at the other end.
+//! What is at the other end.
 
 use std::fmt::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
-/// The address of a socket: internet or Unix.
+use super::mem_name::MemName;
+use super::name::write_name;
+
+/// The address of a socket: internet, Unix, or in memory.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Address {
     /// An internet address and port.
     Ip(SocketAddr),
     /// A Unix socket's name.
     Unix(UnixName),
+    /// A name in memory, which this reactor alone knows.
+    Mem(MemName),
 }
 
 impl Address {
-    /// The internet address without its port; `None` for a Unix socket.
+    /// The internet address without its port; `None` for others.
     pub fn ip(&self) -> Option<IpAddr> {
         match self {
             Address::Ip(address) => Some(address.ip()),
-            Address::Unix(_) => None,
+            Address::Unix(_) | Address::Mem(_) => None,
         }
     }
 }
@@ -34,6 +39,7 @@ impl fmt::Display for Address {
         match self {
             Address::Ip(address) => address.fmt(f),
             Address::Unix(name) => name.fmt(f),
+            Address::Mem(name) => name.fmt(f),
         }
     }
 }
@@ -68,7 +74,7 @@ impl UnixName {
         &self.bytes[..usize::from(self.length)]
     }
 
-    /// Whether it is a path that says nothing without a directory: everybody's own one.
+    /// Whether it is a path that says nothing without a directory: that of each process is another one.
     pub fn is_relative(&self) -> bool {
         self.as_path().is_some_and(Path::is_relative)
     }
@@ -107,35 +113,6 @@ impl fmt::Display for UnixName {
             }
         }
     }
-}
-
-/// Writes a name as it is, but for what isn't UTF-8, what doesn't show or changes how the rest of the line
-/// shows, and the character that escapes begin with.
-pub(super) fn write_name(
-    f: &mut fmt::Formatter<'_>,
-    name: &[u8],
-    special: char,
-    escape: impl Fn(&mut fmt::Formatter<'_>, &[u8]) -> fmt::Result,
-) -> fmt::Result {
-    for chunk in name.utf8_chunks() {
-        for c in chunk.valid().chars() {
-            if c == special || !shows(c) {
-                escape(f, c.encode_utf8(&mut [0; 4]).as_bytes())?;
-            } else {
-                f.write_char(c)?;
-            }
-        }
-        escape(f, chunk.invalid())?;
-    }
-    Ok(())
-}
-
-/// Not so: control characters, which terminals obey; what has no width; what breaks or turns a line
-/// (Unicode standard annex 9).
-fn shows(c: char) -> bool {
-    let hidden = matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{feff}');
-    !c.is_control() && !hidden
 }
 
 impl fmt::Debug for UnixName {
@@ -178,7 +155,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// The internet address without its port; `None` for a Unix socket.
+    /// The internet address without its port; `None` for others.
     pub fn ip(&self) -> Option<IpAddr> {
         self.address.ip()
     }

@@ -24,7 +24,7 @@
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ReusePort {
-    /// The port must be free, and nobody joins it.
+    /// The port must be free, and no other server joins it.
     #[default]
     Never,
     /// The port must be free. From then on others may join it: the option is set when the socket has been

@@ -60,10 +60,13 @@ pub struct Statistics {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Refused {
-    /// By [`Config::allow`](crate::Config::allow) or [`Config::deny`](crate::Config::deny).
+    /// By [`Config::allow`](crate::Config::allow) or [`Config::deny`](crate::Config::deny); or where
+    /// [proxies](crate::Config::proxies) are expected, and this is none.
     pub denied: u64,
     /// By [`Config::connections_per_source`](crate::Config::connections_per_source).
     pub per_source: u64,
+    /// For the sake of their [PROXY header](crate::Config::proxies): none, a bad one, too long, too late.
+    pub proxy_header: u64,
     /// Times that accepting had to wait for [`Config::connections`](crate::Config::connections).
     pub connections: u64,
     /// Times that accepting had to wait for [`Config::accept_rate`](crate::Config::accept_rate).
@@ -94,6 +97,10 @@ pub struct Closed {
     pub connect_failed: u64,
     /// [`Cause::Failed`].
     pub failed: u64,
+    /// [`Cause::Detached`].
+    pub detached: u64,
+    /// [`Cause::Panicked`].
+    pub panicked: u64,
     /// [`Cause::Stopped`].
     pub stopped: u64,
 }
@@ -109,11 +116,13 @@ impl Closed {
             Cause::InputLimit | Cause::OutputLimit | Cause::BufferLimit => &mut self.limits,
             Cause::ConnectFailed(_) => &mut self.connect_failed,
             Cause::Failed(_) => &mut self.failed,
+            Cause::Detached => &mut self.detached,
+            Cause::Panicked => &mut self.panicked,
             Cause::Stopped => &mut self.stopped,
         } += 1;
     }
 
-    fn rows(&self) -> [(&'static str, u64); 9] {
+    fn rows(&self) -> [(&'static str, u64); 11] {
         [
             ("ended by the peer", self.ended),
             ("closed by the service", self.by_service),
@@ -123,16 +132,19 @@ impl Closed {
             ("over a limit", self.limits),
             ("not connected", self.connect_failed),
             ("failed", self.failed),
+            ("given away", self.detached),
+            ("panicked", self.panicked),
             ("stopped", self.stopped),
         ]
     }
 }
 
 impl Refused {
-    fn rows(&self) -> [(&'static str, u64); 6] {
+    fn rows(&self) -> [(&'static str, u64); 7] {
         [
             ("denied", self.denied),
             ("too many from one source", self.per_source),
+            ("without a good PROXY header", self.proxy_header),
             ("waits for the connection limit", self.connections),
             ("waits for the accept rate", self.accept_rate),
             ("waits for descriptors", self.descriptors),

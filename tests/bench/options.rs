@@ -157,10 +157,14 @@ fn options_of_other_generators_are_answered_with_ours() {
         ("--latency", "always shown"),
         ("-k", "--churn"),
     ] {
-        let run = bench(&format!("tcp://127.0.0.1:1 {options}"));
-        assert_eq!(run.code(), 2, "{options}: {}{}", run.out, run.err);
-        assert!(run.err.contains(words), "{options}: {}", run.err);
-        assert!(!run.out.contains("FAILED"), "{options}: {}", run.out);
+        // Before the endpoint, the endpoint may be taken for its value.
+        for line in [format!("tcp://127.0.0.1:1 {options}"), format!("{options} tcp://127.0.0.1:1")]
+        {
+            let run = bench(&line);
+            assert_eq!(run.code(), 2, "{line}: {}{}", run.out, run.err);
+            assert!(run.err.contains(words), "{line}: {}", run.err);
+            assert!(!run.out.contains("FAILED"), "{line}: {}", run.out);
+        }
     }
     let server = Server::start("tcp://127.0.0.1:0");
     let run = bench(&format!("{} -z 50ms -P 16 -c 2 --warmup 0 --json -", server.endpoint));

@@ -63,6 +63,11 @@ impl Server {
         address.parse().unwrap()
     }
 
+    /// Of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn signal(&self, signal: i32) {
         let pid = i32::try_from(self.child.id()).unwrap();
         let status = Command::new("kill").arg(format!("-{signal}")).arg(pid.to_string()).status();

@@ -367,5 +367,6 @@ fn the_background_goes_on_during_a_stop() {
     theirs.shutdown(Shutdown::Both).unwrap();
     let statistics = server.join();
     assert_eq!((statistics.open, statistics.closed.stopped), (0, 1)); // Who stayed, and no other.
+    assert_eq!(statistics.accepted, 0); // What isn't counted when it goes isn't when it comes.
     expect_end(&mut newcomer, b"");
 }

@@ -1,12 +1,12 @@
 //! Polite closing: flush, tell, read to the end under a deadline, close.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use echoloop::{Config, Echo};
+use echoloop::{Config, Context, Echo};
 
 use crate::support::*;
 
@@ -201,4 +201,60 @@ fn idle_connections_are_closed() {
         exchange(&mut busy, b"still here");
     }
     assert_eq!(server.statistics().closed.idle, 2);
+}
+
+/// An abort of a connection that has lost nothing looks like an end. Where something is missing that isn't kept
+/// here, as behind a proxy, a reset is one: before anything came, and when all that came was answered.
+#[test]
+fn a_reset_is_never_taken_for_an_end() {
+    for moment in ["opened", "received"] {
+        let reset = move |cx: &mut Context<'_>, at: &str| {
+            if at == moment {
+                cx.reset();
+            }
+        };
+        let (service, causes) = Does::new()
+            .opened(move |cx| reset(cx, "opened"))
+            .received(move |cx, input| {
+                cx.send(input);
+                reset(cx, "received");
+                input.len()
+            })
+            .tells_causes();
+        let server = serve(Config::default(), service);
+        let mut client = tcp(server.made);
+        let written = client.write_all(b"hello");
+        let error = client.read_to_end(&mut Vec::new()).and(written).expect_err(moment);
+        assert!(
+            [ErrorKind::ConnectionReset, ErrorKind::BrokenPipe].contains(&error.kind()),
+            "{moment}: {error}"
+        );
+        assert_eq!(causes.recv_timeout(DEADLINE).unwrap().1, "Closed");
+    }
+}
+
+/// What a service has said just before it aborts may have left or not; if not, that is a reset. So is what it
+/// was shown and has not taken.
+#[test]
+fn what_an_abort_takes_with_it_is_a_reset() {
+    for (says, takes) in [(&b"last words"[..], 2), (b"", 1)] {
+        let mut reactor = reactor(Config::default());
+        let service = Does::new().received(move |cx, _| {
+            cx.send(says);
+            cx.abort();
+            takes
+        });
+        let server = listen(&mut reactor, "tcp://127.0.0.1:0", service);
+        let mut clients = [tcp(server), tcp(server)]; // Two, so that what is sent is gathered.
+        turn_until(&mut reactor, |reactor| reactor.statistics().open == 2);
+        clients.iter_mut().for_each(|client| client.write_all(b"ab").unwrap());
+        turn_until(&mut reactor, |reactor| reactor.statistics().open == 0);
+        for mut client in clients {
+            let mut heard = Vec::new();
+            match client.read_to_end(&mut heard) {
+                Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset),
+                Ok(_) => assert!(heard == says && takes == 2, "an end in order after {heard:?}"),
+            }
+        }
+    }
 }

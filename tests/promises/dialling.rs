@@ -1,13 +1,14 @@
 //! Outgoing connections: in progress, refused, too late are states, not surprises.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::mpsc;
 use std::time::Duration;
 
 use echoloop::{Cause, Config, Echo, Endpoint};
 use socket2::{Domain, SockAddr, Socket, Type};
 
+use crate::names::{next, tells};
 use crate::support::*;
 
 /// A service that says what becomes of its connection: `opened`, then what it receives, then the cause.
@@ -49,7 +50,7 @@ fn dial(config: Config, to: &Endpoint) -> Vec<String> {
 }
 
 /// A backlog so full that nobody else is taken in.
-fn full_backlog(domain: Domain, address: &SockAddr) -> (Socket, Vec<Socket>) {
+pub(crate) fn full_backlog(domain: Domain, address: &SockAddr) -> (Socket, Vec<Socket>) {
     let listener = Socket::new(domain, Type::STREAM, None).unwrap();
     listener.bind(address).unwrap();
     listener.listen(0).unwrap();
@@ -200,9 +201,11 @@ fn a_host_name_is_looked_up() {
         Server::start(Config::default(), |reactor| listen(reactor, "tcp://localhost:0", Echo));
     let at = format!("tcp://localhost:{}", server.made.port());
     assert_eq!(dial(Config::default(), &endpoint(&at)), ["opened", "hello", "Closed"]);
-    let mut reactor = reactor(Config::default());
-    let unknown = reactor.connect(&endpoint("tcp://no-such-host.invalid:1"), Echo).unwrap_err();
-    assert_eq!(unknown.to_string(), "cannot connect to tcp://no-such-host.invalid:1");
+    let (mut reactor, (service, told)) = (reactor(Config::default()), tells());
+    reactor.connect(&endpoint("tcp://no-such-host.invalid:1"), service).unwrap();
+    let unknown = next(&mut reactor, &told);
+    assert!(unknown.starts_with("cannot look up no-such-host.invalid: "), "{unknown}");
+    assert_eq!(unknown.matches("look").count(), 1);
 }
 
 /// The local address can be chosen.
@@ -218,6 +221,21 @@ fn the_local_address_can_be_chosen() {
     let (_accepted, peer) = listener.accept().unwrap();
     assert_eq!(peer.ip(), IpAddr::from([127, 0, 0, 7]));
     assert_eq!(internet(reactor.local(id)), peer);
+
+    // Of a name's addresses only those that it can reach.
+    let found = listener.local_addr().unwrap();
+    reactor.set_resolver(move |_, port| Ok(vec![(Ipv6Addr::LOCALHOST, port).into(), found]));
+    let name = endpoint("tcp://both.example:1");
+    reactor.context(service).connect_from(&name, Some(from)).unwrap();
+    turn_until(&mut reactor, |reactor| reactor.statistics().connected == 2);
+    assert_eq!(listener.accept().unwrap().1.ip(), from.ip());
+    let (service, told) = tells();
+    let service = reactor.add(service);
+    let from = SocketAddr::from((Ipv6Addr::LOCALHOST, 0));
+    reactor.set_resolver(move |_, _| Ok(vec![found]));
+    reactor.context(service).connect_from(&name, Some(from)).unwrap();
+    let none = "cannot look up both.example: there is no address of the family of ::1";
+    assert_eq!(next(&mut reactor, &told), none);
 }
 
 /// What the peer sends before we look, and its end, are not lost with the beginning.

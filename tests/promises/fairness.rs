@@ -209,6 +209,12 @@ fn a_flood_that_paused_comes_after_a_whisper() {
     assert!(order.len() == 2 && order[1] == id && order[0] != id, "{order:?}");
 }
 
+/// One of a crowd works, for much longer than a slice.
+fn work(done: &Mutex<Vec<usize>>, n: usize) {
+    done.lock().unwrap().push(n);
+    thread::sleep(Duration::from_millis(1));
+}
+
 /// Sets a crowd to work, each of which notes its number.
 type Crowd = dyn Fn(&mut Reactor, &Arc<Mutex<Vec<usize>>>);
 
@@ -217,10 +223,6 @@ type Crowd = dyn Fn(&mut Reactor, &Arc<Mutex<Vec<usize>>>);
 #[test]
 fn a_whisper_does_not_wait_for_crowds_of_other_work() {
     const CROWD: usize = 30;
-    let work = |done: &Arc<Mutex<Vec<usize>>>, n| {
-        done.lock().unwrap().push(n);
-        thread::sleep(Duration::from_millis(1));
-    };
     let timers = |reactor: &mut Reactor, done: &Arc<Mutex<Vec<usize>>>| {
         let done = Arc::clone(done);
         let service = Does::new().timer(move |cx, _| work(&done, cx.word() as usize));

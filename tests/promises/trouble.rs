@@ -171,3 +171,23 @@ fn garbage_harms_nobody() {
         expect(&mut friend, b"pong\n");
     }
 }
+
+/// A write has failed, and the service tries again whenever it is told to: it is told of the end, once.
+#[test]
+fn who_writes_to_somebody_gone_is_not_asked_for_ever() {
+    let mut reactor = reactor(Config::default());
+    let (service, causes) = Does::new()
+        .writable(|cx| {
+            cx.send(b"more");
+        })
+        .tells_causes();
+    let service = reactor.add(service);
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let id = reactor.context(service).adopt(ours, Half::Both).unwrap();
+    drop(theirs);
+    assert_eq!(reactor.context(service).source(id).send(b"hello"), 0);
+    assert!(!reactor.context(service).source(id).send_all(b"hello"));
+    turn_until(&mut reactor, |reactor| reactor.statistics().open == 0);
+    let (_, cause) = causes.try_recv().unwrap();
+    assert!(cause.starts_with("Failed"), "{cause}");
+}

@@ -3,11 +3,17 @@
 
 #[path = "../again/mod.rs"]
 mod again;
+mod broadcast;
 mod chat;
+mod dealer;
 mod echo;
+mod framed;
 mod greeting;
 mod group_chat;
 mod program;
+mod proxy;
 mod remote_command;
+mod resolver;
+mod resp;
 mod upload;
 mod uppercase;

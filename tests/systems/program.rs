@@ -38,6 +38,14 @@ impl Program {
         Program::spawn(Command::new(example(name)).args(arguments), 1)
     }
 
+    /// What it says when it can't start: to its standard error.
+    #[track_caller]
+    pub(crate) fn fails(name: &str, arguments: &[&str]) -> String {
+        let output = Command::new(example(name)).args(arguments).output().unwrap();
+        assert!(!output.status.success(), "it must fail");
+        String::from_utf8(output.stderr).unwrap()
+    }
+
     /// The same for a command that says so several times.
     #[track_caller]
     pub(crate) fn spawn(command: &mut Command, listeners: usize) -> Program {

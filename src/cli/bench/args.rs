@@ -6,10 +6,11 @@ use std::time::{Duration, SystemTime};
 use echoloop::Endpoint;
 
 use super::conditions::Condition;
-use super::foreign::Foreign;
+use super::foreign::Generators;
 use super::merge;
 use super::talk::{Frame, Sizes, Text};
 use super::values::{self, Addresses, Arrivals, Goal, Rate, Sweep};
+use crate::cli::foreign::Foreign;
 use crate::cli::units;
 
 /// Load any echo server, check every byte that comes back, and say how long it took.
@@ -153,7 +154,7 @@ pub(crate) struct Args {
     pub(super) plot: Option<PathBuf>,
 
     #[command(flatten)]
-    pub(super) foreign: Foreign,
+    foreign: Foreign<Generators>,
     #[command(subcommand)]
     pub(super) action: Option<Action>,
 }

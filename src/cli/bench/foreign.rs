@@ -1,8 +1,7 @@
 //! Options of other load generators, which mean something else here or nothing: each is answered with the
 //! name of ours.
 
-use clap::error::Error;
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use crate::cli::foreign::Known;
 
 /// The option, and what to say.
 const OPTIONS: [(&str, &str); 21] = [
@@ -48,36 +47,10 @@ const OPTIONS: [(&str, &str); 21] = [
     ("--output", "--output is --json, --hdr or --plot here"),
 ];
 
-/// What is said of the first one that was given.
+/// Load generators.
 #[derive(Debug)]
-pub(super) struct Foreign {
-    pub(super) answer: Option<&'static str>,
-}
+pub(super) struct Generators;
 
-impl clap::FromArgMatches for Foreign {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Foreign, Error> {
-        let given = OPTIONS.iter().find(|(name, _)| matches.value_source(name).is_some());
-        Ok(Foreign { answer: given.map(|(_, words)| *words) })
-    }
-
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
-        *self = Foreign::from_arg_matches(matches)?;
-        Ok(())
-    }
-}
-
-impl clap::Args for Foreign {
-    fn augment_args(command: Command) -> Command {
-        OPTIONS.iter().fold(command, |command, &(name, _)| {
-            let arg = Arg::new(name).hide(true).num_args(0..=1).action(ArgAction::Append);
-            command.arg(match name.strip_prefix("--") {
-                Some(long) => arg.long(long),
-                None => arg.short(name.chars().nth(1)),
-            })
-        })
-    }
-
-    fn augment_args_for_update(command: Command) -> Command {
-        Foreign::augment_args(command)
-    }
+impl Known for Generators {
+    const OPTIONS: &'static [(&'static str, &'static str)] = &OPTIONS;
 }

@@ -28,9 +28,6 @@ impl Args {
 
     /// What to do at each of the endpoints, or why that makes no sense.
     pub(super) fn loads(&self) -> Result<Vec<Load>, String> {
-        if let Some(answer) = self.foreign.answer {
-            return Err(answer.to_owned());
-        }
         if !self.server_pid.is_empty() && self.server_pid.len() != self.endpoints.len() {
             return Err("--server-pid is needed once for each endpoint, or not at all".to_owned());
         }

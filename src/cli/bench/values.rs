@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use echoloop::Endpoint;
 
 use super::words;
-use crate::cli::units;
+use crate::cli::{endpoint, units};
 
 /// An endpoint, or what was meant instead of one.
 pub(super) fn endpoint(text: &str) -> Result<Endpoint, String> {
@@ -19,7 +19,7 @@ pub(super) fn endpoint(text: &str) -> Result<Endpoint, String> {
                 .to_owned(),
         );
     }
-    text.parse().map_err(|error: <Endpoint as FromStr>::Err| error.to_string())
+    endpoint::endpoint(text)
 }
 
 /// A time that has not come yet, in seconds since 1970.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Three digits and a unit: `87 ns`, `12.3 µs`, `1.25 ms`, `3.00 s`.
-pub(super) fn time(nanos: u64) -> String {
+pub(crate) fn time(nanos: u64) -> String {
     let (value, unit) = match nanos {
         0..1_000 => return format!("{nanos} ns"),
         1_000..1_000_000 => (nanos as f64 / 1e3, "µs"),
@@ -13,12 +13,12 @@ pub(super) fn time(nanos: u64) -> String {
     format!("{} {unit}", digits(value))
 }
 
-pub(super) fn duration(duration: Duration) -> String {
+pub(crate) fn duration(duration: Duration) -> String {
     time(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
 }
 
 /// Three digits and a unit: `512 B`, `64.0 KiB`.
-pub(super) fn bytes(bytes: f64) -> String {
+pub(crate) fn bytes(bytes: f64) -> String {
     let units = ["B", "KiB", "MiB", "GiB", "TiB"];
     let (mut value, mut unit) = (bytes, 0);
     while value >= 1024.0 && unit + 1 < units.len() {
@@ -28,7 +28,7 @@ pub(super) fn bytes(bytes: f64) -> String {
 }
 
 /// A number that need not be whole: `0.5`, `1.9`, `12.3`, `1,235`.
-pub(super) fn rate(number: f64) -> String {
+pub(crate) fn rate(number: f64) -> String {
     if number >= 99.95 || number.fract() == 0.0 { count(number) } else { digits(number) }
 }
 
@@ -42,7 +42,7 @@ pub(super) fn percent(part: f64) -> String {
 }
 
 /// `1 message`, `2 messages`.
-pub(super) fn number_of(number: u64, thing: &str) -> String {
+pub(crate) fn number_of(number: u64, thing: &str) -> String {
     format!("{} {thing}{}", count(number as f64), if number == 1 { "" } else { "s" })
 }
 

@@ -5,9 +5,10 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use echoloop::{
-    Cause, Context, Dropped, Endpoint, Half, Id, Peer, Service, Stop, TimerId, describe,
+    Cause, Context, Endpoint, Half, Id, Peer, Service, ServiceId, Stop, TimerId, describe,
 };
 
+use super::post::{Fate, Message, OnItsWay};
 use super::screen::Screen;
 use super::text::LeaveLine;
 use super::{Args, Ending, Talk, greet, say};
@@ -22,19 +23,37 @@ const LONGEST: usize = 65_507;
 /// read the last ones. Nothing tells when it has.
 const AGAIN: Duration = Duration::from_millis(1);
 
+/// How long to wait for answers after the end of input, if nobody says otherwise.
+const WAIT: Duration = Duration::from_secs(1);
+
+/// The words of the timers.
+const BEAT: u64 = 0;
+const SEND_AGAIN: u64 = 1;
+const WAIT_ON: u64 = 2;
+
 /// What may wait for a slow standard output. Datagrams can't be slowed down, so what is more is
 /// dropped, and said at the end.
 const WAITING: usize = 1024 * 1024;
 
 /// A talk in datagrams: a line each.
 ///
-/// One datagram is on its way at a time. A turn later it is known whether the kernel took it; only then is the
-/// next line read.
+/// One datagram is on its way at a time: the loop gathers them, and tells in its statistics what became of
+/// them. Only when that is known is the next line read.
+///
+/// ```text
+///   line ──▶ on its way ──▶ sent
+///                │   └────▶ failed: counted
+///                └── no room ──▶ refused ── a moment later ──▶ on its way
+/// ```
 pub(super) struct Datagrams {
+    me: ServiceId<Datagrams>,
     endpoint: Endpoint,
     keyboard: Option<OwnedFd>,
     keyboard_id: Option<Id>,
     socket: Option<Id>,
+    /// Whom to send to and to listen to, if the socket isn't connected: nobody yet, or the first sender.
+    peer: Option<Peer>,
+    is_listening: bool,
     screen: Screen,
     leave: LeaveLine,
     leave_word: Option<Vec<u8>>,
@@ -42,23 +61,19 @@ pub(super) struct Datagrams {
     heartbeat: Option<Duration>,
     wait: Duration,
     on_its_way: Option<OnItsWay>,
+    /// What found no room, and waits.
+    refused: Option<Message>,
     input: Input,
     beat: Option<TimerId>,
     /// When something came last, or the input ended.
     last: Option<Instant>,
-    /// Datagrams that came and could not be printed; that could not be sent.
-    unprinted: u64,
+    /// Lines that were sent; that could not be sent.
+    sent: u64,
     unsent: u64,
+    /// Datagrams that came; among them those that could not be printed.
+    received: u64,
+    unprinted: u64,
     ending: Ending,
-}
-
-/// A datagram that was given to the loop.
-#[derive(Debug)]
-struct OnItsWay {
-    payload: Vec<u8>,
-    /// What had been dropped before. `None`: it found no room, and waits.
-    before: Option<Dropped>,
-    check: TimerId,
 }
 
 /// How far the input is.
@@ -72,12 +87,20 @@ enum Input {
 }
 
 impl Datagrams {
-    pub(super) fn new(args: &Args, keyboard: OwnedFd, screen: Screen) -> Datagrams {
+    pub(super) fn new(
+        args: &Args,
+        me: ServiceId<Datagrams>,
+        keyboard: OwnedFd,
+        screen: Screen,
+    ) -> Datagrams {
         Datagrams {
+            me,
             endpoint: args.endpoint.clone(),
             keyboard: Some(keyboard),
             keyboard_id: None,
             socket: None,
+            peer: None,
+            is_listening: args.listen,
             screen,
             leave: LeaveLine::new(args.leave_line()),
             leave_word: args.leave_line(),
@@ -87,13 +110,16 @@ impl Datagrams {
                 _ => b"",
             },
             heartbeat: args.heartbeat,
-            wait: args.wait,
+            wait: args.wait.unwrap_or(WAIT),
             on_its_way: None,
+            refused: None,
             input: Input::Open,
             beat: None,
             last: None,
-            unprinted: 0,
+            sent: 0,
             unsent: 0,
+            received: 0,
+            unprinted: 0,
             ending: Ending::default(),
         }
     }
@@ -101,15 +127,32 @@ impl Datagrams {
     fn begin(&mut self, cx: &mut Context<'_>) -> Result<(), echoloop::Error> {
         self.socket = Some(cx.id());
         self.screen.open(cx)?;
+        let deed = format!("sending to {}", self.endpoint);
+        self.begin_to_send(cx, &deed)
+    }
+
+    fn begin_to_send(&mut self, cx: &mut Context<'_>, deed: &str) -> Result<(), echoloop::Error> {
         if let Some(keyboard) = self.keyboard.take() {
             self.keyboard_id = Some(cx.adopt(keyboard, Half::Read)?);
         }
         if let Some(period) = self.heartbeat {
-            cx.send(HEARTBEAT);
-            self.beat = Some(cx.every(period));
+            self.send_heartbeat(cx);
+            self.beat = Some(cx.every_with(period, BEAT));
         }
-        greet(&self.endpoint, self.leave_word.as_deref());
+        greet(deed, self.leave_word.as_deref());
         Ok(())
+    }
+
+    /// The first one that comes is the peer. Returns whether this is it.
+    fn is_from_peer(&mut self, cx: &mut Context<'_>, from: &Peer) -> bool {
+        if self.is_listening && self.peer.is_none() {
+            self.peer = Some(*from);
+            if let Err(error) = self.begin_to_send(cx, &format!("talking to {}", from.address)) {
+                self.ending.fail(describe(&error));
+                cx.stop(Stop::AtOnce);
+            }
+        }
+        !self.is_listening || self.peer.is_some_and(|peer| peer.address == from.address)
     }
 
     /// A line without its ending becomes a datagram.
@@ -119,37 +162,57 @@ impl Datagrams {
             return self.too_long(cx);
         }
         self.screen.sent_datagram(cx, &payload);
-        self.transmit(cx, payload);
+        self.transmit(cx, Message { payload, is_line: true });
     }
 
-    fn transmit(&mut self, cx: &mut Context<'_>, payload: Vec<u8>) {
+    /// Unless something is on its way anyhow, which says as much.
+    fn send_heartbeat(&mut self, cx: &mut Context<'_>) {
+        if self.is_free() {
+            self.transmit(cx, Message { payload: HEARTBEAT.to_vec(), is_line: false });
+        }
+    }
+
+    /// Whether no datagram is on its way.
+    fn is_free(&self) -> bool {
+        self.on_its_way.is_none() && self.refused.is_none()
+    }
+
+    fn transmit(&mut self, cx: &mut Context<'_>, message: Message) {
         let Some(socket) = self.socket else { return };
-        let before = Some(cx.statistics().dropped);
-        let mut to = cx.source(socket);
-        to.send(&payload);
-        let check = to.after(Duration::ZERO);
-        self.on_its_way = Some(OnItsWay { payload, before, check });
+        self.on_its_way = Some(message.send(&mut cx.source(socket), self.peer.as_ref()));
         if let Some(keyboard) = self.keyboard_id {
             cx.source(keyboard).pause();
         }
+        self.look_soon(cx);
     }
 
-    /// Whether the datagram has gone: then the next one may come.
-    fn check(&mut self, cx: &mut Context<'_>, sent: OnItsWay) {
-        let Some(before) = sent.before else { return self.transmit(cx, sent.payload) };
-        let now = cx.statistics().dropped;
-        if now.no_room > before.no_room {
-            let check = cx.after(AGAIN);
-            self.on_its_way = Some(OnItsWay { before: None, check, ..sent });
-            return;
+    fn look_soon(&self, cx: &mut Context<'_>) {
+        cx.tell(self.me, |talk, cx| talk.look(cx));
+    }
+
+    /// What has become of the datagram? When it has gone, the next one may come.
+    fn look(&mut self, cx: &mut Context<'_>) {
+        let Some(sent) = self.on_its_way.take() else { return };
+        let is_line = sent.message.is_line;
+        match sent.fate(cx) {
+            Fate::Unknown => {
+                self.on_its_way = Some(sent);
+                return self.look_soon(cx);
+            }
+            Fate::NoRoom => {
+                self.refused = Some(sent.message);
+                cx.after_with(AGAIN, SEND_AGAIN);
+                return;
+            }
+            Fate::Sent => self.sent += u64::from(is_line),
+            Fate::Failed => self.unsent += u64::from(is_line),
         }
-        self.unsent += u64::from(now.failed > before.failed);
         self.go_on(cx);
     }
 
     /// Reads the next line, or ends, unless something is in the way.
     fn go_on(&mut self, cx: &mut Context<'_>) {
-        if self.on_its_way.is_some() || !self.screen.is_clear() {
+        if !self.is_free() || !self.screen.is_clear() {
             return;
         }
         match (self.input, self.keyboard_id) {
@@ -176,7 +239,8 @@ impl Datagrams {
 
     /// Leaves when everything has been printed.
     fn finish(&mut self, cx: &mut Context<'_>) {
-        self.unsent += u64::from(self.on_its_way.take().is_some_and(|it| it.before.is_none()));
+        self.unsent += u64::from(self.refused.take().is_some_and(|message| message.is_line));
+        self.sent += u64::from(self.on_its_way.take().is_some_and(|it| it.message.is_line));
         if let Some(socket) = self.socket.take() {
             cx.source(socket).close();
         }
@@ -188,21 +252,39 @@ impl Datagrams {
         let quiet = self.last.map_or(Duration::ZERO, |last| cx.now().duration_since(last));
         match self.wait.checked_sub(quiet) {
             Some(left) if !left.is_zero() => {
-                cx.after(left);
+                cx.after_with(left, WAIT_ON);
             }
             _ => self.finish(cx),
         }
     }
 
-    fn count(&mut self, what: u64, happened: &str) {
-        if what > 0 {
-            let datagrams = if what == 1 { "datagram" } else { "datagrams" };
-            self.ending.fail(format!("{}: {what} {datagrams} {happened}", self.endpoint));
+    /// What is known to be lost is an error. What may be lost is told, if answers were waited for.
+    fn count(&mut self) {
+        for (what, happened) in [
+            (self.unsent, "could not be sent"),
+            (self.unprinted, "came faster than they could be printed, and were dropped"),
+        ] {
+            if what > 0 {
+                self.ending.fail(format!("{}: {} {happened}", self.endpoint, datagrams(what)));
+            }
+        }
+        if self.input == Input::Over && self.sent != self.received {
+            let sent = datagrams(self.sent);
+            self.ending.counts = Some(format!("sent {sent}, received {}", self.received));
         }
     }
 }
 
+fn datagrams(count: u64) -> String {
+    format!("{count} {}", if count == 1 { "datagram" } else { "datagrams" })
+}
+
 impl Talk for Datagrams {
+    fn listens(&mut self, cx: &mut Context<'_>, listener: Id) -> Result<(), echoloop::Error> {
+        self.socket = Some(listener);
+        self.screen.open(cx)
+    }
+
     fn ending(&mut self) -> &mut Ending {
         &mut self.ending
     }
@@ -231,6 +313,9 @@ impl Service for Datagrams {
     fn ended(&mut self, cx: &mut Context<'_>, rest: &[u8]) {
         cx.close();
         self.keyboard_id = None;
+        if self.input != Input::Open {
+            return; // The line that leaves was the last one.
+        }
         if self.leave.is(rest) {
             return self.left(cx);
         }
@@ -243,8 +328,12 @@ impl Service for Datagrams {
         self.wait_for_answers(cx);
     }
 
-    fn datagram(&mut self, cx: &mut Context<'_>, _from: &Peer, payload: &[u8]) {
+    fn datagram(&mut self, cx: &mut Context<'_>, from: &Peer, payload: &[u8]) {
+        if !self.is_from_peer(cx, from) {
+            return;
+        }
         self.last = Some(cx.now());
+        self.received += 1;
         if self.screen.waiting() > WAITING {
             self.unprinted += 1;
         } else {
@@ -277,15 +366,16 @@ impl Service for Datagrams {
         }
     }
 
-    fn timer(&mut self, cx: &mut Context<'_>, timer: TimerId) {
-        if self.beat == Some(timer) {
-            cx.send(HEARTBEAT);
-        } else if self.on_its_way.as_ref().is_some_and(|sent| sent.check == timer) {
-            if let Some(sent) = self.on_its_way.take() {
-                self.check(cx, sent);
+    fn timer(&mut self, cx: &mut Context<'_>, _timer: TimerId) {
+        match cx.word() {
+            BEAT => self.send_heartbeat(cx),
+            SEND_AGAIN => {
+                if let Some(message) = self.refused.take() {
+                    self.transmit(cx, message);
+                }
             }
-        } else if self.input == Input::Over {
-            self.wait_for_answers(cx);
+            _ if self.input == Input::Over => self.wait_for_answers(cx),
+            _ => {}
         }
     }
 
@@ -293,8 +383,7 @@ impl Service for Datagrams {
         let id = cx.id();
         if self.screen.is(id) {
             self.screen.closed(cause, &mut self.ending);
-            self.count(self.unsent, "could not be sent");
-            self.count(self.unprinted, "came faster than they could be printed, and were dropped");
+            self.count();
             cx.stop(Stop::AtOnce);
         } else if let Cause::Failed(error) = cause {
             self.ending.fail(format!("cannot read standard input: {}", describe(error)));

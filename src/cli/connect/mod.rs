@@ -1,7 +1,10 @@
 //! `echoloop connect`: keyboard, screen and socket as sources of one loop.
 
+mod args;
 mod datagrams;
+mod foreign;
 mod hex;
+mod post;
 mod screen;
 pub(crate) mod stdio;
 mod stream;
@@ -13,10 +16,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use echoloop::{Config, Endpoint, Reactor, Service, Stop};
+use echoloop::{Address, Config, Context, Endpoint, Id, Reactor, Service, ServiceId, Stop};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use super::{Done, printer, units};
+use super::{Done, closed, printer};
+pub(crate) use args::Args;
 use datagrams::Datagrams;
 use screen::Screen;
 use stream::Stream;
@@ -24,55 +28,6 @@ use stream::Stream;
 /// How long closing may take: standard output may be a pipe whose reader takes its time, and whoever
 /// is too slow elsewhere meets another deadline first.
 const LINGER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-
-/// Send what is typed, print what comes, at any time.
-///
-/// End of input (Ctrl-D) says so to the peer and waits for the rest; on UDP it waits for --wait. A line
-/// `quit`, typed on a terminal, or Ctrl-C leaves. Input and output may be files and pipes: every byte
-/// is carried as it is, and whoever is slower sets the pace.
-///
-/// On udp and unixgram a line is a datagram, sent without its line ending (see --lf and --crlf), and
-/// each datagram that comes is printed as a line.
-#[derive(clap::Args, Debug)]
-#[command(after_help = "Exit status: 0 done; 1 it could not connect, or something was lost; \
-                        130 Ctrl-C, unless typed on the terminal that is the input; \
-                        2 the command line makes no sense.")]
-pub(crate) struct Args {
-    /// tcp://HOST:PORT, udp://HOST:PORT, unix://PATH or unixgram://PATH.
-    endpoint: Endpoint,
-    /// Send \r\n where the input has \n; datagrams end in \r\n.
-    #[arg(long)]
-    crlf: bool,
-    /// Datagrams end in \n.
-    #[arg(long, conflicts_with = "crlf")]
-    lf: bool,
-    /// Print what goes (>) and what comes (<) as a hex dump.
-    #[arg(long)]
-    hex: bool,
-    /// Send the datagram ^hb^ at once and then this often, for servers that drop silent members, and
-    /// send the line that leaves as well.
-    #[arg(long, value_name = "TIME", value_parser = units::duration)]
-    heartbeat: Option<Duration>,
-    /// Give up if there is no connection within this time.
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::duration)]
-    connect_timeout: Duration,
-    /// Datagrams only: leave when nothing has come for this long after the end of input.
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = units::duration)]
-    wait: Duration,
-    /// The line that leaves; '' for none. On a terminal it is `quit`, elsewhere there is none.
-    #[arg(long, value_name = "LINE")]
-    quit: Option<String>,
-}
-
-impl Args {
-    /// The line that leaves.
-    fn leave_line(&self) -> Option<Vec<u8>> {
-        match &self.quit {
-            Some(line) => (!line.is_empty()).then(|| line.as_bytes().to_vec()),
-            None => io::stdin().is_terminal().then(|| b"quit".to_vec()),
-        }
-    }
-}
 
 /// Talks until somebody leaves.
 pub(crate) fn run(args: Args) -> Done {
@@ -88,13 +43,17 @@ pub(crate) fn run(args: Args) -> Done {
         ..Config::default()
     };
     let mut reactor = Reactor::new(config)?;
-    let (input, output) = (stdio::input()?, stdio::output()?);
+    let input = stdio::input()?;
+    let output = match closed::output_was_closed() {
+        true => stdio::Own { descriptor: closed::output()?, restore: None },
+        false => stdio::output()?,
+    };
     let restore = (input.restore, output.restore);
     let (keyboard, screen) = (input.descriptor, Screen::new(output.descriptor, args.hex));
 
     let ending = match args.endpoint.is_datagram() {
-        true => talk(&mut reactor, Datagrams::new(&args, keyboard, screen), &args.endpoint)?,
-        false => talk(&mut reactor, Stream::new(&args, keyboard, screen), &args.endpoint)?,
+        true => talk(&mut reactor, &args, |me| Datagrams::new(&args, me, keyboard, screen))?,
+        false => talk(&mut reactor, &args, |_| Stream::new(&args, keyboard, screen))?,
     };
     drop((reactor, restore));
     Ok(ending.exit())
@@ -102,16 +61,19 @@ pub(crate) fn run(args: Args) -> Done {
 
 /// A conversation, and how it ended.
 trait Talk: Service {
+    /// It listens there, for the one that it will talk with.
+    fn listens(&mut self, cx: &mut Context<'_>, listener: Id) -> Result<(), echoloop::Error>;
+
     fn ending(&mut self) -> &mut Ending;
 }
 
 fn talk<T: Talk>(
     reactor: &mut Reactor,
-    talk: T,
-    endpoint: &Endpoint,
+    args: &Args,
+    make: impl FnOnce(ServiceId<T>) -> T,
 ) -> Result<Ending, Box<dyn Error>> {
-    let service = reactor.add(talk);
-    let socket = reactor.context(service).connect(endpoint)?;
+    let service = reactor.add_with(make);
+    let endpoint = &args.endpoint;
     // The first signal leaves at once; the shell gets its number, unless that is how one leaves a terminal.
     for signal in [SIGINT, SIGTERM] {
         reactor.on_signal(signal, move |cx| {
@@ -119,13 +81,46 @@ fn talk<T: Talk>(
             cx.stop(Stop::AtOnce);
         })?;
     }
-    if endpoint.is_datagram() {
-        // It is connected at once, and nobody says so.
-        reactor.with(service, |talk, cx| talk.opened(&mut cx.source(socket)));
+    if args.listen {
+        let here = if args.family.is_any() { endpoint.clone() } else { args.target()?.first() };
+        let listener = reactor.context(service).listen(&here)?;
+        reactor.with(service, |talk, cx| talk.listens(cx, listener)).unwrap_or(Ok(()))?;
+        tell_where(endpoint, reactor.local(listener));
+    } else {
+        let cx = &mut reactor.context(service);
+        let socket = match endpoint.is_datagram() || !args.family.is_any() {
+            true => args.target()?.connect(cx)?, // A program that is piped in doesn't wait for a name.
+            false => cx.connect(endpoint)?,
+        };
+        if endpoint.is_datagram() {
+            // It is connected at once, and nobody says so.
+            reactor.with(service, |talk, cx| talk.opened(&mut cx.source(socket)));
+        }
     }
     reactor.run()?;
     let ending = reactor.with(service, |talk, _| std::mem::take(talk.ending()));
     Ok(ending.unwrap_or_default())
+}
+
+/// Where it listens: to whoever looks, and if the port could not be known before.
+fn tell_where(endpoint: &Endpoint, bound: Option<Address>) {
+    let (bound, is_unknown) = match (endpoint, bound) {
+        (Endpoint::Tcp { port, .. }, Some(Address::Ip(bound))) => {
+            (Endpoint::tcp(bound), *port == 0)
+        }
+        (Endpoint::Udp { port, .. }, Some(Address::Ip(bound))) => {
+            (Endpoint::udp(bound), *port == 0)
+        }
+        _ => (endpoint.clone(), false),
+    };
+    if is_unknown || is_watched() || log::log_enabled!(log::Level::Debug) {
+        say(&format!("listening on {bound}"));
+    }
+}
+
+/// Whether a person sits at the terminal, and hasn't asked for quiet.
+fn is_watched() -> bool {
+    io::stdin().is_terminal() && log::log_enabled!(log::Level::Warn)
 }
 
 /// What is to be said when everything has been printed.
@@ -135,6 +130,8 @@ struct Ending {
     failure: Option<String>,
     /// On a terminal, why it is over.
     note: Option<&'static str>,
+    /// What may have been lost without anybody having noticed.
+    counts: Option<String>,
     /// What has cut it off.
     signal: Option<i32>,
 }
@@ -162,17 +159,19 @@ impl Ending {
         if let Some(note) = self.note.filter(|_| typed) {
             say(note);
         }
+        if let Some(counts) = self.counts.filter(|_| log::log_enabled!(log::Level::Warn)) {
+            say(&counts);
+        }
         ExitCode::SUCCESS
     }
 }
 
-/// Tells a person at the terminal that it can begin, and how it ends.
-fn greet(endpoint: &Endpoint, leave: Option<&[u8]>) {
-    if io::stdin().is_terminal() && log::log_enabled!(log::Level::Warn) {
-        let deed = if endpoint.is_datagram() { "sending" } else { "connected" };
+/// Tells a person at the terminal that it can begin, and how it ends. `deed` is what has been done.
+fn greet(deed: &str, leave: Option<&[u8]>) {
+    if is_watched() {
         let word = leave.map(|word| format!("`{}`, ", String::from_utf8_lossy(word)));
         let word = word.unwrap_or_default();
-        say(&format!("{deed} to {endpoint}; {word}Ctrl-D or Ctrl-C leaves"));
+        say(&format!("{deed}; {word}Ctrl-D or Ctrl-C leaves"));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal};
 use std::os::fd::OwnedFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use echoloop::{Cause, Context, Endpoint, Half, Id, Service, Stop, TimerId, describe};
 
@@ -13,8 +13,11 @@ use super::{Args, Ending, Talk, greet};
 /// How long somebody who leaves waits for a peer that takes nothing, or doesn't say goodbye.
 const LEAVE: Duration = Duration::from_secs(1);
 
-/// How long a peer that has ended its own direction may take nothing of what is left for it.
+/// How long a peer that has ended its own direction may take nothing of what was typed before.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The word of the timer that waits for a peer's answers after the end of input. The others have none.
+const WAIT: u64 = 1;
 
 /// A talk over a stream.
 ///
@@ -35,6 +38,11 @@ pub(super) struct Stream {
     crlf: Option<Crlf>,
     to_socket: Vec<u8>,
     input_over: bool,
+    /// Where somebody is waited for who connects to us.
+    listener: Option<Id>,
+    /// How long to wait for an answer after the end of input, and when the last one came.
+    wait: Option<Duration>,
+    last: Option<Instant>,
     state: State,
     ending: Ending,
 }
@@ -43,8 +51,10 @@ pub(super) struct Stream {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Dialling,
+    /// Also when the peer has ended its own direction, and the input goes on.
     Talking,
-    /// The peer has ended its direction; it may have what it was sent, so many bytes when we last looked.
+    /// The peer has ended, and a terminal ends with it; it may have what it was sent, so many bytes when we
+    /// last looked.
     PeerOver {
         queued: usize,
     },
@@ -69,6 +79,9 @@ impl Stream {
             crlf: args.crlf.then(Crlf::default),
             to_socket: Vec::new(),
             input_over: false,
+            listener: None,
+            wait: args.wait,
+            last: None,
             state: State::Dialling,
             ending: Ending::default(),
         }
@@ -131,14 +144,43 @@ impl Stream {
         }
     }
 
+    /// Whether the peer hasn't taken all of the input yet.
+    fn is_sending(&self, cx: &mut Context<'_>) -> bool {
+        !self.to_socket.is_empty() || self.socket.is_some_and(|id| cx.source(id).queued() > 0)
+    }
+
+    /// Leaves, if nothing has come for long enough. What the screen hasn't taken yet has come.
+    fn wait_for_answers(&mut self, cx: &mut Context<'_>) {
+        let (Some(wait), Some(last)) = (self.wait, self.last) else { return };
+        let quiet = cx.now().saturating_duration_since(last);
+        match wait.checked_sub(quiet).filter(|left| !left.is_zero()) {
+            Some(left) => drop(cx.after_with(left, WAIT)),
+            None if self.state != State::Talking => {}
+            None if !self.screen.is_clear() || self.is_sending(cx) => {
+                cx.after_with(wait, WAIT);
+            }
+            None => self.leave(cx),
+        }
+    }
+
     fn begin(&mut self, cx: &mut Context<'_>) -> Result<(), echoloop::Error> {
         self.socket = Some(cx.id());
         self.state = State::Talking;
+        let deed = match self.listener.take() {
+            Some(listener) => {
+                cx.source(listener).close(); // Nobody else may come.
+                match cx.peer() {
+                    Some(peer) => format!("{peer} has connected"),
+                    None => "somebody has connected".to_string(),
+                }
+            }
+            None => format!("connected to {}", self.endpoint),
+        };
         self.screen.open(cx)?;
         if let Some(keyboard) = self.keyboard.take() {
             self.keyboard_id = Some(cx.adopt(keyboard, Half::Read)?);
         }
-        greet(&self.endpoint, self.leave_word.as_deref());
+        greet(&deed, self.leave_word.as_deref());
         Ok(())
     }
 
@@ -163,6 +205,11 @@ impl Stream {
 }
 
 impl Talk for Stream {
+    fn listens(&mut self, _cx: &mut Context<'_>, listener: Id) -> Result<(), echoloop::Error> {
+        self.listener = Some(listener);
+        Ok(())
+    }
+
     fn ending(&mut self) -> &mut Ending {
         &mut self.ending
     }
@@ -185,6 +232,7 @@ impl Service for Stream {
             }
             return scan.pass;
         }
+        self.last = Some(cx.now());
         self.screen.received(cx, input);
         if !self.screen.is_clear() {
             cx.pause();
@@ -213,11 +261,14 @@ impl Service for Stream {
             self.input_over = true;
             self.upload(cx, rest);
             cx.close();
-        } else {
-            cx.close();
+            self.last = Some(cx.now());
+            self.wait.map(|wait| cx.after_with(wait, WAIT));
+        } else if io::stdin().is_terminal() && !self.input_over {
+            cx.close(); // Whoever types wouldn't know that only one direction has ended.
             self.state = State::PeerOver { queued: cx.queued() };
             cx.after(PATIENCE);
         }
+        // Another peer that has ended may still read, and gets the rest of the input.
     }
 
     fn closed(&mut self, cx: &mut Context<'_>, cause: &Cause) {
@@ -243,6 +294,9 @@ impl Service for Stream {
 
     /// The end may take as long as bytes move.
     fn timer(&mut self, cx: &mut Context<'_>, _timer: TimerId) {
+        if cx.word() == WAIT {
+            return self.wait_for_answers(cx);
+        }
         let left = cx.queued();
         match self.state {
             State::Leaving { queued } if 0 < left && left < queued => {

@@ -2,14 +2,17 @@
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use echoloop::{Endpoint, describe};
 use serde_json::{Value, json};
 
+use super::args::Args;
 use super::payload::Wrong;
-use super::tally::{Tally, milliseconds};
+use super::tally::Tally;
+use super::times::milliseconds;
 use super::window::Verdict;
-use super::{Args, Endpoint};
+use crate::cli::closed;
 
 /// Lines on standard output, dots, or nothing before the end.
 #[derive(Debug)]
@@ -18,10 +21,14 @@ pub(super) struct Report {
     style: Style,
     size: usize,
     timeout: Duration,
-    /// Who answers, as its address says.
+    /// Connecting is all that is measured.
+    connects: bool,
+    /// Each line begins with the time.
+    timestamps: bool,
+    /// What is pinged, as its address says.
     peer: String,
-    /// Nobody reads any more.
-    broken: bool,
+    /// Why nothing can be printed any more.
+    broken: Option<io::Error>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +37,8 @@ enum Style {
     Lines,
     /// A dot a message, taken back by its reply: those that are left are lost.
     Dots,
-    /// The summary alone.
-    Summary,
+    /// The first line and the summary.
+    Quiet,
     Json,
 }
 
@@ -54,21 +61,25 @@ pub(super) enum Fault {
 }
 
 impl Report {
-    pub(super) fn new(args: &Args) -> Report {
-        let style = match (args.json, args.summary, args.flood) {
+    /// `target` is the endpoint as it is connected to.
+    pub(super) fn new(args: &Args, target: &Endpoint) -> Report {
+        let style = match (args.json, args.quiet, args.flood) {
             (true, ..) => Style::Json,
-            (_, true, _) => Style::Summary,
+            (_, true, _) => Style::Quiet,
             (_, _, true) if io::stdout().is_terminal() => Style::Dots,
-            (_, _, true) => Style::Summary,
+            (_, _, true) => Style::Quiet,
             _ => Style::Lines,
         };
+        let peer = target.to_string();
         Report {
             endpoint: args.endpoint.clone(),
             style,
-            size: args.size,
+            size: if args.tcp_connect { 0 } else { args.size },
             timeout: args.timeout,
-            peer: args.endpoint.to_string(),
-            broken: false,
+            connects: args.tcp_connect,
+            timestamps: args.timestamps,
+            peer: peer.split_once("://").map_or(peer.as_str(), |(_, address)| address).to_string(),
+            broken: None,
         }
     }
 
@@ -76,33 +87,49 @@ impl Report {
         &self.endpoint
     }
 
-    /// Whether nobody reads what is printed.
+    /// Whether nothing can be printed any more.
     pub(super) fn is_broken(&self) -> bool {
-        self.broken
+        self.broken.is_some()
+    }
+
+    /// Why nothing could be printed. That nobody reads any more, as in `| head`, is an end like any other.
+    pub(super) fn unwritable(&self) -> Option<String> {
+        let error = self.broken.as_ref()?;
+        (error.kind() != io::ErrorKind::BrokenPipe).then(|| describe(error))
     }
 
     fn print(&mut self, text: impl Display) {
         let mut output = io::stdout().lock();
-        self.broken |= write!(output, "{text}").and_then(|()| output.flush()).is_err();
+        let written = match closed::output_was_closed() {
+            true => Err(closed::error()),
+            false => write!(output, "{text}").and_then(|()| output.flush()),
+        };
+        if let Err(error) = written {
+            self.broken.get_or_insert(error);
+        }
     }
 
     fn line(&mut self, text: impl Display) {
-        if self.style == Style::Lines {
-            self.print(format_args!("{text}\n"));
+        if self.style != Style::Lines {
+            return;
+        }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        match self.timestamps {
+            true => {
+                self.print(format_args!("[{}.{:06}] {text}\n", now.as_secs(), now.subsec_micros()))
+            }
+            false => self.print(format_args!("{text}\n")),
         }
     }
 
-    /// It begins, to this address.
+    /// It begins, to this address, if it is another one than was known.
     pub(super) fn begins(&mut self, peer: Option<String>, connect: Option<Duration>) {
-        let name = self.endpoint.to_string();
         if let Some(peer) = peer {
             self.peer = peer;
         }
-        if matches!(self.style, Style::Lines | Style::Dots) {
-            let other_name = !name.ends_with(&self.peer);
-            let peer = if other_name { format!(" ({})", self.peer) } else { String::new() };
-            let size = self.size;
-            self.print(format_args!("PING {name}{peer}: {size} bytes of data\n"));
+        if self.style != Style::Json {
+            let (name, peer, size) = (&self.endpoint, &self.peer, self.size);
+            self.print(format!("PING {name} ({peer}) {size} bytes of data.\n"));
         }
         if let Some(connect) = connect {
             self.line(format_args!("connected in {:.3} ms", milliseconds(connect)));
@@ -115,14 +142,24 @@ impl Report {
         }
     }
 
-    pub(super) fn lost(&mut self, number: u64) {
-        let timeout = milliseconds(self.timeout);
-        self.line(format_args!("no reply to seq={} within {timeout} ms", number + 1));
+    /// A message has no answer, and the next one is sent.
+    pub(super) fn outstanding(&mut self, number: u64) {
+        self.line(format_args!("no answer yet for seq={}", number + 1));
+    }
+
+    /// There will be none, for this reason, or in time.
+    pub(super) fn lost(&mut self, number: u64, why: Option<&str>) {
+        let what = if self.connects { "connection for" } else { "reply to" };
+        let why = match why {
+            Some(why) => format!(": {why}"),
+            None => format!(" within {} ms", milliseconds(self.timeout)),
+        };
+        self.line(format_args!("no {what} seq={}{why}", number + 1));
     }
 
     pub(super) fn error(&mut self, error: &str) {
         let peer = self.peer.clone();
-        self.line(format_args!("from {peer}: {error}"));
+        self.line(format_args!("From {peer}: {error}"));
     }
 
     pub(super) fn reply(&mut self, reply: &Reply) {
@@ -133,10 +170,13 @@ impl Report {
             Verdict::Reply { time, late: true, .. } => (Some(time), " (late)"),
             Verdict::Reply { time, reordered: true, .. } => (Some(time), " (out of order)"),
             Verdict::Reply { time, .. } => (Some(time), ""),
-            Verdict::Duplicate { time } => (Some(time), " (duplicate)"),
+            Verdict::Duplicate { time } => (Some(time), " (DUP!)"),
             Verdict::Unexpected => (None, " (unexpected)"),
         };
-        let mut text = format!("{} bytes from {}", reply.bytes, self.peer);
+        let mut text = match self.connects {
+            true => format!("connected to {}", self.peer),
+            false => format!("{} bytes from {}", reply.bytes, self.peer),
+        };
         if let Some(time) = time {
             text += &format!(": seq={} time={:.3} ms", reply.number + 1, milliseconds(time));
         }
@@ -145,11 +185,12 @@ impl Report {
             None => {}
             Some(Fault::Byte(wrong)) => {
                 let Wrong { offset, expected, got } = wrong;
-                let what = format!("should be 0x{expected:02x}, is 0x{got:02x}");
-                text += &format!("; WRONG: byte {offset} {what}");
+                let what = format!("should be 0x{expected:x} but was 0x{got:x}");
+                text += &format!("\nwrong data byte #{offset} {what}");
             }
-            Some(Fault::Length) => text += &format!("; WRONG: should be {} bytes", self.size),
-            Some(Fault::Line(line)) => text += &format!("; WRONG: it is {line:?}"),
+            Some(Fault::Length) if reply.bytes < self.size => text += " (truncated)",
+            Some(Fault::Length) => text += " (too long)",
+            Some(Fault::Line(line)) => text += &format!("\nwrong answer: {line:?}"),
         }
         self.line(text);
     }
@@ -160,9 +201,11 @@ impl Report {
             let mut json = json!({
                 "endpoint": self.endpoint.to_string(), "peer": self.peer, "size": self.size,
                 "expect": args.expected().map(|it| String::from_utf8_lossy(&it).into_owned()),
-                "count": args.count, "flood": args.flood,
-                "interval_ms": (!args.flood).then(|| milliseconds(args.interval)),
-                "timeout_ms": milliseconds(self.timeout), "error": error, "interrupted": cut_off,
+                "count": args.count, "flood": args.floods(), "tcp_connect": args.tcp_connect,
+                "interval_ms": (!args.floods()).then(|| milliseconds(args.interval)),
+                "timeout_ms": milliseconds(self.timeout),
+                "deadline_ms": args.deadline.map(milliseconds),
+                "error": error, "interrupted": cut_off,
             });
             if let (Value::Object(json), Value::Object(result)) = (&mut json, tally.to_json()) {
                 json.extend(result);
@@ -172,9 +215,7 @@ impl Report {
         if tally.sent == 0 {
             return; // Whoever it was never got there: the error says all.
         }
-        let is_first = self.style == Style::Summary && !io::stdout().is_terminal();
-        let before = if is_first { "" } else { "\n" };
-        let endpoint = self.endpoint.clone();
-        self.print(format_args!("{before}--- {endpoint} ping statistics ---\n{tally}"));
+        let (endpoint, summary) = (&self.endpoint, tally.summary(args.floods()));
+        self.print(format!("\n--- {endpoint} ping statistics ---\n{summary}"));
     }
 }

@@ -3,11 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
-/// The percentiles that are told.
-const PERCENTILES: [f64; 4] = [50.0, 90.0, 99.0, 99.9];
+use super::times::{Times, milliseconds, rounded};
 
 /// Everything that was counted.
 #[derive(Debug, Default)]
@@ -27,6 +25,8 @@ pub(super) struct Tally {
     pub(super) unexpected: u64,
     /// What the network said, such as that nobody is there.
     pub(super) errors: u64,
+    /// The most messages that waited for their replies at a time.
+    pub(super) most_waiting: usize,
     pub(super) elapsed: Duration,
     pub(super) times: Times,
 }
@@ -42,117 +42,75 @@ impl Tally {
 
     /// As a value. Times are milliseconds; `null` is what there was none of.
     pub(super) fn to_json(&self) -> Value {
-        let times = (self.times.count > 0).then(|| {
-            let mut times = json!({
-                "min": rounded(self.times.min), "avg": rounded(self.times.mean),
-                "max": rounded(self.times.max), "mdev": rounded(self.times.deviation()),
-            });
-            for p in PERCENTILES {
-                times[format!("p{p}")] = json!(self.times.percentile(p));
-            }
-            times
-        });
         json!({
             "connect_ms": self.connect.map(|time| rounded(milliseconds(time))),
             "sent": self.sent, "received": self.received, "lost": self.lost(),
             "loss_percent": rounded(self.loss()), "late": self.late,
             "duplicates": self.duplicates, "reordered": self.reordered, "wrong": self.wrong,
             "unexpected": self.unexpected, "errors": self.errors,
-            "elapsed_ms": rounded(milliseconds(self.elapsed)), "round_trip_ms": times,
+            "elapsed_ms": rounded(milliseconds(self.elapsed)),
+            "round_trip_ms": self.times.to_json(),
         })
     }
+
+    /// How it stands, as ping(8) says it when it is sent SIGQUIT: behind the `^\` of a terminal.
+    pub(super) fn status(&self) -> String {
+        let Tally { received, sent, times, .. } = self;
+        let loss = self.loss().floor();
+        let times = match times.is_empty() {
+            true => String::new(),
+            false => format!(", {}", times.in_short()),
+        };
+        format!("\r{received}/{sent} packets, {loss}% loss{times}\n")
+    }
+
+    /// The first two lines, as ping(8) tells them; then what it doesn't know of.
+    pub(super) fn summary(&self, flood: bool) -> String {
+        let mut text = format!("{self}\n");
+        if !self.times.is_empty() {
+            text += &format!("rtt {}", self.times);
+            if self.most_waiting > 1 {
+                text += &format!(", pipe {}", self.most_waiting);
+            }
+            if flood && self.sent > 1 {
+                let gap = milliseconds(self.elapsed) / (self.sent - 1) as f64;
+                text += &format!(", ipg/ewma {gap:.3}/{:.3} ms", self.times.moving());
+            }
+            text += &format!("\n{}\n", self.times.percentiles());
+        }
+        let ours = [(self.late, "late"), (self.reordered, "out of order")];
+        let ours = ours.into_iter().chain([(self.unexpected, "unexpected")]);
+        let ours: Vec<_> = ours.filter(|(count, _)| *count > 0).collect();
+        if !ours.is_empty() {
+            let ours: Vec<_> = ours.iter().map(|(count, what)| format!("{count} {what}")).collect();
+            text += &format!("{}\n", ours.join(", "));
+        }
+        if let Some(connect) = self.connect {
+            text += &format!("connected in {:.3} ms\n", milliseconds(connect));
+        }
+        text
+    }
 }
 
-/// As ping(8) tells it.
+/// The line of counts, as ping(8) tells it, word for word.
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} sent, {} received", self.sent, self.received)?;
-        let exceptions = [
-            (self.late, "late"),
-            (self.duplicates, if self.duplicates == 1 { "duplicate" } else { "duplicates" }),
-            (self.reordered, "out of order"),
-            (self.wrong, "wrong"),
-            (self.unexpected, "unexpected"),
-            (self.errors, if self.errors == 1 { "error" } else { "errors" }),
-        ];
+        write!(f, "{} packets transmitted, {} received", self.sent, self.received)?;
+        let exceptions =
+            [(self.duplicates, "duplicates"), (self.wrong, "corrupted"), (self.errors, "errors")];
         for (count, what) in exceptions.iter().filter(|(count, _)| *count > 0) {
-            write!(f, ", {count} {what}")?;
+            write!(f, ", +{count} {what}")?;
         }
-        let loss = (self.loss() * 100.0).round() / 100.0;
-        writeln!(f, ", {loss}% lost, time {:.0} ms", milliseconds(self.elapsed))?;
-        if let Some(connect) = self.connect {
-            writeln!(f, "connect {:.3} ms", milliseconds(connect))?;
-        }
-        let times = &self.times;
-        if times.count == 0 {
-            return Ok(());
-        }
-        let (min, mean, max, mdev) = (times.min, times.mean, times.max, times.deviation());
-        writeln!(f, "round trip min/avg/max/mdev = {min:.3}/{mean:.3}/{max:.3}/{mdev:.3} ms")?;
-        let names = PERCENTILES.map(|p| format!("p{p}")).join("/");
-        let values = PERCENTILES.map(|p| format!("{:.3}", times.percentile(p))).join("/");
-        writeln!(f, "{names} = {values} ms")
+        let (loss, time) = (significant(self.loss()), milliseconds(self.elapsed));
+        write!(f, ", {loss}% packet loss, time {time:.0}ms")
     }
 }
 
-/// Round-trip times, in milliseconds, in memory that doesn't grow with their number.
-#[derive(Debug)]
-pub(super) struct Times {
-    histogram: Histogram<u64>,
-    count: u64,
-    min: f64,
-    max: f64,
-    mean: f64,
-    /// The sum of squared distances from the mean, after Welford.
-    squares: f64,
-}
-
-impl Default for Times {
-    fn default() -> Times {
-        // Nanoseconds up to an hour, three significant digits: a quarter of a megabyte.
-        let histogram = Histogram::new_with_bounds(1, 3_600_000_000_000, 3);
-        Times {
-            histogram: histogram.expect("the bounds make sense"),
-            count: 0,
-            min: f64::INFINITY,
-            max: 0.0,
-            mean: 0.0,
-            squares: 0.0,
-        }
-    }
-}
-
-impl Times {
-    pub(super) fn add(&mut self, time: Duration) {
-        self.histogram.saturating_record(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
-        let time = milliseconds(time);
-        self.count += 1;
-        self.min = self.min.min(time);
-        self.max = self.max.max(time);
-        let distance = time - self.mean;
-        self.mean += distance / self.count as f64;
-        self.squares += distance * (time - self.mean);
-    }
-
-    /// The standard deviation of all of them, which ping(8) calls mdev.
-    fn deviation(&self) -> f64 {
-        (self.squares / self.count as f64).max(0.0).sqrt()
-    }
-
-    /// The time that so many percent stay within; never more than the longest.
-    fn percentile(&self, percent: f64) -> f64 {
-        let time = self.histogram.value_at_percentile(percent) as f64 / 1e6;
-        rounded(time.clamp(self.min, self.max))
-    }
-}
-
-pub(super) fn milliseconds(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e3
-}
-
-/// To a millionth: nanoseconds, if it is milliseconds.
-fn rounded(value: f64) -> f64 {
-    (value * 1e6).round() / 1e6
+/// Six significant digits and no zeros behind them: `%g` of printf(3).
+fn significant(value: f64) -> f64 {
+    let digits = value.abs().log10().floor().clamp(-6.0, 6.0);
+    let unit = 10_f64.powf(5.0 - digits);
+    (value * unit).round() / unit
 }
 
 #[cfg(test)]
@@ -170,12 +128,40 @@ mod tests {
     #[test]
     fn the_summary_says_it_as_ping_does() {
         let expected = "\
-            5 sent, 4 received, 1 late, 20% lost, time 4000 ms\n\
-            connect 1.500 ms\n\
-            round trip min/avg/max/mdev = 1.000/2.500/4.000/1.118 ms\n\
-            p50/p90/p99/p99.9 = 2.001/4.000/4.000/4.000 ms\n";
-        assert_eq!(tally().to_string(), expected);
-        assert_eq!(Tally::default().to_string(), "0 sent, 0 received, 0% lost, time 0 ms\n");
+            5 packets transmitted, 4 received, 20% packet loss, time 4000ms\n\
+            rtt min/avg/max/mdev = 1.000/2.500/4.000/1.118 ms\n\
+            p50/p90/p99/p99.9 = 2.001/4.000/4.000/4.000 ms\n\
+            1 late\n\
+            connected in 1.500 ms\n";
+        assert_eq!(tally().summary(false), expected);
+        let flood = Tally { most_waiting: 3, ..tally() }.summary(true);
+        assert!(flood.contains("/1.118 ms, pipe 3, ipg/ewma 1000.000/1.689 ms\n"), "{flood}");
+        let none = "0 packets transmitted, 0 received, 0% packet loss, time 0ms\n";
+        assert_eq!(Tally::default().summary(true), none);
+    }
+
+    #[test]
+    fn what_went_wrong_stands_where_ping_says_it() {
+        let mut tally = tally();
+        (tally.sent, tally.duplicates, tally.wrong, tally.errors) = (6, 1, 2, 3);
+        let expected = "6 packets transmitted, 4 received, +1 duplicates, +2 corrupted, +3 errors, \
+                        33.3333% packet loss, time 4000ms";
+        assert_eq!(tally.to_string(), expected);
+    }
+
+    #[test]
+    fn the_status_is_one_line() {
+        let expected = "\r4/5 packets, 20% loss, min/avg/ewma/max = 1.000/2.500/1.689/4.000 ms\n";
+        assert_eq!(tally().status(), expected);
+        assert_eq!(Tally::default().status(), "\r0/0 packets, 0% loss\n");
+    }
+
+    #[test]
+    fn losses_have_six_digits() {
+        let cases = [(0.0, "0"), (100.0, "100"), (100.0 / 3.0, "33.3333"), (1.0 / 3.0, "0.333333")];
+        for (value, expected) in cases {
+            assert_eq!(significant(value).to_string(), expected);
+        }
     }
 
     #[test]

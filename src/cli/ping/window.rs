@@ -121,6 +121,25 @@ impl Window {
         Some(number)
     }
 
+    /// This message will get no reply. `false`: it didn't wait for one.
+    pub(super) fn lose(&mut self, number: u64) -> bool {
+        let index = number.checked_sub(self.first).map(|index| index as usize);
+        let message = index.and_then(|index| self.messages.get_mut(index));
+        let Some(message) = message.filter(|message| message.state == State::Waiting) else {
+            return false;
+        };
+        message.state = State::Lost;
+        self.waiting -= 1;
+        self.skip_settled();
+        true
+    }
+
+    /// The message that was sent last, if it waits.
+    pub(super) fn last_waiting(&self) -> Option<u64> {
+        let last = self.messages.back()?;
+        (last.state == State::Waiting).then(|| self.next() - 1)
+    }
+
     fn skip_settled(&mut self) {
         let mut rest = self.messages.iter().skip((self.due - self.first) as usize);
         let waiting = rest.position(|message| message.state == State::Waiting);
@@ -163,6 +182,19 @@ mod tests {
         assert_eq!(window.reply(2, at(7)), reply(5, true, false));
         assert_eq!(window.reply(3, at(3)), reply(0, false, false));
         assert_eq!((window.waiting(), window.patience(at(9), TIMEOUT)), (0, None));
+    }
+
+    #[test]
+    fn who_is_refused_waits_no_longer() {
+        let (mut window, now) = (Window::default(), Instant::now());
+        assert_eq!(window.last_waiting(), None);
+        assert_eq!((window.send(now), window.send(now)), (0, 1));
+        assert_eq!(window.last_waiting(), Some(1));
+        assert!(window.lose(1) && !window.lose(1) && !window.lose(2));
+        assert_eq!((window.last_waiting(), window.waiting()), (None, 1));
+        assert!(window.lose(0));
+        assert_eq!(window.oldest_waiting(), None);
+        assert_eq!(window.reply(1, now), reply(0, true, false));
     }
 
     #[test]

@@ -1,69 +1,24 @@
 //! The arguments of `serve`, and the configuration they stand for.
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
-use echoloop::{Config, ConfigError, Endpoint, KeepAlive, Prefix, Rate, ReusePort, describe};
+use echoloop::{Config, ConfigError, KeepAlive, Prefix, Rate, ReusePort, describe};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use super::offer::{Offer, Place};
+use super::proxies::Proxies;
 use crate::cli::units::{count, duration, duration_or_never, size};
 
 /// Sockets and files of a worker that aren't connections: the poller, listeners, signals, standard
 /// streams. Where descriptors are few they have a quarter of them: most listen on one or two endpoints.
 const RESERVED_DESCRIPTORS: u64 = 64;
 
-/// A service and where it is offered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Offer {
-    pub(crate) service: ServiceName,
-    pub(crate) endpoint: Endpoint,
-}
-
-/// What can be served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ServiceName {
-    Echo,
-    Pong,
-}
-
-impl FromStr for Offer {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Offer, String> {
-        let Some((service, endpoint)) = text.split_once('=') else {
-            return Err("expected SERVICE=ENDPOINT, such as echo=tcp://127.0.0.1:8888".to_string());
-        };
-        let service = match service {
-            "echo" => ServiceName::Echo,
-            "pong" => ServiceName::Pong,
-            _ => return Err(format!("unknown service \"{service}\", expected echo or pong")),
-        };
-        let endpoint = endpoint.parse().map_err(|error| describe(&error))?;
-        Ok(Offer { service, endpoint })
-    }
-}
-
-impl fmt::Display for ServiceName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            ServiceName::Echo => "echo",
-            ServiceName::Pong => "pong",
-        })
-    }
-}
-
-impl fmt::Display for Offer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}={}", self.service, self.endpoint)
-    }
-}
-
 /// What to serve, where, and within which limits.
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "\
 Endpoints: tcp://HOST:PORT, udp://HOST:PORT, unix://PATH, unixgram://PATH; port 0 takes any free
-one. What is really bound is printed, a line each: `listening on SERVICE=ENDPOINT`.
+one; systemd://NAME is all sockets that systemd passes under that name. What is really bound is
+printed, a line each: `listening on SERVICE=ENDPOINT`.
 
 Counts take k and m, sizes KiB and MiB, times ms, s, m and h.
 
@@ -83,124 +38,135 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TEXT", default_value = "pong")]
     pub(crate) reply: String,
 
+    /// Serve metrics over HTTP to Prometheus, and a page to people, such as on tcp://127.0.0.1:9464;
+    /// may be repeated
+    #[arg(long, value_name = "ENDPOINT", help_heading = "Watching", value_parser = streams)]
+    pub(crate) metrics: Vec<Place>,
+
+    /// Show what goes on: on a terminal a block that is renewed each second, else a line each second
+    #[arg(long, help_heading = "Watching")]
+    pub(crate) live: bool,
+
     /// Event loops, a thread each; the kernel spreads the clients (SO_REUSEPORT). Unix sockets are
     /// served by the first
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    #[arg(long, help_heading = "Workers", value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) workers: u32,
 
     /// Keep each worker on a core of its own
-    #[arg(long)]
+    #[arg(long, help_heading = "Workers")]
     pub(crate) pin: bool,
 
     /// Share TCP and UDP ports with whoever has them already, if it shares them too: another server
     /// of the same user, which gets its part of the clients
-    #[arg(long)]
+    #[arg(long, help_heading = "Sockets")]
     pub(crate) share_ports: bool,
 
     /// The permissions of the files of Unix sockets, in octal: 660 [default: what the umask leaves]
-    #[arg(long, value_name = "MODE", value_parser = mode)]
+    #[arg(long, value_name = "MODE", help_heading = "Sockets", value_parser = mode)]
     unix_mode: Option<u32>,
 
     /// Look for events for so long before sleeping: lower latency for all the processor time there is
     /// [default: sleep at once]
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    #[arg(long, value_name = "TIME", help_heading = "Workers", value_parser = duration)]
     spin: Option<Duration>,
 
     #[command(flatten)]
     limits: Limits,
+
+    #[command(flatten)]
+    proxies: Proxies,
 }
 
 /// Everything that [`Config`] can limit.
 #[derive(clap::Args, Clone, Debug)]
-#[command(next_help_heading = "Limits")]
 struct Limits {
     /// Connections at once, all workers together; others wait in the backlog [default: what the
     /// descriptor limit allows, which is raised to the hard limit]
-    #[arg(long, value_name = "N", value_parser = positive)]
+    #[arg(long, help_heading = "Connections", value_name = "N", value_parser = positive)]
     connections: Option<u64>,
     /// Connections at once from one IPv4 address or IPv6 /64; more are refused. Each worker counts by
     /// itself, and the kernel chooses the worker [default: no limit]
-    #[arg(long, value_name = "N", value_parser = positive)]
+    #[arg(long, help_heading = "Connections", value_name = "N", value_parser = positive)]
     connections_per_source: Option<u64>,
     /// Connections accepted a second, by each worker; others wait in the backlog [default: no limit]
-    #[arg(long, value_name = "N", value_parser = positive)]
+    #[arg(long, help_heading = "Connections", value_name = "N", value_parser = positive)]
     accept_rate: Option<u64>,
     /// Serve only peers within this prefix, such as 10.0.0.0/8; may be repeated
-    #[arg(long, value_name = "PREFIX", value_parser = prefix)]
+    #[arg(long, help_heading = "Connections", value_name = "PREFIX", value_parser = prefix)]
     allow: Vec<Prefix>,
     /// Don't serve peers within this prefix; may be repeated
-    #[arg(long, value_name = "PREFIX", value_parser = prefix)]
+    #[arg(long, help_heading = "Connections", value_name = "PREFIX", value_parser = prefix)]
     deny: Vec<Prefix>,
     /// Close connections that are quiet for so long [default: never]
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    #[arg(long, help_heading = "Connections", value_name = "TIME", value_parser = duration)]
     idle_timeout: Option<Duration>,
     /// How long a closing connection may take to send what is left, and its peer to end
-    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "5s")]
+    #[arg(long, help_heading = "Connections", value_name = "TIME", value_parser = duration, default_value = "5s")]
     linger: Duration,
     /// How long a graceful stop may take as a whole; `never`: as long as somebody moves
-    #[arg(long, value_name = "TIME", value_parser = duration_or_never, default_value = "30s")]
+    #[arg(long, help_heading = "Connections", value_name = "TIME", value_parser = duration_or_never, default_value = "30s")]
     stop_timeout: Duration,
     /// Bytes kept for a client that doesn't read
-    #[arg(long, value_name = "SIZE", value_parser = size_from::<1>, default_value = "256KiB")]
+    #[arg(long, help_heading = "Memory", value_name = "SIZE", value_parser = size_from::<1>, default_value = "256KiB")]
     output_limit: usize,
     /// Bytes of an unfinished message
-    #[arg(long, value_name = "SIZE", value_parser = size_from::<1>, default_value = "64KiB")]
+    #[arg(long, help_heading = "Memory", value_name = "SIZE", value_parser = size_from::<1>, default_value = "64KiB")]
     input_limit: usize,
     /// Bytes kept for all clients together, each worker
-    #[arg(long, value_name = "SIZE", value_parser = size, default_value = "256MiB")]
+    #[arg(long, help_heading = "Memory", value_name = "SIZE", value_parser = size, default_value = "256MiB")]
     buffer_limit: usize,
     /// Bytes of a line that pong answers
-    #[arg(long, value_name = "SIZE", value_parser = size, default_value = "8KiB")]
+    #[arg(long, help_heading = "Memory", value_name = "SIZE", value_parser = size, default_value = "8KiB")]
     line_length: usize,
     /// Connections accepted by one listener before others have their go
-    #[arg(long, value_name = "N", value_parser = positive, default_value = "64")]
+    #[arg(long, help_heading = "Fairness", value_name = "N", value_parser = positive, default_value = "64")]
     accept_budget: u64,
     /// Bytes read from one connection before others have their go
-    #[arg(long, value_name = "SIZE", value_parser = size_from::<1>, default_value = "256KiB")]
+    #[arg(long, help_heading = "Fairness", value_name = "SIZE", value_parser = size_from::<1>, default_value = "256KiB")]
     read_budget: usize,
     /// Datagrams received by one socket before others have their go
-    #[arg(long, value_name = "N", value_parser = positive, default_value = "256")]
+    #[arg(long, help_heading = "Fairness", value_name = "N", value_parser = positive, default_value = "256")]
     datagram_budget: u64,
     /// The buffer that all streams are read into
-    #[arg(long, value_name = "SIZE", value_parser = size_from::<4096>, default_value = "64KiB")]
+    #[arg(long, help_heading = "Memory", value_name = "SIZE", value_parser = size_from::<4096>, default_value = "64KiB")]
     read_buffer: usize,
     /// The kernel's receive buffer of each socket [default: the kernel's choice]
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    #[arg(long, help_heading = "Sockets", value_name = "SIZE", value_parser = size)]
     receive_buffer: Option<usize>,
     /// The kernel's send buffer of each socket [default: the kernel's choice]
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    #[arg(long, help_heading = "Sockets", value_name = "SIZE", value_parser = size)]
     send_buffer: Option<usize>,
     /// Connections that may wait to be accepted
-    #[arg(long, value_name = "N", value_parser = positive, default_value = "4096")]
+    #[arg(long, help_heading = "Sockets", value_name = "N", value_parser = positive, default_value = "4096")]
     backlog: u64,
     /// Let TCP wait a little for more before it sends (no TCP_NODELAY)
-    #[arg(long)]
+    #[arg(long, help_heading = "Sockets")]
     delay: bool,
     /// Ask silent TCP peers whether they are still there, after so long; 0 or `never` doesn't
-    #[arg(long, value_name = "TIME", value_parser = duration_or_never, default_value = "15s")]
+    #[arg(long, help_heading = "Sockets", value_name = "TIME", value_parser = duration_or_never, default_value = "15s")]
     keep_alive: Duration,
     /// How long to wait for the answer before asking again
-    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "15s")]
+    #[arg(long, help_heading = "Sockets", value_name = "TIME", value_parser = duration, default_value = "15s")]
     keep_alive_interval: Duration,
     /// How often to ask before the peer is taken for lost
-    #[arg(long, value_name = "N", value_parser = positive, default_value = "9")]
+    #[arg(long, help_heading = "Sockets", value_name = "N", value_parser = positive, default_value = "9")]
     keep_alive_probes: u64,
     /// Datagrams a second for each source beyond this machine, each worker; 0: no limit. The kernel
     /// spreads the ports of a source over the workers
-    #[arg(long, value_name = "N", value_parser = count, default_value = "10k")]
+    #[arg(long, help_heading = "Datagrams", value_name = "N", value_parser = count, default_value = "10k")]
     datagram_rate: u64,
     /// The same for loopback, and for each name of a Unix datagram socket: against those on this machine
     /// who can forge their address; 0: no limit
-    #[arg(long, value_name = "N", value_parser = count, default_value = "0")]
+    #[arg(long, help_heading = "Datagrams", value_name = "N", value_parser = count, default_value = "0")]
     datagram_rate_local: u64,
     /// Answer datagrams sent to multicast and broadcast addresses too
-    #[arg(long)]
+    #[arg(long, help_heading = "Datagrams")]
     multicast: bool,
     /// Answer datagrams from ports below 1024 too
-    #[arg(long)]
+    #[arg(long, help_heading = "Datagrams")]
     privileged_ports: bool,
     /// Don't let the kernel join and split datagrams (UDP_GRO, UDP_SEGMENT)
-    #[arg(long)]
+    #[arg(long, help_heading = "Datagrams")]
     no_offload: bool,
 }
 
@@ -249,8 +215,16 @@ impl Args {
             datagram_rate: (limits.datagram_rate > 0).then(|| rate(limits.datagram_rate)),
             offload: !limits.no_offload,
             spin: self.spin.unwrap_or_default(),
-            ..Config::default()
+            ..self.proxies.config()
         }
+    }
+}
+
+impl Args {
+    /// For the reactor that only watches over workers: it obeys the same peers.
+    pub(crate) fn control(config: &Config) -> Config {
+        let (allow, deny) = (config.allow.clone(), config.deny.clone());
+        Config { allow, deny, unix_mode: config.unix_mode, ..Config::default() }
     }
 }
 
@@ -316,6 +290,17 @@ fn size_from<const LEAST: usize>(text: &str) -> Result<usize, String> {
     match size(text)? {
         size if size < LEAST => Err(format!("expected at least {LEAST} bytes")),
         size => Ok(size),
+    }
+}
+
+/// HTTP needs a stream.
+fn streams(text: &str) -> Result<Place, String> {
+    match text.parse()? {
+        Place::Endpoint(endpoint) if endpoint.is_datagram() => {
+            Err("expected a stream, such as tcp://127.0.0.1:9464 or unix:///run/metrics"
+                .to_string())
+        }
+        place => Ok(place),
     }
 }
 

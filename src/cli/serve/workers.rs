@@ -1,7 +1,5 @@
 //! One reactor, or one for each of several threads.
 
-use std::error::Error;
-use std::fs::File;
 use std::io;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -9,82 +7,107 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 
 use echoloop::{
-    Address, Config, Context, Echo, Endpoint, Handle, Pong, Reactor, ReusePort, Service,
-    Statistics, Stop, describe,
+    Config, Context, Handle, Reactor, ReusePort, ServiceId, Statistics, Stop, describe,
 };
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 
 use super::Args;
-use super::args::{Offer, ServiceName, usage};
-use super::logged::Logged;
+use super::args::usage;
+use super::counted::Reporter;
+use super::crew::{Crew, Name};
+use super::listen::{Failure, Listening, Site, announce, check_descriptors, listen, site};
+use super::offer::{Bound, Offer, ServiceName};
+use super::systemd::Passed;
+use super::watch::watch;
 use crate::cli::Done;
 use crate::cli::printer;
 
 /// Serves until it is told to stop.
-pub(crate) fn run(args: Args) -> Done {
+pub(crate) fn run(args: Args, passed: Passed) -> Done {
     let config = args.config();
     if let Err(error) = config.check() {
         usage(&error);
     }
     printer::start_output()?;
-    if args.workers == 1 { run_one(&args, config) } else { run_many(&args, config) }
+    let done = match args.workers {
+        1 => run_one(&args, config, passed),
+        _ => run_many(&args, config, passed),
+    };
+    printer::end_block();
+    done.map_err(|failure| failure as _)
 }
 
-fn run_one(args: &Args, config: Config) -> Done {
+type Served = Result<ExitCode, Failure>;
+
+fn run_one(args: &Args, config: Config, mut passed: Passed) -> Served {
     pin(args, 0);
     let mut reactor = Reactor::new(config)?;
-    // First of all: a signal between the two would end the process, and leave the files of its sockets.
-    reactor.stop_on_signals()?;
+    let crew = lead(&mut reactor)?;
     reactor.on_signal(SIGUSR1, |cx| log::info!("statistics\n{}", cx.statistics()))?;
-    let bound = listen(&mut reactor, &args.offers, &args.reply)?;
-    check_descriptors()?;
-    announce(&bound);
+    let sites = sites(&args.offers, &mut passed)?;
+    let Listening { mut bound, reporter, .. } = listen(&mut reactor, sites, &args.reply)?;
+    let name = Name { handle: reactor.handle(), reporter };
+    reactor.with(crew, |crew, _| crew.hire(name, bound.clone()));
+    bound.extend(watch(&mut reactor, crew, args, &mut passed)?);
+    begin(&mut reactor, crew, &bound, &passed)?;
     reactor.run()?;
+    printer::end_block();
     conclude("", &reactor.statistics());
     Ok(ExitCode::SUCCESS)
 }
 
-/// Whether there is a descriptor for a client. A server that could never accept anybody must not say that it
-/// listens.
-fn check_descriptors() -> io::Result<()> {
-    let none = |error: io::Error| {
-        let why = format!("cannot take a descriptor for a client: {}", describe(&error));
-        io::Error::new(error.kind(), why)
-    };
-    File::open("/dev/null").map(drop).map_err(none)
-}
-
-/// A thread for each worker; this one only listens to signals. It stops when all the others have.
-fn run_many(args: &Args, mut config: Config) -> Done {
-    let mut control = Reactor::new(Config::default())?;
-    // First, as above. They are obeyed when all have begun.
-    let crew = control.add(Crew::default());
+/// Adds the crew, which signals stop. First of all: a signal before that would end the process, and leave
+/// the files of its sockets. It is obeyed when all have begun.
+fn lead(reactor: &mut Reactor) -> Result<ServiceId<Crew>, echoloop::Error> {
+    let crew = Crew::join(reactor);
     for signal in [SIGINT, SIGTERM] {
-        control.on_signal(signal, move |cx| {
-            cx.tell(crew, |crew, _| crew.stop());
+        reactor.on_signal(signal, move |cx| {
+            cx.tell(crew, |crew, cx| crew.stop(cx));
         })?;
     }
+    Ok(crew)
+}
+
+/// The last before the loop: everything is listened on.
+fn begin(
+    reactor: &mut Reactor,
+    crew: ServiceId<Crew>,
+    bound: &[Bound],
+    passed: &Passed,
+) -> io::Result<()> {
+    check_descriptors()?;
+    announce(bound, passed);
+    reactor.with(crew, |crew, cx| crew.ready(cx));
+    Ok(())
+}
+
+fn sites(offers: &[Offer], passed: &mut Passed) -> Result<Vec<(ServiceName, Site)>, Failure> {
+    offers.iter().map(|offer| Ok((offer.service, site(&offer.place, passed)?))).collect()
+}
+
+/// A thread for each worker; this one listens to signals, and to those who watch. It stops when all the
+/// others have.
+fn run_many(args: &Args, mut config: Config, mut passed: Passed) -> Served {
+    let mut control = Reactor::new(Args::control(&config))?;
+    let crew = lead(&mut control)?;
     control.on_signal(SIGUSR1, move |cx| {
         cx.tell(crew, |crew, _| crew.log_statistics());
     })?;
-    let mut workers: Vec<Worker> = Vec::new();
-    let mut bound = Vec::new();
     let left = Arc::new(AtomicU32::new(args.workers));
+    let (mut workers, mut bound, mut shared) = (Vec::new(), Vec::new(), args.offers.clone());
     for number in 0..args.workers {
-        let is_internet =
-            |it: &&Offer| matches!(it.endpoint, Endpoint::Tcp { .. } | Endpoint::Udp { .. });
-        let offers = match number {
-            0 => args.offers.clone(),
-            _ => bound.iter().filter(is_internet).cloned().collect(),
-        };
-        match start(number, args, offers, config.clone(), (control.handle(), left.clone())) {
-            Ok((worker, listens)) => {
-                let handle = worker.handle.clone();
-                control.with(crew, |crew, _| crew.workers.push(handle));
+        let back = Back { control: control.handle(), crew, left: left.clone() };
+        let started = sites(&shared, &mut passed)
+            .and_then(|sites| start(number, args, sites, config.clone(), back));
+        match started {
+            Ok((worker, listening)) => {
+                let reporter = listening.reporter;
+                let name = Name { handle: worker.handle.clone(), reporter };
+                let its = listening.bound.clone();
+                control.with(crew, |crew, _| crew.hire(name, its));
                 workers.push(worker);
                 if number == 0 {
-                    // The others join it at its ports, which it may have chosen just now.
-                    bound = listens;
+                    (bound, shared) = (listening.bound, listening.shared);
                     config.reuse_port = ReusePort::Join;
                 }
             }
@@ -94,42 +117,19 @@ fn run_many(args: &Args, mut config: Config) -> Done {
             }
         }
     }
-    if let Err(error) = check_descriptors() {
+    let begun = watch(&mut control, crew, args, &mut passed).and_then(|watched| {
+        bound.extend(watched);
+        Ok(begin(&mut control, crew, &bound, &passed)?)
+    });
+    if let Err(error) = begun {
         finish(workers, Some(Stop::AtOnce))?;
-        return Err(error.into());
+        return Err(error);
     }
-    announce(&bound);
     control.run()?;
+    printer::end_block();
     // If somebody is left, another one has failed, and that is the end for all.
     let failed = left.load(Ordering::Acquire) > 0;
     finish(workers, failed.then_some(Stop::Gracefully))
-}
-
-/// All workers: what a signal asks for is asked of each.
-#[derive(Default)]
-struct Crew {
-    workers: Vec<Handle>,
-}
-
-impl Service for Crew {}
-
-impl Crew {
-    fn stop(&self) {
-        for worker in &self.workers {
-            worker.stop(Stop::Gracefully).ok();
-        }
-    }
-
-    fn log_statistics(&self) {
-        for (number, worker) in self.workers.iter().enumerate() {
-            let tell = move |cx: &mut Context<'_>| {
-                log::info!("worker {number} statistics\n{}", cx.statistics());
-            };
-            if let Err(error) = worker.run(tell) {
-                log::info!("worker {number}: {error}");
-            }
-        }
-    }
 }
 
 /// A thread that serves.
@@ -138,29 +138,35 @@ struct Worker {
     thread: thread::JoinHandle<Result<Statistics, echoloop::Error>>,
 }
 
-type Failure = Box<dyn Error + Send + Sync>;
+/// How a worker tells that it has stopped.
+struct Back {
+    control: Handle,
+    crew: ServiceId<Crew>,
+    left: Arc<AtomicU32>,
+}
 
 /// Starts a worker, and waits until it listens, or can't.
 fn start(
     number: u32,
     args: &Args,
-    offers: Vec<Offer>,
+    sites: Vec<(ServiceName, Site)>,
     config: Config,
-    (control, left): (Handle, Arc<AtomicU32>),
-) -> Result<(Worker, Vec<Offer>), Box<dyn Error>> {
-    let (ready, listening) = mpsc::sync_channel::<Result<(Handle, Vec<Offer>), Failure>>(1);
+    back: Back,
+) -> Result<(Worker, Listening), Failure> {
+    let (ready, is_ready) = mpsc::sync_channel::<Result<(Handle, Listening), Failure>>(1);
     let args = args.clone();
     let serve = move || {
         pin(&args, number as usize);
         let set_up = || -> Result<_, Failure> {
             let mut reactor = Reactor::new(config)?;
-            let bound = listen(&mut reactor, &offers, &args.reply)?;
-            Ok((reactor, bound))
+            let listening = listen(&mut reactor, sites, &args.reply)?;
+            Ok((reactor, listening))
         };
-        let mut reactor = match set_up() {
-            Ok((reactor, bound)) => {
-                let _ = ready.send(Ok((reactor.handle(), bound)));
-                reactor
+        let (mut reactor, reporter) = match set_up() {
+            Ok((reactor, listening)) => {
+                let reporter = listening.reporter;
+                let _ = ready.send(Ok((reactor.handle(), listening)));
+                (reactor, reporter)
             }
             Err(error) => {
                 let _ = ready.send(Err(error));
@@ -168,19 +174,36 @@ fn start(
             }
         };
         let served = reactor.run();
-        // The last to leave turns off the light; so does one who fails.
-        if left.fetch_sub(1, Ordering::AcqRel) == 1 || served.is_err() {
-            control.stop(Stop::Gracefully).ok();
-        }
+        back.retire(number, &mut reactor, reporter, served.is_err());
         served.map(|()| reactor.statistics())
     };
     let thread = thread::Builder::new().name(format!("worker {number}")).spawn(serve)?;
-    let (handle, bound) = listening.recv()?.map_err(|error| error as Box<dyn Error>)?;
-    Ok((Worker { handle, thread }, bound))
+    let (handle, listening) = is_ready.recv()??;
+    Ok((Worker { handle, thread }, listening))
+}
+
+impl Back {
+    fn retire(
+        self,
+        number: u32,
+        reactor: &mut Reactor,
+        reporter: ServiceId<Reporter>,
+        has_failed: bool,
+    ) {
+        let sample = reactor.with(reporter, |reporter, cx| reporter.sample(cx));
+        let retire = move |crew: &mut Crew, cx: &mut Context<'_>| {
+            crew.retired(cx, number as usize, sample.unwrap_or_default());
+        };
+        self.control.tell(self.crew, retire).ok();
+        // The last to leave turns off the light; so does one that fails.
+        if self.left.fetch_sub(1, Ordering::AcqRel) == 1 || has_failed {
+            self.control.stop(Stop::Gracefully).ok();
+        }
+    }
 }
 
 /// Waits for all workers, and shows what each has done.
-fn finish(workers: Vec<Worker>, stop: Option<Stop>) -> Done {
+fn finish(workers: Vec<Worker>, stop: Option<Stop>) -> Served {
     for worker in &workers {
         stop.map(|how| worker.handle.stop(how));
     }
@@ -189,40 +212,6 @@ fn finish(workers: Vec<Worker>, stop: Option<Stop>) -> Done {
         conclude(&format!("worker {number}\n"), &served?);
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Listens on everything, or on nothing. Returns the offers with the addresses really bound.
-fn listen(
-    reactor: &mut Reactor,
-    offers: &[Offer],
-    reply: &str,
-) -> Result<Vec<Offer>, echoloop::Error> {
-    let log = log::log_enabled!(log::Level::Debug);
-    let listen = |offer: &Offer| {
-        let (name, endpoint) = (offer.service, &offer.endpoint);
-        let id = match (name, log) {
-            (ServiceName::Echo, false) => reactor.listen(endpoint, Echo),
-            (ServiceName::Echo, true) => reactor.listen(endpoint, logged("echo", Echo)),
-            (ServiceName::Pong, false) => reactor.listen(endpoint, Pong::new(reply)),
-            (ServiceName::Pong, true) => reactor.listen(endpoint, logged("pong", Pong::new(reply))),
-        }?;
-        let endpoint = match (endpoint, reactor.local(id)) {
-            (Endpoint::Tcp { .. }, Some(Address::Ip(bound))) => Endpoint::tcp(bound),
-            (Endpoint::Udp { .. }, Some(Address::Ip(bound))) => Endpoint::udp(bound),
-            (endpoint, _) => endpoint.clone(),
-        };
-        Ok(Offer { service: name, endpoint })
-    };
-    offers.iter().map(listen).collect()
-}
-
-fn logged<S: Service>(name: &'static str, inner: S) -> Logged<S> {
-    Logged { inner, name }
-}
-
-fn announce(bound: &[Offer]) {
-    let text: String = bound.iter().map(|offer| format!("listening on {offer}\n")).collect();
-    printer::say(&text);
 }
 
 fn conclude(title: &str, statistics: &Statistics) {

@@ -106,6 +106,25 @@ impl<S: Stream> Connection<S> {
         &self.stream
     }
 
+    /// The stream alone, to be used elsewhere.
+    pub(crate) fn into_stream(self) -> S {
+        self.stream
+    }
+
+    /// Why the stream alone would not be all of it: something is kept, or is still to be done.
+    pub(crate) fn holds(&self) -> Option<&'static str> {
+        if self.unread() > 0 {
+            return Some("bytes have arrived that were not taken");
+        }
+        if self.queued() > 0 {
+            return Some("bytes are kept that the kernel has not taken");
+        }
+        match (self.input, self.output) {
+            (Input::Flowing, Output::Open | Output::Shut) | (Input::Over, Output::Open) => None,
+            _ => Some("it is closing"),
+        }
+    }
+
     /// Puts the stream that was being made in the place of the one that stood for it. It can be written
     /// to, and is as readable as was said meanwhile.
     pub(crate) fn connected(&mut self, stream: S) {
@@ -160,7 +179,7 @@ impl<S: Stream> Connection<S> {
         self.output == Output::Shut
     }
 
-    /// Whether it failed since it was last advanced, so that somebody must advance it.
+    /// Whether it failed since it was last advanced, so that it must be advanced.
     pub(crate) fn has_failed(&self) -> bool {
         self.input == Input::Failed || self.output == Output::Broken
     }
@@ -176,7 +195,7 @@ impl<S: Stream> Connection<S> {
     }
 
     /// Whether all that has arrived was shown to the service, what it answered has found room, and
-    /// nobody has begun to close. In a pause, whether nothing is left that could be shown.
+    /// the service has not begun to close. In a pause, whether nothing is left that could be shown.
     pub(crate) fn is_drained(&self) -> bool {
         match self.input {
             Input::Flowing => match self.appetite {
@@ -259,6 +278,17 @@ impl<S: Stream> Connection<S> {
         self.kept.get_or_insert_default().cause = Some(cause);
     }
 
+    /// The same, and it must not look like an end in order, whether or not anything that was kept here is lost.
+    pub(crate) fn break_off(&mut self, cause: Cause, account: &mut Account) {
+        self.lose();
+        self.fail(cause, account);
+    }
+
+    /// Something is lost that isn't here, so from now on it can't end in order.
+    pub(crate) fn lose(&mut self) {
+        self.kept.get_or_insert_default().lost = true;
+    }
+
     /// Shows the service nothing more before [`resume`](Connection::resume).
     pub(crate) fn pause(&mut self) {
         self.appetite = Appetite::Paused;
@@ -292,6 +322,7 @@ impl<S: Stream> Connection<S> {
         if matches!(self.refusal, Refusal::Earlier | Refusal::Now)
             && self.latch.writable
             && self.queued() == 0
+            && self.output != Output::Broken
         {
             self.writable();
             return Step::Writable;

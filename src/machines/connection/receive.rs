@@ -7,6 +7,16 @@ use super::{Connection, Stream};
 use crate::values::{Account, ByteQueue, Cause, Config, Outcome, RESERVE, attempt};
 
 impl<S: Stream> Connection<S> {
+    /// What was read before it was a connection, and is the first to be shown.
+    pub(crate) fn begin_with(&mut self, bytes: &[u8], account: &mut Account) {
+        if !bytes.is_empty() {
+            self.kept.get_or_insert_default().input.push(bytes);
+            account.take(bytes.len());
+            account.receive(bytes.len());
+            self.appetite = Appetite::Again;
+        }
+    }
+
     /// Saves what the service didn't take of what it was shown.
     pub(crate) fn keep(
         &mut self,
@@ -16,7 +26,8 @@ impl<S: Stream> Connection<S> {
         account: &mut Account,
     ) {
         if rest.is_empty() || self.input != Input::Flowing {
-            return; // All taken, or closed meanwhile, so that nobody will ask for the rest.
+            // All taken, or closed meanwhile, so that nobody will ask for the rest.
+            return self.forgo(rest.len());
         }
         self.kept.get_or_insert_default().input.push(rest);
         account.take(rest.len());
@@ -33,12 +44,19 @@ impl<S: Stream> Connection<S> {
     ) {
         input.consume(taken);
         if input.is_empty() || self.input != Input::Flowing {
-            return;
+            return self.forgo(input.len());
         }
         let rest = input.len();
         account.take(rest);
         self.kept.get_or_insert_default().input = input;
         self.weigh(rest, taken, config, account);
+    }
+
+    /// So many bytes of the input will never be taken. If it was aborted meanwhile, the peer has to know.
+    fn forgo(&mut self, bytes: usize) {
+        if bytes > 0 && self.input == Input::Failed {
+            self.lose();
+        }
     }
 
     /// Decides what the service's leaving a rest of its input means.
@@ -141,7 +159,8 @@ impl<S: Stream> Connection<S> {
     fn read_size(&self, config: &Config, account: &Account) -> usize {
         if account.free() >= config.read_buffer {
             config.read_buffer
-        } else if self.queued() == 0 {
+        } else if self.queued() == 0 || self.unread() == 0 {
+            // Also with output kept: it may be for somebody who waits for us to read.
             RESERVE
         } else {
             0

@@ -62,7 +62,8 @@ impl<S: Stream> Connection<S> {
     /// Sends bytes that were taken before, so that what the kernel refuses is kept in any case.
     pub(crate) fn send_or_keep(&mut self, bytes: &[u8], account: &mut Account) {
         if matches!(self.output, Output::Shut | Output::Broken) {
-            return; // It has failed meanwhile.
+            self.kept.get_or_insert_default().lost = true; // It has failed meanwhile.
+            return;
         }
         let straight = self.latch.writable && self.queued() == 0;
         match if straight { self.write(bytes, account) } else { Ok(0) } {
@@ -126,6 +127,13 @@ impl<S: Stream> Connection<S> {
             self.refusal = Refusal::Now;
         }
         waits
+    }
+
+    /// Takes out what is kept, for somebody who sends it in another way.
+    pub(crate) fn take_queued(&mut self, account: &mut Account) -> ByteQueue {
+        let output = self.kept.as_mut().map(|kept| mem::take(&mut kept.output)).unwrap_or_default();
+        account.give_back(output.len());
+        output
     }
 
     /// One write. Returns how many bytes the kernel took.

@@ -15,16 +15,18 @@
 mod outbox;
 #[allow(unsafe_code, reason = "batches, trains and packet information are beyond std and mio")]
 mod raw;
+mod sent;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use outbox::{Lent, Outbox, Sent, send_one};
+pub(crate) use outbox::{Lent, Outbox, send_one};
 pub(crate) use raw::{
     Inbox, Message, enable_gro, enable_pktinfo, is_readable, offload_supported, unacknowledged,
     unread,
 };
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) use raw::{bind_address_no_port, read_unix};
+pub(crate) use sent::Sent;
 
 /// Most messages that one system call receives. At 32 its cost is spread thin enough, and the arena
 /// stays at 2 MiB of address space, of which only what has held datagrams is memory.

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::os::fd::BorrowedFd;
 
 use super::raw::{self, Envelope};
+use super::sent::{Sent, no_room};
 use super::{CHUNK, FULL, FULL_BYTES, KEPT, TRAIN, TRAIN_BYTES, offload_supported};
 use crate::values::{Address, Peer};
 
@@ -63,21 +64,6 @@ struct Parcels {
     messages: Vec<Range<usize>>,
     /// The memory of all messages, one after the other.
     pieces: Vec<Place>,
-}
-
-/// What has become of the datagrams of one flush.
-#[derive(Debug, Default)]
-pub(crate) struct Sent {
-    /// Datagrams that the kernel has taken.
-    pub(crate) datagrams: u64,
-    /// The bytes of their payloads.
-    pub(crate) bytes: u64,
-    /// Dropped because there was no room, in our send buffer or (Unix) at the receiver.
-    pub(crate) refused: u64,
-    /// Dropped because of an error, of which the last is kept.
-    pub(crate) failed: u64,
-    /// Concerns one datagram, not the socket.
-    pub(crate) last_error: Option<io::Error>,
 }
 
 /// Sends one datagram at once; to wherever the socket is connected, if to nobody.
@@ -214,6 +200,22 @@ impl Outbox {
         sent
     }
 
+    /// The same without a socket: each by itself, through what is given.
+    pub(crate) fn flush_each(
+        &mut self,
+        lent: Lent<'_>,
+        mut send: impl FnMut(Option<&Peer>, &[u8]) -> io::Result<()>,
+    ) -> Sent {
+        let mut sent = Sent::default();
+        for datagram in &self.datagrams {
+            let payload = datagram.payload.of(lent.arena, &self.copies);
+            let to = datagram.to.find(&self.listed, lent.senders);
+            sent.count(payload, send(to, payload));
+        }
+        self.clear();
+        sent
+    }
+
     /// The same without packing.
     fn send_alone(
         &mut self,
@@ -224,11 +226,7 @@ impl Outbox {
     ) {
         let payload = datagram.payload.of(lent.arena, &self.copies);
         let to = datagram.to.find(&self.listed, lent.senders);
-        match send_in(&mut self.parcels.single, send, to, payload) {
-            Ok(()) => (sent.datagrams, sent.bytes) = (1, payload.len() as u64),
-            Err(error) if no_room(&error) => sent.refused = 1,
-            Err(error) => (sent.failed, sent.last_error) = (1, Some(error)),
-        }
+        sent.count(payload, send_in(&mut self.parcels.single, send, to, payload));
     }
 
     #[inline]
@@ -379,9 +377,4 @@ fn train(to: Option<&Peer>, datagrams: &[Datagram]) -> usize {
         }
         _ => count,
     }
-}
-
-/// Whether there was no room for it in a buffer: nothing is wrong with the datagram or the socket.
-fn no_room(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::WouldBlock || error.raw_os_error() == Some(libc::ENOBUFS)
 }

@@ -128,7 +128,7 @@ pub struct Hub<'a, S: Session> {
 /// them took is given back.
 ///
 /// It serves streams. A source that has no session takes what comes and answers nothing: an adopted
-/// descriptor that was [given](Sessions::insert) none, since nobody opens it; a datagram socket always, for
+/// descriptor that was [given](Sessions::insert) none, since it is never opened; a datagram socket always, for
 /// that is no connection. It can have a service of its own, which [tells](Context::tell) this one.
 #[derive(Debug)]
 pub struct Sessions<S: Session> {
@@ -137,7 +137,7 @@ pub struct Sessions<S: Session> {
     table: Table<S>,
 }
 
-/// What services do when nobody says otherwise.
+/// What services do unless they say otherwise.
 struct Unasked;
 
 impl Service for Unasked {}
@@ -250,7 +250,7 @@ impl Context<'_> {
     ///
     /// ```
     /// # use echoloop::{Cause, Context, Hub, Id, Service, ServiceId, Session, Sessions};
-    /// /// The other end of somebody's connection.
+    /// /// The other end of a connection.
     /// struct Back<S: Session> {
     ///     front: Id,
     ///     fronts: ServiceId<Sessions<S>>,

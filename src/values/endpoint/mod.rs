@@ -1,17 +1,20 @@
 //! Where to listen or connect, as people write it.
 
 mod parse;
+mod resolve;
 
 use std::fmt;
-use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::str::FromStr;
 
-use parse::{parse, unix_name};
+use parse::{mem_name, parse, unix_name};
+pub(crate) use resolve::look_up;
 
-use super::peer::{UnixName, write_name};
+use super::mem_name::MemName;
+use super::name::write_name;
+use super::peer::UnixName;
 
 /// Somewhere to listen on or to connect to.
 ///
@@ -22,6 +25,8 @@ use super::peer::{UnixName, write_name};
 /// | `unix:///run/echo.sock`, `unix://here.sock`, `unix:/run/echo.sock` | Unix stream socket |
 /// | `unixgram:///run/echo.sock` | Unix datagram socket |
 /// | `unix://@echo` | an abstract name, Linux only; a file of that name is `unix://./@echo` |
+/// | `mem://inner` | stream in memory, of this reactor alone and without the system |
+/// | `memgram://inner` | datagram socket in memory |
 /// | `unix:///run/100%25`, `unix:///run/%FF` | a byte of a name by its two hexadecimal digits (RFC 3986 section 2.1) |
 ///
 /// Offer a Unix datagram socket only to those whom you would let send any datagram in your name. A sender
@@ -29,9 +34,13 @@ use super::peer::{UnixName, write_name};
 /// answers it then has your permissions: with an echo service, it can have any bytes sent to any datagram
 /// socket that you may write to. The permissions of the socket's directory decide who may.
 ///
-/// Whoever listens on a path holds a lock beside it, an empty file `PATH.lock` that is for its own user only,
+/// A server that listens on a path holds a lock beside it, an empty file `PATH.lock` that is for its own user only,
 /// and removes both at the end. What a server that was killed has left is taken over; a living server's
 /// path, or a file that is no socket, never is.
+///
+/// What is in memory has names of its own, streams and datagrams apart: 1 to 107 bytes, any bytes. A listener, and
+/// a datagram socket that is bound, holds its name until it is closed. Nothing else of the system is needed, no
+/// descriptor either: for a layer in front of a service, and for tests.
 ///
 /// [`Display`](fmt::Display) gives the canonical form, which parses to an equal value.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -55,6 +64,10 @@ pub enum Endpoint {
     Unix(UnixName),
     /// A Unix datagram socket.
     UnixDatagram(UnixName),
+    /// A stream in memory.
+    Mem(MemName),
+    /// A datagram socket in memory.
+    MemDatagram(MemName),
 }
 
 impl Endpoint {
@@ -88,34 +101,33 @@ impl Endpoint {
         name_of(path.as_ref()).map(Endpoint::UnixDatagram)
     }
 
-    /// Whether messages keep their borders here, and may get lost.
-    pub fn is_datagram(&self) -> bool {
-        matches!(self, Endpoint::Udp { .. } | Endpoint::UnixDatagram(_))
-    }
-
-    /// The internet addresses behind the host, at least one, in the order to try them.
-    ///
-    /// A name is looked up by the system's resolver, which **blocks**, for seconds if it has to:
-    /// do that before the loop runs. A literal address never blocks.
+    /// A stream in memory, by its name.
     ///
     /// # Errors
     ///
-    /// Those of the resolver; [`NotFound`](io::ErrorKind::NotFound) if the name has no address;
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) for a Unix socket, which has none to look up.
-    pub fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
-        let (Endpoint::Tcp { host, port } | Endpoint::Udp { host, port }) = self else {
-            let why = "a unix socket has no internet address";
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
-        };
-        let addresses: Vec<_> = (host.as_str(), *port).to_socket_addrs()?.collect();
-        if addresses.is_empty() {
-            return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
-        }
-        Ok(addresses)
+    /// The name is empty, or has more than [`MemName::MAX`] bytes.
+    pub fn mem(name: impl AsRef<[u8]>) -> Result<Endpoint, EndpointError> {
+        mem_named(name.as_ref()).map(Endpoint::Mem)
+    }
+
+    /// A datagram socket in memory, by its name.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`mem`](Endpoint::mem).
+    pub fn memgram(name: impl AsRef<[u8]>) -> Result<Endpoint, EndpointError> {
+        mem_named(name.as_ref()).map(Endpoint::MemDatagram)
+    }
+
+    /// Whether messages keep their borders here, and may get lost.
+    pub fn is_datagram(&self) -> bool {
+        use Endpoint::{MemDatagram, Udp, UnixDatagram};
+
+        matches!(self, Udp { .. } | UnixDatagram(_) | MemDatagram(_))
     }
 }
 
-/// TCP, as nearly everybody means; [`Endpoint::udp`] is the other one.
+/// TCP, as is nearly always meant; [`Endpoint::udp`] is the other one.
 impl From<SocketAddr> for Endpoint {
     fn from(address: SocketAddr) -> Endpoint {
         Endpoint::tcp(address)
@@ -138,6 +150,11 @@ fn name_of(path: &Path) -> Result<UnixName, EndpointError> {
     unix_name(b"", path.as_os_str().as_bytes()).map_err(|why| EndpointError { text: text(), why })
 }
 
+fn mem_named(name: &[u8]) -> Result<MemName, EndpointError> {
+    let text = || String::from_utf8_lossy(name).into_owned();
+    mem_name(name).map_err(|why| EndpointError { text: text(), why })
+}
+
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (scheme, host, port) = match self {
@@ -145,6 +162,8 @@ impl fmt::Display for Endpoint {
             Endpoint::Udp { host, port } => ("udp", host, port),
             Endpoint::Unix(name) => return write_unix(f, "unix", name),
             Endpoint::UnixDatagram(name) => return write_unix(f, "unixgram", name),
+            Endpoint::Mem(name) => return write_url(f, "mem://", name.as_bytes()),
+            Endpoint::MemDatagram(name) => return write_url(f, "memgram://", name.as_bytes()),
         };
         match host.contains(':') {
             true => write!(f, "{scheme}://[{host}]:{port}"),
@@ -155,16 +174,17 @@ impl fmt::Display for Endpoint {
 
 /// Unlike [`UnixName`]'s own `Display` this escapes as URLs do, so that it can be parsed again.
 fn write_unix(f: &mut fmt::Formatter<'_>, scheme: &str, name: &UnixName) -> fmt::Result {
-    let escape = |f: &mut fmt::Formatter<'_>, bytes: &[u8]| {
-        bytes.iter().try_for_each(|byte| write!(f, "%{byte:02X}"))
-    };
     let (start, name) = match name.as_bytes() {
         [0, rest @ ..] => ("@", rest),
         [b'@', rest @ ..] => ("%40", rest), // A path that could be taken for an abstract name.
         path => ("", path),
     };
-    write!(f, "{scheme}://{start}")?;
-    write_name(f, name, '%', escape)
+    write_url(f, &format!("{scheme}://{start}"), name)
+}
+
+fn write_url(f: &mut fmt::Formatter<'_>, start: &str, name: &[u8]) -> fmt::Result {
+    f.write_str(start)?;
+    write_name(f, name, '%', |f, bytes| bytes.iter().try_for_each(|byte| write!(f, "%{byte:02X}")))
 }
 
 /// Why a text names no [`Endpoint`], and what would.
@@ -192,6 +212,8 @@ impl FromStr for Endpoint {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -226,6 +248,9 @@ mod tests {
             ("unix:///run/%7e%4", "unix:///run/~%254"),
             ("unix:///run/a\nb%0a", "unix:///run/a%0Ab%0A"),
             ("unix:///run/Schlüssel 鍵", "unix:///run/Schlüssel 鍵"),
+            ("mem://inner", "mem://inner"),
+            ("mem:///inner/@x y", "mem:///inner/@x y"),
+            ("memgram://100%25%0a%ff", "memgram://100%25%0A%FF"),
         ] {
             assert_eq!(parsed(text).to_string(), canonical);
             assert_eq!(parsed(canonical), parsed(text));
@@ -248,8 +273,14 @@ mod tests {
         refused("", no_scheme);
         refused("localhost:80", no_scheme);
         refused("tcp:localhost:80", no_scheme);
-        refused("htp://x", "unknown scheme \"htp\", expected tcp, udp, unix or unixgram");
-        refused("unixx://x", "unknown scheme \"unixx\", expected tcp, udp, unix or unixgram");
+        refused(
+            "htp://x",
+            "unknown scheme \"htp\", expected tcp, udp, unix, unixgram, mem or memgram",
+        );
+        refused(
+            "unixx://x",
+            "unknown scheme \"unixx\", expected tcp, udp, unix, unixgram, mem or memgram",
+        );
         refused("tcp://x", "missing port, expected host:port");
         refused("tcp://x:", "missing port, expected host:port");
         refused("tcp://[::1]", "missing port, expected host:port");
@@ -313,6 +344,7 @@ mod tests {
     fn datagrams_are_told_from_streams() {
         assert!(parsed("udp://x:1").is_datagram() && parsed("unixgram:x").is_datagram());
         assert!(!parsed("tcp://x:1").is_datagram() && !parsed("unix:x").is_datagram());
+        assert!(parsed("memgram://x").is_datagram() && !parsed("mem://x").is_datagram());
     }
 
     proptest! {
@@ -332,7 +364,7 @@ mod tests {
 
         /// No text makes the parser panic, and what it takes it gives back.
         #[test]
-        fn what_is_shown_parses_again(text in "(tcp|udp|unix|unixgram)?:?(//)?[]\\[:%@a-f0-9./é\n-]*") {
+        fn what_is_shown_parses_again(text in "(tcp|udp|unix|unixgram|mem|memgram)?:?(//)?[]\\[:%@a-f0-9./é\n-]*") {
             if let Ok(endpoint) = text.parse::<Endpoint>() {
                 prop_assert_eq!(endpoint.to_string().parse::<Endpoint>(), Ok(endpoint));
             }

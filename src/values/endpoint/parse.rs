@@ -2,7 +2,7 @@
 
 use std::net::Ipv6Addr;
 
-use super::{Endpoint, UnixName};
+use super::{Endpoint, MemName, UnixName};
 
 pub(super) fn parse(text: &str) -> Result<Endpoint, String> {
     let no_scheme = "no scheme, expected something like tcp://127.0.0.1:8888 or unix:///run/x.sock";
@@ -18,7 +18,12 @@ pub(super) fn parse(text: &str) -> Result<Endpoint, String> {
         "udp" => parse_host_and_port(rest).map(|(host, port)| Endpoint::Udp { host, port }),
         "unix" => parse_unix(rest).map(Endpoint::Unix),
         "unixgram" => parse_unix(rest).map(Endpoint::UnixDatagram),
-        other => Err(format!("unknown scheme {other:?}, expected tcp, udp, unix or unixgram")),
+        "mem" => mem_name(&unescape(rest.as_bytes())).map(Endpoint::Mem),
+        "memgram" => mem_name(&unescape(rest.as_bytes())).map(Endpoint::MemDatagram),
+        other => {
+            let known = "tcp, udp, unix, unixgram, mem or memgram";
+            Err(format!("unknown scheme {other:?}, expected {known}"))
+        }
     }
 }
 
@@ -115,6 +120,14 @@ pub(super) fn unix_name(zero: &[u8], name: &[u8]) -> Result<UnixName, String> {
         return Err(format!("path of {} bytes, a socket's has at most {MAX}", bytes.len()));
     }
     Ok(UnixName::new(&bytes).expect("checked above"))
+}
+
+/// A name in memory.
+pub(super) fn mem_name(name: &[u8]) -> Result<MemName, String> {
+    MemName::new(name).ok_or_else(|| match name.len() {
+        0 => "empty name, expected something like mem://inner".to_owned(),
+        length => format!("name of {length} bytes, one in memory has at most {}", MemName::MAX),
+    })
 }
 
 /// With `%` and two hexadecimal digits read as the byte they stand for. Another `%` is one.

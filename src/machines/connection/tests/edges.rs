@@ -45,6 +45,19 @@ fn who_must_answer_is_over_with_a_failed_write() {
     assert!(matches!(cause, Some(Cause::Failed(_))), "{cause:?}");
 }
 
+/// Who is refused by a way out that has failed is told of no room there, for it would try again, and for ever.
+#[test]
+fn a_failed_write_leaves_no_room_to_tell_of() {
+    let mut rig = Rig::new(Script::new().gives("x").fails_to_write(ErrorKind::ConnectionReset));
+    let cause = rig.run(&mut |hand, input| {
+        hand.send(b"one");
+        assert_eq!(hand.send(b"two"), 0);
+        input.len()
+    });
+    assert!(matches!(cause, Some(Cause::Failed(_))), "{cause:?}");
+    assert!(!rig.told.contains(&Told::Writable), "{:?}", rig.told);
+}
+
 /// What was kept for a peer that fails is given back to the account, and counts as lost.
 #[test]
 fn a_failed_flush_gives_back_what_was_kept() {

@@ -70,13 +70,13 @@ fn without_memory_healthy_connections_are_served() {
     assert_eq!(rig.script().taken, pattern(50_000));
 }
 
-/// Without memory, one whose output waits reads nothing before it has gone, and then goes on.
+/// Without memory, one whose output waits reads no more than one step before it has gone, and then goes on.
 #[test]
 fn without_memory_a_stalled_connection_waits_for_its_reader() {
     let config = Config { buffer_limit: 0, ..Config::default() };
     let mut rig = Rig::with(Script::new().gives(pattern(20_000)), config);
     assert!(rig.run(&mut echo).is_none());
-    assert_eq!(rig.account.kept(), RESERVE);
+    assert_eq!(rig.account.kept(), 2 * RESERVE);
     for _ in 0..ENDLESS {
         if rig.script().taken.len() == 20_000 {
             break;
@@ -86,6 +86,25 @@ fn without_memory_a_stalled_connection_waits_for_its_reader() {
         assert!(rig.account.most() <= 2 * RESERVE);
     }
     assert_eq!(rig.script().taken, pattern(20_000));
+}
+
+/// Without memory, one that takes what comes is shown all of it, also while its output waits: the other end may
+/// read only when it has been read.
+#[test]
+fn without_memory_a_stalled_connection_still_hears() {
+    let config = Config { buffer_limit: 0, ..Config::default() };
+    let mut rig = Rig::with(Script::new().gives(pattern(20_000)), config);
+    assert_eq!(rig.hand().send(b"hello"), 5); // Which the kernel doesn't take.
+    assert_eq!(rig.connection.queued(), 5);
+    let mut heard = 0;
+    assert!(
+        rig.run(&mut |_: &mut Hand<'_>, input: &[u8]| {
+            heard += input.len();
+            input.len()
+        })
+        .is_none()
+    );
+    assert_eq!(heard, 20_000);
 }
 
 /// Without memory, an unfinished message within the reserve is waited for, a longer one is not.

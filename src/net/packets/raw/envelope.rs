@@ -57,6 +57,7 @@ impl Envelope {
     }
 
     /// To `to`, or wherever the socket is connected to; as a train that is cut every `segment` bytes.
+    #[inline]
     pub(in crate::net::packets) fn address(
         &mut self,
         to: Option<&Peer>,

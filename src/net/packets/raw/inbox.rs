@@ -125,6 +125,28 @@ impl Inbox {
         Ok(self.received)
     }
 
+    /// The same without a socket: `receive` puts a datagram at the front of a slot, and says how long it is and
+    /// who sent it. `WouldBlock`: there is none.
+    pub(crate) fn fill(
+        &mut self,
+        most: usize,
+        mut receive: impl FnMut(&mut [u8]) -> Option<(usize, Peer)>,
+    ) -> io::Result<usize> {
+        self.received = 0;
+        while self.received < most.clamp(1, SLOTS) {
+            let i = self.received;
+            let Some((length, from)) = receive(&mut self.arena[i * STRIDE..][..SLOT]) else {
+                break;
+            };
+            assert!(length <= SLOT, "{length} bytes in a slot");
+            self.headers[i].msg_len = length as _;
+            self.headers[i].msg_hdr.msg_flags = 0;
+            (self.senders[i], self.extras[i]) = (from, Extra::NONE);
+            self.received += 1;
+        }
+        if self.received == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(self.received) }
+    }
+
     /// The message `i` of those received last.
     #[inline]
     pub(crate) fn message(&self, i: usize) -> Message<'_> {

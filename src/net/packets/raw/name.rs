@@ -28,6 +28,7 @@ impl Name {
     }
 
     /// Returns the length.
+    #[inline]
     pub(super) fn set(&mut self, address: &Address) -> usize {
         match address {
             Address::Ip(SocketAddr::V4(address)) => {
@@ -50,17 +51,22 @@ impl Name {
                 name.sin6_scope_id = address.scope_id();
                 size_of::<sockaddr_in6>()
             }
-            Address::Unix(name) => {
-                *self = Name::new();
-                // SAFETY: as in `new`. The field is only written to.
-                let field = unsafe { &mut self.unix };
-                field.sun_family = libc::AF_UNIX as _;
-                for (to, from) in field.sun_path.iter_mut().zip(name.as_bytes()) {
-                    *to = *from as _;
-                }
-                NAME_AT + name.as_bytes().len().min(field.sun_path.len())
-            }
+            Address::Unix(name) => self.set_unix(name.as_bytes()),
+            // No system knows it; it says of a socket without a name that nothing can be sent there.
+            Address::Mem(_) => self.set_unix(b""),
         }
+    }
+
+    #[inline(never)]
+    fn set_unix(&mut self, name: &[u8]) -> usize {
+        *self = Name::new();
+        // SAFETY: as in `new`. The field is only written to.
+        let field = unsafe { &mut self.unix };
+        field.sun_family = libc::AF_UNIX as _;
+        for (to, from) in field.sun_path.iter_mut().zip(name) {
+            *to = *from as _;
+        }
+        NAME_AT + name.len().min(field.sun_path.len())
     }
 
     /// The address that the kernel has written, `length` bytes by its own count.

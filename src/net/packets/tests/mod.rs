@@ -16,7 +16,6 @@ use std::time::Duration;
 
 use socket2::SockRef;
 
-use super::outbox::Sent;
 use super::*;
 use crate::values::Peer;
 
