@@ -326,13 +326,13 @@ mod tests {
 
         /// One turn, with so many gos of old flows. Returns whose gos there were.
         fn turn(&mut self, old: usize) -> Vec<usize> {
-            let new = self.flows.new_ones();
+            let (new, old) = (self.flows.new_ones(), old.min(self.flows.old()));
             for _ in 0..new {
                 let id = self.flows.next_new();
                 self.go(id);
             }
             self.flows.end_new();
-            for _ in 0..old.min(self.flows.old()) {
+            for _ in 0..old {
                 let (id, _) = self.flows.next_old().expect("there are so many");
                 self.go(id);
             }

@@ -14,7 +14,7 @@ impl Reactor {
     /// that they waited is still to be noted.
     pub(super) fn drive(&mut self) -> bool {
         let core = &mut self.halves.core;
-        let new = core.flows.new_ones();
+        let (new, old) = (core.flows.new_ones(), core.flows.old());
         core.outgoing.set_open(new > 1); // Alone, nobody gains by waiting.
         for _ in 0..new {
             let id = self.halves.core.flows.next_new();
@@ -22,14 +22,13 @@ impl Reactor {
         }
         self.let_out();
         self.halves.core.flows.end_new();
-        let old = self.halves.core.flows.old();
         if old > 0 {
             self.drive_old(old, new > 0);
         }
         new > 0 && old == 0
     }
 
-    /// Nobody has two gos in a turn.
+    /// So many have a go at most: nobody has two in a turn, nor one as a new flow and one as an old one.
     fn drive_old(&mut self, old: usize, had_new: bool) {
         let core = &mut self.halves.core;
         if core.outlet.is_in_use() {
@@ -101,14 +100,12 @@ impl Reactor {
         while let Some((timer, due)) = self.halves.core.timers.due(now) {
             self.fire(timer, due);
             let core = &self.halves.core;
+            let is_over =
+                |began| core.clock.this_moment().saturating_duration_since(began) >= SLICE;
             match began {
+                Some(began) if is_over(began) => return,
                 None if core.timers.is_due(now) => began = Some(core.clock.this_moment()),
-                None => {}
-                Some(began) => {
-                    if core.clock.this_moment().saturating_duration_since(began) >= SLICE {
-                        return;
-                    }
-                }
+                _ => {}
             }
         }
     }
