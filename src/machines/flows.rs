@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use crate::values::{EPOCH, Id, SLICE, SPARSE};
 
-/// What is counted of a go: 128 bytes, or a go that moved fewer.
-const UNIT: usize = 128;
+/// What is counted of a go: 64 bytes, or a go that moved fewer.
+const UNIT: usize = 64;
 
 /// More isn't held against anybody: after four epochs of rest, it is sparse again.
 const MOST: usize = 16 * SPARSE / UNIT;
@@ -434,10 +434,10 @@ mod tests {
         assert_eq!(world.flows.old(), 0);
     }
 
-    /// Small messages are no flood: 64 in each epoch, whoever else is there. But a thousand are.
+    /// Small messages are no flood: 120 in each epoch, whoever else is there. But a thousand are.
     #[test]
     fn what_is_sparse_is_judged_by_what_was_used_lately() {
-        for (messages, is_sparse) in [(1, true), (60, true), (1000, false)] {
+        for (messages, is_sparse) in [(1, true), (120, true), (1000, false)] {
             let mut world = World::new(1);
             for _ in 0..50 {
                 for _ in 0..messages {

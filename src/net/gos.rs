@@ -61,7 +61,6 @@ impl Reactor {
     }
 
     /// One go of one source, if it is still there.
-    #[inline]
     fn go(&mut self, id: Id) {
         let core = &mut self.halves.core;
         let Some(entry) = core.table.get_mut(id) else { return };

@@ -128,6 +128,7 @@ impl Halves {
     }
 
     /// Drops the services that nothing keeps here any more.
+    #[inline]
     pub(super) fn drop_departed(&mut self) {
         while let Some(slot) = self.core.roster.depart() {
             self.welcome_services(); // It may have gone as quickly as it came.
