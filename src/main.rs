@@ -5,6 +5,8 @@
 mod cli;
 #[cfg(test)]
 mod man;
+#[cfg(test)]
+mod shipped;
 
 use std::process::ExitCode;
 

@@ -12,8 +12,11 @@ use cli_support::{Mortal, echoloop, wait};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
+/// Names and values.
+type Environment = &'static [(&'static str, &'static str)];
+
 /// Whether there is anybody to see them, what the environment says, and whether there are colours then.
-const CASES: [(bool, &[(&str, &str)], bool); 10] = [
+const CASES: [(bool, Environment, bool); 10] = [
     (false, &[], false),
     (false, &[("CLICOLOR", "1")], false),
     (false, &[("CLICOLOR_FORCE", "1")], true),
@@ -27,7 +30,7 @@ const CASES: [(bool, &[(&str, &str)], bool); 10] = [
 ];
 
 /// All that the program prints, to a terminal or to a pipe.
-fn output(arguments: &[&str], on_terminal: bool, environment: &[(&str, &str)]) -> String {
+fn output(arguments: &[&str], on_terminal: bool, environment: Environment) -> String {
     let mut command = echoloop();
     for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "RUST_LOG_STYLE", "CI"] {
         command.env_remove(name);

@@ -1,5 +1,9 @@
 //! `echoloop trace`: a recording becomes a page, which a browser shows, and which can be stepped through.
 
+#![cfg(feature = "cli")]
+
+mod cli_support;
+
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -7,7 +11,9 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
 
+use cli_support::Server;
 use echoloop::{Address, Config, Echo, Reactor, Recording};
+use signal_hook::consts::SIGTERM;
 
 fn trace(arguments: &[&Path]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_echoloop"));
@@ -107,6 +113,37 @@ fn a_browser_steps_through_it() {
     let last = browse(&page, &["End", "l", "t", "a", "+", "-", "End"], "").unwrap();
     let asked = browse(&page, &[], "#step=2").unwrap();
     assert_ne!(current(&last), current(&asked));
+}
+
+/// A served binary records: each worker has tracks of its own, and what was in the file before stays until the end.
+#[test]
+fn a_server_records_what_it_did() {
+    for workers in ["1", "2"] {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, page) = (folder.path().join("trace.json"), folder.path().join("trace.html"));
+        fs::write(&file, "what was there before").unwrap();
+        let path = file.to_str().unwrap();
+        let arguments = ["--record", path, "--workers", workers, "echo=tcp://127.0.0.1:0"];
+        let server = Server::start(&arguments);
+        let mut client = TcpStream::connect(server.address(0)).unwrap();
+        client.write_all(b"hello").unwrap();
+        client.read_exact(&mut [0; 5]).unwrap();
+        drop(client);
+        assert_eq!(fs::read_to_string(&file).unwrap(), "what was there before");
+        server.signal(SIGTERM);
+        assert_eq!(server.wait().0.code(), Some(0));
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.contains("read 5, showed 5, the service took 5"));
+        assert_eq!(text.matches("process_name").count().to_string(), workers);
+        assert!(trace(&[&file, "--html".as_ref(), &page]).status.success());
+    }
+    let output = Command::new(env!("CARGO_BIN_EXE_echoloop"))
+        .args(["serve", "--record", "/nowhere/at/all", "echo=tcp://127.0.0.1:0"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(errors.contains("cannot record to /nowhere/at/all: no such file"), "{errors}");
 }
 
 /// Whatever isn't a recording is refused by name, and nothing is written.

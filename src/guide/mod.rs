@@ -18,6 +18,22 @@
 //! 12. [`testing`]: the other end without ports, threads or sleeps, and everything that can go wrong.
 //! 13. [`systems`]: small programs, and the trap that each of them mends.
 //!
+//! From front to back: the README's first screen, these chapters, then the source. Beside the crate, in `course/`, the
+//! same is learnt the other way round: fifteen echo servers, each brought down by a client before the next one
+//! holds. Where a chapter here says what goes wrong, a step there shows it:
+//!
+//! | chapter | steps of the course |
+//! |---|---|
+//! | [`one_byte`] | 1 to 4: one at a time, a thread each, spinning, poll(2) |
+//! | [`readiness`] | 5 to 7: level-triggered, edge-triggered, until refused |
+//! | [`back_pressure`] | 8 |
+//! | [`closing`] | 9 and 10: half-close, and the reset that eats last bytes |
+//! | [`fairness`] | 13 |
+//! | [`running_out`] | 11 and 12: stale events, out of descriptors |
+//! | [`datagrams`] | 14 and 15 |
+//!
+//! And what a turn really did can be looked at, step by step: [`Reactor::record`](crate::Reactor::record).
+//!
 //! The source follows the same order from the bottom up. Floor 0, `values`, is plain data. Floor 1,
 //! `machines`, decides everything about bytes and knows no socket: its tests are scripts of what the
 //! kernel gives and takes. Floor 2, `net`, is the loop, and the only place that knows the poller. Floor

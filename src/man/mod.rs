@@ -91,12 +91,39 @@ fn write(command: &Command, name: &str, page: &mut Vec<u8>) -> io::Result<()> {
     }
     let mut more = Roff::new();
     for Section { title, blocks } in text::of(name) {
+        if *title == "EXAMPLES" {
+            add_exit_status(&mut more, command);
+        }
         more.control("SH", [*title]);
         for (number, block) in blocks.iter().enumerate() {
             add_block(&mut more, block, number == 0);
         }
     }
     more.to_writer(page)
+}
+
+/// What the end of the help says in a sentence: `Exit status: 0 done, 1 it could not be done; 2 ...`.
+fn add_exit_status(roff: &mut Roff, command: &Command) {
+    let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let Some((_, sentence)) = help.split_once("Exit status:") else { return };
+    roff.control("SH", ["EXIT STATUS"]);
+    let mut meanings: Vec<(String, String)> = Vec::new();
+    let mut may_begin = true;
+    for word in sentence.split_whitespace() {
+        match meanings.last_mut() {
+            Some((_, meaning)) if !(may_begin && word.parse::<u8>().is_ok()) => {
+                *meaning += &format!(" {word}");
+            }
+            _ => meanings.push((word.to_string(), String::new())),
+        }
+        may_begin = word.ends_with([',', ';']);
+    }
+    for (number, meaning) in meanings {
+        let meaning = meaning.trim().trim_end_matches([',', ';', '.']);
+        let (first, rest) = meaning.split_at(1);
+        let meaning = format!("{}{rest}.", first.to_uppercase());
+        roff.control("TP", []).text([bold(number)]).text([roman(meaning)]);
+    }
 }
 
 /// As `--help` shows it: all options by their names would fill a page.

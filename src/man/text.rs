@@ -102,6 +102,10 @@ const SERVE: &[Section] = &[
                 "Stream and datagram sockets of unix(7). The file is made, with a lock beside it \
                  (PATH.lock), and removed at the end; one that a dead server has left is taken over.",
             ),
+            Item(
+                "systemd://NAME",
+                "All sockets that systemd passes under that name, sd_listen_fds(3).",
+            ),
             Text(
                 "Without any, echo=tcp://127.0.0.1:8888, echo=udp://127.0.0.1:8888, \
                  pong=tcp://127.0.0.1:8889 and pong=udp://127.0.0.1:8889 are served. What is really bound \
@@ -122,7 +126,10 @@ const SERVE: &[Section] = &[
                 "Stop gracefully: listeners close, everything that has arrived is answered, connections \
                  end in order, within --stop-timeout. The second one stops at once.",
             ),
-            Item("SIGUSR1", "Log the statistics."),
+            Item(
+                "SIGUSR1",
+                "Log the statistics. --metrics serves them to Prometheus, --live shows them.",
+            ),
         ],
     },
     Section {
@@ -135,14 +142,6 @@ const SERVE: &[Section] = &[
              address counts; the proxy's checks (LOCAL) pass --allow and --deny. A header that is missing, \
              wrong, longer than 4 KiB or slower than --proxy-timeout closes the connection, and is counted.",
         )],
-    },
-    Section {
-        title: "EXIT STATUS",
-        blocks: &[
-            Item("0", "Stopped, as it was told."),
-            Item("1", "It could not serve: an address in use, no permission, no descriptors."),
-            USAGE,
-        ],
     },
     Section {
         title: "EXAMPLES",
@@ -177,15 +176,6 @@ const SERVE: &[Section] = &[
 
 const CONNECT: &[Section] = &[
     Section {
-        title: "EXIT STATUS",
-        blocks: &[
-            Item("0", "Done."),
-            Item("1", "It could not connect, or something was lost."),
-            USAGE,
-            Item("130", "Ctrl-C, unless it was typed on the terminal that is the input."),
-        ],
-    },
-    Section {
         title: "EXAMPLES",
         blocks: &[
             Example("Talk to a server:", &["$ echoloop connect tcp://127.0.0.1:8888"]),
@@ -207,14 +197,6 @@ const CONNECT: &[Section] = &[
 
 const PING: &[Section] = &[
     Section {
-        title: "EXIT STATUS",
-        blocks: &[
-            Item("0", "Replies came."),
-            Item("1", "None came, or one was wrong, or the connection was lost."),
-            USAGE,
-        ],
-    },
-    Section {
         title: "EXAMPLES",
         blocks: &[
             Example(
@@ -234,22 +216,6 @@ const PING: &[Section] = &[
 ];
 
 const BENCH: &[Section] = &[
-    Section {
-        title: "EXIT STATUS",
-        blocks: &[
-            Item(
-                "0",
-                "Measured. Also after Ctrl-C, which ends the run early and shows what has been measured.",
-            ),
-            Item(
-                "1",
-                "Wrong replies, lost connections, messages of a stream without a reply, nothing measured, or \
-                 it could not be done.",
-            ),
-            USAGE,
-            Item("3", "A condition of --fail-if holds."),
-        ],
-    },
     Section {
         title: "EXAMPLES",
         blocks: &[
@@ -328,21 +294,14 @@ const TRACE: &[Section] = &[
     Section {
         title: "EXAMPLES",
         blocks: &[Example(
-            "Record a server, and look at what its loop has done:",
-            &[
-                "$ echoloop serve --record recording.json echo=tcp://127.0.0.1:8888",
-                "$ echoloop trace recording.json --html recording.html",
-            ],
+            "Look at what a loop has done:",
+            &["$ echoloop trace recording.json --html recording.html"],
         )],
     },
     Section { title: "SEE ALSO", blocks: &[Text("echoloop(1), echoloop-serve(1), strace(1)")] },
 ];
 
 const COMPLETIONS: &[Section] = &[
-    Section {
-        title: "EXIT STATUS",
-        blocks: &[Item("0", "Printed."), Item("1", "It could not be written."), USAGE],
-    },
     Section {
         title: "EXAMPLES",
         blocks: &[

@@ -8,8 +8,9 @@ use socket2::{SockRef, Socket, Type};
 
 use super::core::Core;
 use super::listen::{join_datagrams, prepare_datagrams};
+use super::making::{peer_address, set_up_stream};
 use super::receiving::{DatagramSocket, ListenerSocket};
-use super::socket::{StreamSocket, peer_address, set_up_stream};
+use super::socket::StreamSocket;
 use super::table::{DatagramSource, Listener, Origin, Source};
 use crate::machines::{Connection, Half};
 use crate::values::{Act, Address, Cause, Id, ServiceKey};

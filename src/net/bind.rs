@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 
 use socket2::{Socket, Type};
 
+use super::making::internet_socket;
 use super::paths::{Bound, bind_unix};
-use super::socket::internet_socket;
 use crate::values::{Config, Endpoint, ReusePort};
 
 /// Binds to the endpoint: to the first of its addresses that can be bound.

@@ -59,7 +59,8 @@ impl Reactor {
             }
             let most = datagram.quota.messages(left);
             let inbox = self.inbox.get_or_insert_with(Inbox::new);
-            match attempt(|| datagram.socket.receive(inbox, most, datagram.is_udp)) {
+            let peer = datagram.connected.as_ref().filter(|_| datagram.is_from_peer);
+            match attempt(|| datagram.socket.receive(inbox, most, datagram.is_udp, peer)) {
                 Outcome::Done(received) => {
                     // Fewer than asked for: the socket is empty, or the next in line is an error,
                     // recvmmsg(2), of which the poll has told.

@@ -14,10 +14,11 @@ use super::clock::later;
 use super::core::{Core, Due};
 use super::early::connect_datagram;
 use super::listen::is_exhaustion;
+use super::making::{local_address, outgoing_socket, peer_address};
 use super::names::Answer;
 use super::outbound::{Dial, Stage};
 use super::polling::stream_interest;
-use super::socket::{Polled, StreamSocket, local_address, outgoing_socket, peer_address};
+use super::socket::{Polled, StreamSocket};
 use super::table::{Origin, Source};
 use crate::machines::{Connection, Race, Settled, interleaved};
 use crate::values::{

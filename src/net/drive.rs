@@ -1,11 +1,10 @@
 //! What one source does with its share of a turn.
 
 use super::dial::Dialled;
-use super::reactor::Reactor;
+use super::reactor::{Halves, Reactor};
 use super::service::{Context, Service};
 use super::socket::Polled;
 use super::table::{Phase, Source};
-use super::unwinding::Leaving;
 use crate::machines::{Latch, Step};
 use crate::values::{
     ACCEPT_COST, ACCEPT_LOOKS, Act, ByteQueue, CALL_COST, Cause, Id, Outcome, ServiceKey,
@@ -226,4 +225,16 @@ fn received(service: &mut dyn Service, cx: &mut Context<'_>, input: &[u8]) -> us
     let (taken, bytes) = (service.received(cx, input), input.len());
     assert!(taken <= bytes, "a service took {taken} bytes of {bytes}");
     taken
+}
+
+/// A source that goes when its service has been told so, whichever way that returns.
+struct Leaving<'a> {
+    halves: &'a mut Halves,
+    id: Id,
+}
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.halves.core.forget(self.id);
+    }
 }

@@ -8,9 +8,9 @@ use socket2::Type;
 
 use super::core::Core;
 use super::listen::join_datagrams;
+use super::making::outgoing_socket;
 use super::outbound::Dial;
 use super::receiving::DatagramSocket;
-use super::socket::outgoing_socket;
 use super::table::{DatagramSource, Source};
 use crate::values::{Address, EARLY_DATAGRAMS, Id, ServiceKey};
 
@@ -38,6 +38,7 @@ fn connected_datagram(
                 let is_udp = matches!(target, Address::Ip(_));
                 return Ok(DatagramSource {
                     connected: Some(*target),
+                    is_from_peer: is_from_peer(&socket, target),
                     ..DatagramSource::new(socket, is_udp, core.config.offload)
                 });
             }
@@ -45,6 +46,13 @@ fn connected_datagram(
         }
     }
     Err(failure)
+}
+
+/// Whether a socket that has just been connected can only have datagrams from this peer, and by this very
+/// address: from here on the kernel lets nothing else in, but what came before stays. UDP only: the peer of a
+/// Unix socket may give itself another name.
+fn is_from_peer(socket: &DatagramSocket, peer: &Address) -> bool {
+    peer.ip().is_some_and(|ip| !ip.is_unspecified()) && !socket.is_readable()
 }
 
 fn open_datagram(

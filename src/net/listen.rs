@@ -9,10 +9,11 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::bind::bind;
 use super::core::Core;
+use super::making::{local_address, set_buffers};
 use super::packets::{enable_gro, enable_pktinfo, offload_supported};
 use super::paths::Bound;
 use super::receiving::{DatagramSocket, ListenerSocket};
-use super::socket::{StreamSocket, local_address, set_buffers};
+use super::socket::StreamSocket;
 use super::table::{DatagramSource, Listener, Origin, Source};
 use crate::machines::Connection;
 use crate::values::{ACCEPT_RETRY, Address, Endpoint, Id, Outcome, Refused, ServiceKey, attempt};

@@ -19,6 +19,7 @@ mod guard;
 mod handle;
 mod introduce;
 mod listen;
+mod making;
 mod mark;
 mod mem;
 mod names;

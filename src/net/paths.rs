@@ -21,7 +21,7 @@ use std::path::{self, Path, PathBuf};
 
 use socket2::{SockAddr, Socket, Type};
 
-use super::socket::{unix_address, unix_socket};
+use super::making::{unix_address, unix_socket};
 use crate::values::{Config, LOCK_TRIES, UnixName, describe};
 
 /// A bound socket, and the file that goes with it if it has one.

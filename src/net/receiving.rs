@@ -7,9 +7,10 @@ use mio::net::{TcpListener, UnixListener};
 use mio::{Interest, Registry};
 use socket2::Socket;
 
+use super::making::{local_address, stop_admitting};
 use super::mem::{MemListener, MemSocket};
 use super::packets::{Inbox, Lent, Outbox, Sent, is_readable, send_one};
-use super::socket::{StreamSocket, local_address, stop_admitting, watch};
+use super::socket::{StreamSocket, watch};
 use crate::values::{Address, Id, MemName, Peer};
 
 #[derive(Debug)]
@@ -109,16 +110,20 @@ impl DatagramSocket {
         }
     }
 
-    /// Receives a batch, see [`Inbox::receive`].
+    /// Receives a batch, see [`Inbox::receive`]; from the one peer that can have sent it, if that is known.
     #[inline]
     pub(super) fn receive(
         &self,
         inbox: &mut Inbox,
         most: usize,
         control: bool,
+        peer: Option<&Address>,
     ) -> io::Result<usize> {
         match self {
-            DatagramSocket::System(socket) => inbox.receive(socket.as_fd(), most, control),
+            DatagramSocket::System(socket) => match peer {
+                Some(peer) => inbox.receive_from(peer, socket.as_fd(), most, control),
+                None => inbox.receive(socket.as_fd(), most, control),
+            },
             DatagramSocket::Mem(socket) => receive_in_memory(socket, inbox, most),
         }
     }
@@ -138,6 +143,11 @@ impl DatagramSocket {
             DatagramSocket::System(socket) => send_one(socket.as_fd(), to, payload),
             DatagramSocket::Mem(socket) => send_in_memory(socket, to, payload),
         }
+    }
+
+    /// Whether something has arrived. In memory nobody needs to know.
+    pub(super) fn is_readable(&self) -> bool {
+        self.descriptor().is_none_or(is_readable)
     }
 
     /// See [`stop_admitting`].

@@ -163,6 +163,8 @@ pub(super) struct DatagramSource {
     pub(super) closed: bool,
     /// The one peer of a connected socket.
     pub(super) connected: Option<Address>,
+    /// Whether all that arrives is from that peer, so that nobody needs to ask.
+    pub(super) is_from_peer: bool,
     /// What a bound socket is bound to: it doesn't answer all peers. With a group, our addresses all.
     pub(super) bound: Option<Address>,
     /// Not a Unix socket.
@@ -184,6 +186,7 @@ impl DatagramSource {
             active: Tick::default(),
             closed: false,
             connected: None,
+            is_from_peer: false,
             bound: None,
             is_udp,
             offload: is_udp && offload,

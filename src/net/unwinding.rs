@@ -10,7 +10,6 @@
 //! are forgotten otherwise.
 
 use super::core::Core;
-use super::reactor::Halves;
 use super::table::Source;
 use crate::values::{Cause, Id};
 
@@ -23,18 +22,6 @@ pub(super) struct Called<'a> {
 impl Drop for Called<'_> {
     fn drop(&mut self) {
         self.core.call_unwound(self.id);
-    }
-}
-
-/// A source that goes when its service has been told so, whichever way that returns.
-pub(super) struct Leaving<'a> {
-    pub(super) halves: &'a mut Halves,
-    pub(super) id: Id,
-}
-
-impl Drop for Leaving<'_> {
-    fn drop(&mut self) {
-        self.halves.core.forget(self.id);
     }
 }
 

@@ -238,7 +238,11 @@ fn datagrams_that_get_lost_doubled_or_out_of_order_are_counted() {
         5 => vec![],
         _ => vec![datagram.to_vec()],
     });
+    let run = bench(&format!("{dropping} -c 1 --depth 4 -n 20 --timeout 100ms"));
+    assert!(run.out.contains("Of 4 places for datagrams on their way, "), "{}", run.out);
     let run = bench(&format!("{dropping} -c 1 --depth 4 -n 100 --timeout 300ms --json -"));
+    let on_the_way = run.only()["on_the_way"].as_f64().unwrap();
+    assert!(on_the_way > 0.0 && on_the_way < 2.0, "lost ones are not: {on_the_way}");
     let result = run.only();
     assert_eq!((run.code(), &result["messages"]), (0, &90.into()), "{result:#}");
     assert_eq!(result["errors"]["lost"], 10);

@@ -83,6 +83,51 @@ fn the_server_is_watched() {
     assert!(run.out.contains("a connection"), "{}", run.out);
 }
 
+/// What a message costs the server is counted, or it is said what could not be and why. Context switches
+/// are known to everybody.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_a_message_costs_the_server_is_counted() {
+    let server = Server::start("tcp://127.0.0.1:0");
+    let mut other = std::process::Command::new("cat")
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .expect("every system has cat");
+    let pids = format!("{},{}", std::process::id(), other.id());
+    let command = format!("{} -n 5000 --server-pid {pids} --count-system-calls", server.endpoint);
+    let result = bench(&format!("{command} --json -")).only();
+    let (counted, each) = (&result["server"]["counted"], &result["server"]["per_message"]);
+    assert!(counted["context_switches"].is_u64(), "{result:#}");
+    let notes = result["notes"].to_string();
+    for (name, words) in [
+        ("instructions_user", "instructions"),
+        ("cycles_user", "cycles"),
+        ("system_calls", "system calls"),
+    ] {
+        let Some(count) = counted[name].as_u64() else {
+            assert!(each[name].is_null() && notes.contains(words), "{name}: {result:#}");
+            continue;
+        };
+        // An answer takes a system call at least, and that some instructions; several may share one.
+        assert!(count > 0, "{name}: {result:#}");
+        let ratio = each[name].as_f64().unwrap() * 5000.0 / count as f64;
+        assert!((ratio - 1.0).abs() < 1e-6, "{name}: {result:#}");
+    }
+    let run = bench(&command);
+    assert!(run.out.contains("\n  each message  "), "{}", run.out);
+    assert!(run.out.contains(" context switches\n"), "{}", run.out);
+    let both = format!(
+        "{0} {0} -n 500 --rounds 1 --server-pid {pids} --server-pid {pids}",
+        server.endpoint
+    );
+    let run = bench(&both);
+    assert!(run.out.contains("switches/message"), "{}", run.out);
+    // Nobody has asked for what slows the server down.
+    assert!(!run.out.contains("system calls"), "{}", run.out);
+    other.kill().unwrap();
+    other.wait().unwrap();
+}
+
 /// What the kernel knows of the connections, at the end and for each second.
 #[cfg(target_os = "linux")]
 #[test]
@@ -198,6 +243,7 @@ fn nonsense_is_refused() {
         ("tcp://127.0.0.1:1 --sweep depth=1,0", "--depth must be more than 0"),
         ("tcp://127.0.0.1:1 --find-rate p99", "as in p99=1ms"),
         ("tcp://127.0.0.1:1 tcp://127.0.0.1:2 --server-pid 1", "once for each endpoint"),
+        ("tcp://127.0.0.1:1 --server-pid 1,zero", "expected 4711, or 4711,4712"),
         ("udp://127.0.0.1:1 --size 7", "8 to 65507"),
         ("udp://127.0.0.1:1 --churn", "--churn is for connections"),
         ("unix:///none --bind 127.0.0.1", "--bind is for tcp and udp"),
@@ -218,6 +264,7 @@ fn what_would_run_out_is_said() {
         ("tcp://127.0.0.1:1 -c 100m", "file descriptors, and the hard limit is"),
         ("tcp://127.0.0.1:1 --bind 192.0.2.1", "cannot connect from 192.0.2.1: cannot assign"),
         ("tcp://127.0.0.1:1 --server-pid 4194305", "cannot watch process 4194305: there is none"),
+        ("tcp://127.0.0.1:1 --server-pid 1,4194305", "cannot watch process 4194305: there is none"),
         ("tcp://127.0.0.1:1 --json /none/x.json", "cannot write /none/x.json: no such file"),
         ("tcp://127.0.0.1:1 --hdr /none/x", "cannot write /none/x: no such file"),
     ];

@@ -131,6 +131,15 @@ fn two_generators_are_one() {
         let percent: f64 = name[1..].parse().unwrap();
         assert_eq!(*percentile, sum.value_at_percentile(percent), "{name}");
     }
+    // So are the seconds, which have all that the log of either has.
+    let seconds = merged["series"].as_array().unwrap();
+    assert_eq!(seconds.len(), 1, "{seconds:#?}");
+    let latency = &seconds[0]["latency"];
+    assert_eq!(latency["count"], sum.len());
+    for (name, percent) in [("p50", 50.0), ("p90", 90.0), ("p99", 99.0)] {
+        assert_eq!(latency[name], sum.value_at_percentile(percent), "{name}");
+    }
+    assert_eq!(latency["max"], sum.max());
     // They don't begin before the time that was given.
     for part in &parts {
         let late = part["began_at"].as_f64().unwrap() - (now + 1.6);
@@ -180,6 +189,34 @@ fn what_can_not_be_merged_is_said() {
     assert!(run.code() == 2 && run.err.contains(" ago"), "{}", run.err);
     let run = bench("tcp://127.0.0.1:1 --start-at noon");
     assert!(run.code() == 2 && run.err.contains("date"), "{}", run.err);
+}
+
+/// Seconds that were saved without their histograms have none when they are merged, but counts; and one that
+/// can't be read is named.
+#[test]
+fn seconds_without_histograms_are_merged_without_percentiles() {
+    let server = Server::start("tcp://127.0.0.1:0");
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    let (new, old) = (path("new"), path("old"));
+    let run = bench(&format!("{} -n 100 -c 2 --json {new}", server.endpoint));
+    assert_eq!(run.code(), 0, "{}", run.out);
+    let mut document: Value = serde_json::from_str(&fs::read_to_string(&new).unwrap()).unwrap();
+    let second = &mut document["runs"][0]["series"][0];
+    assert_eq!(second["latency"]["count"], 100);
+    second.as_object_mut().unwrap().remove("histogram");
+    fs::write(&old, document.to_string()).unwrap();
+    let run = bench(&format!("merge {new} {old} --json -"));
+    let merged = run.json();
+    assert_conforms(&merged);
+    let second = &merged["runs"][0]["series"][0];
+    assert_eq!((&second["messages"], &second["latency"]), (&200.into(), &Value::Null));
+
+    document["runs"][0]["series"][0]["histogram"] = "nonsense".into();
+    fs::write(&old, document.to_string()).unwrap();
+    let run = bench(&format!("merge {new} {old}"));
+    assert_eq!(run.code(), 1, "{}", run.out);
+    assert!(run.err.contains("its histogram of second 1 can't be read"), "{}", run.err);
 }
 
 /// A failure of one is a failure of all, and says the same.

@@ -114,7 +114,7 @@ fn a_connected_socket_hears_of_its_peers_absence() {
     let (answered, answers) = mpsc::channel();
     let service = Does::new()
         .unreachable(move |_| sender.send(()).unwrap())
-        .datagram(move |_, _, payload| answered.send(payload.to_vec()).unwrap());
+        .datagram(move |_, from, _| answered.send(from.address).unwrap());
     let mut reactor = reactor(Config::default());
     let id = reactor.connect(&endpoint(&format!("udp://{address}")), service).unwrap();
     let service = reactor.add(Echo);
@@ -132,7 +132,12 @@ fn a_connected_socket_hears_of_its_peers_absence() {
     let (length, from) = again(|| somebody.recv_from(&mut bytes)).unwrap();
     assert_eq!(&bytes[..length], b"now?");
     somebody.send_to(b"yes", from).unwrap();
-    turn_until(&mut reactor, |_| answers.try_iter().next().is_some());
+    let mut from = None;
+    turn_until(&mut reactor, |_| {
+        from = answers.try_iter().next();
+        from.is_some()
+    });
+    assert_eq!(from, Some(address.into()));
 }
 
 /// A service may answer and close the socket in one go: the answer still leaves, and nothing more is heard.

@@ -9,35 +9,35 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Duration;
 
 use echoloop::{
-    Address, Cause, Config, Context, Echo, Half, Hub, Id, Reactor, ServiceId, Session, Sessions,
-    Stop, describe,
+    Address, Cause, Config, Context, Echo, Half, Id, Reactor, Service, ServiceId, Stop, TimerId,
+    describe,
 };
 
 use crate::support::*;
 
 /// A connection, and what it has shown already.
-type Gift = (OwnedFd, Vec<u8>);
+pub(crate) type Gift = (OwnedFd, Vec<u8>);
 
 /// Where connections go when they are given away, each with what it has shown already.
-fn elsewhere() -> (Sender<Gift>, Receiver<Gift>) {
+pub(crate) fn elsewhere() -> (Sender<Gift>, Receiver<Gift>) {
     mpsc::channel()
 }
 
 /// Another reactor, which echoes what it is given, first of all what had been shown.
-struct Other {
-    reactor: Reactor,
+pub(crate) struct Other {
+    pub(crate) reactor: Reactor,
     echo: ServiceId<Echo>,
 }
 
 impl Other {
-    fn new() -> Other {
+    pub(crate) fn new() -> Other {
         let mut reactor = reactor(Config::default());
         let echo = reactor.add(Echo);
         Other { reactor, echo }
     }
 
     #[track_caller]
-    fn adopts(&mut self, (descriptor, shown): Gift) -> Id {
+    pub(crate) fn adopts(&mut self, (descriptor, shown): Gift) -> Id {
         let mut cx = self.reactor.context(self.echo);
         let id = cx.adopt(descriptor, Half::Both).unwrap();
         assert!(cx.source(id).send_all(&shown));
@@ -46,7 +46,7 @@ impl Other {
 
     /// There and back through it.
     #[track_caller]
-    fn echoes(&mut self, stream: &mut (impl Read + Write), bytes: &[u8]) {
+    pub(crate) fn echoes(&mut self, stream: &mut (impl Read + Write), bytes: &[u8]) {
         stream.write_all(bytes).unwrap();
         let before = self.reactor.statistics().bytes_in;
         turn_until(&mut self.reactor, |reactor| {
@@ -58,7 +58,7 @@ impl Other {
 
 /// Turns until something is given away.
 #[track_caller]
-fn given(reactor: &mut Reactor, gifts: &Receiver<Gift>) -> Gift {
+pub(crate) fn given(reactor: &mut Reactor, gifts: &Receiver<Gift>) -> Gift {
     let mut gift = None;
     turn_until(reactor, |_| {
         gift = gift.take().or_else(|| gifts.try_recv().ok());
@@ -138,48 +138,76 @@ fn every_kind_goes_on_elsewhere() {
     }
 }
 
+/// Gives its connection away at one moment.
+struct Gives {
+    moment: &'static str,
+    gifts: Sender<Gift>,
+    opened: Sender<Id>,
+    closed: Sender<String>,
+}
+
+impl Gives {
+    fn at(&mut self, moment: &str, cx: &mut Context<'_>, shown: &[u8]) {
+        if self.moment == moment {
+            self.give(cx, shown);
+        }
+    }
+
+    fn give(&mut self, cx: &mut Context<'_>, shown: &[u8]) {
+        let gift = cx.detach().unwrap_or_else(|error| panic!("{}: {error:#}", self.moment));
+        self.gifts.send((gift, shown.to_vec())).unwrap();
+    }
+}
+
+impl Service for Gives {
+    fn opened(&mut self, cx: &mut Context<'_>) {
+        self.opened.send(cx.id()).unwrap();
+    }
+
+    fn received(&mut self, cx: &mut Context<'_>, input: &[u8]) -> usize {
+        match self.moment {
+            "received" => self.give(cx, input),
+            "once more" => {
+                cx.resume();
+                self.moment = "received";
+                return 0;
+            }
+            // More than the kernel takes, then room.
+            "writable" => assert!(cx.send(&pattern(6_000_000)) > 0 && cx.await_writable()),
+            "timer" => drop(cx.after(Duration::ZERO)),
+            _ => {}
+        }
+        input.len()
+    }
+
+    fn ended(&mut self, cx: &mut Context<'_>, rest: &[u8]) {
+        self.at("ended", cx, rest);
+    }
+
+    fn writable(&mut self, cx: &mut Context<'_>) {
+        self.at("writable", cx, b"");
+    }
+
+    fn timer(&mut self, cx: &mut Context<'_>, _timer: TimerId) {
+        self.at("timer", cx, b"");
+    }
+
+    fn stopping(&mut self, cx: &mut Context<'_>) {
+        self.at("stopping", cx, b"");
+    }
+
+    fn closed(&mut self, _cx: &mut Context<'_>, cause: &Cause) {
+        self.closed.send(cause.to_string()).unwrap();
+    }
+}
+
 /// From inside every callback. What is being shown is passed on with it.
 #[test]
 fn a_connection_can_be_given_away_at_any_moment() {
-    for moment in ["received", "again", "ended", "writable", "timer", "told", "stopping"] {
-        let (gifts, arrived) = elsewhere();
-        let give = move |cx: &mut Context<'_>, shown: &[u8]| {
-            let gift = cx.detach().unwrap_or_else(|error| panic!("{moment}: {error:#}"));
-            gifts.send((gift, shown.to_vec())).unwrap();
-        };
-        let gives = || {
-            let give = give.clone();
-            move |cx: &mut Context<'_>| give(cx, b"")
-        };
-        let (ended, writable, stopping, told) = (gives(), gives(), gives(), gives());
-        let fired = gives();
-        let mut is_first = true;
-        let (ids, opened) = mpsc::channel();
-        let (service, causes) = Does::new()
-            .opened(move |cx| ids.send(cx.id()).unwrap())
-            .received(move |cx, input| {
-                match moment {
-                    "received" => give(cx, input),
-                    "again" if std::mem::take(&mut is_first) => cx.resume(),
-                    "again" => give(cx, input),
-                    "writable" => {
-                        // More than the kernel takes, then room.
-                        assert!(cx.send(&pattern(6_000_000)) > 0 && cx.await_writable());
-                        return input.len();
-                    }
-                    "timer" => {
-                        cx.after(Duration::ZERO);
-                        return input.len();
-                    }
-                    _ => return input.len(),
-                }
-                0
-            })
-            .ended(move |cx| if moment == "ended" { ended(cx) } else { cx.close() })
-            .writable(writable)
-            .timer(move |cx, _| fired(cx))
-            .stopping(stopping)
-            .tells_causes();
+    for moment in ["received", "once more", "ended", "writable", "timer", "told", "stopping"] {
+        let ((gifts, arrived), (ids, opened)) = (elsewhere(), mpsc::channel());
+        let (closed, causes) = mpsc::channel();
+        let service = Gives { moment, gifts, opened: ids, closed };
         let mut reactor = reactor(Config { output_limit: 8_000_000, ..Config::default() });
         let service = reactor.add(service);
         let listener = reactor.context(service).listen(&endpoint("tcp://127.0.0.1:0")).unwrap();
@@ -191,7 +219,7 @@ fn a_connection_can_be_given_away_at_any_moment() {
             "stopping" => reactor.context(service).stop(Stop::Gracefully),
             "told" => {
                 let id = opened.try_recv().unwrap();
-                reactor.with(service, |_, cx| told(&mut cx.source(id))).unwrap();
+                reactor.with(service, |it, cx| it.give(&mut cx.source(id), b"")).unwrap();
             }
             _ => {}
         }
@@ -204,14 +232,22 @@ fn a_connection_can_be_given_away_at_any_moment() {
             reader.join().unwrap();
         }
         turn_until(&mut reactor, |reactor| reactor.statistics().closed.detached == 1);
-        assert_eq!(causes.try_iter().count(), 1, "{moment}");
+        assert_eq!(
+            causes.try_iter().collect::<Vec<_>>(),
+            ["given away by the service"],
+            "{moment}"
+        );
         if moment == "stopping" {
             run(&mut reactor); // Nothing is left to wait for.
         }
         let mut other = Other::new();
         let shown = gift.1.len();
         other.adopts(gift);
-        assert_eq!(shown, if ["received", "again"].contains(&moment) { 5 } else { 0 }, "{moment}");
+        assert_eq!(
+            shown,
+            if ["received", "once more"].contains(&moment) { 5 } else { 0 },
+            "{moment}"
+        );
         expect(&mut client, &b"hello"[..shown]);
         if moment == "ended" {
             turn_until(&mut other.reactor, |reactor| reactor.statistics().open == 0);
@@ -345,114 +381,4 @@ fn what_was_gathered_goes_first() {
         expect(client, b"the last word, and the next");
     }
     assert_eq!((reactor.statistics().open, reactor.statistics().buffered), (0, 0));
-}
-
-/// Its place is free for the next one: of all connections, and of its own address.
-#[test]
-fn its_place_is_free() {
-    let (gifts, arrived) = elsewhere();
-    let service =
-        Does::new().opened(move |cx| gifts.send((cx.detach().unwrap(), Vec::new())).unwrap());
-    let config = Config {
-        connections: Some(1),
-        connections_per_source: Some(1),
-        accept_budget: 1,
-        ..Config::default()
-    };
-    let mut reactor = reactor(config);
-    let address = listen(&mut reactor, "tcp://127.0.0.1:0", service);
-    let mut other = Other::new();
-    let mut clients = [(); 5].map(|()| tcp(address));
-    for _ in &clients {
-        let gift = given(&mut reactor, &arrived);
-        other.adopts(gift);
-    }
-    clients.iter_mut().for_each(|client| other.echoes(client, b"all of them"));
-    let statistics = reactor.statistics();
-    assert_eq!((statistics.accepted, statistics.refused), (5, Default::default()));
-}
-
-/// While the reactor stops, what is given away isn't waited for; and one that is adopted then is told of the stop
-/// like all.
-#[test]
-fn a_stop_does_not_wait_for_what_was_given_away() {
-    let (gifts, arrived) = elsewhere();
-    let service =
-        Does::new().stopping(move |cx| gifts.send((cx.detach().unwrap(), Vec::new())).unwrap());
-    let mut first = reactor(Config { linger: Duration::from_secs(3600), ..Config::default() });
-    let address = listen(&mut first, "tcp://127.0.0.1:0", service);
-    let mut client = tcp(address);
-    turn_until(&mut first, |reactor| reactor.statistics().open == 1);
-    first.handle().stop(Stop::Gracefully).unwrap();
-    let gift = given(&mut first, &arrived);
-    assert_eq!(run(&mut first).closed.detached, 1);
-    drop(first);
-    let mut other = Other::new();
-    other.reactor.handle().stop(Stop::Gracefully).unwrap();
-    other.adopts(gift);
-    client.write_all(b"served").unwrap();
-    client.shutdown(Shutdown::Write).unwrap();
-    run(&mut other.reactor);
-    expect_end(&mut client, b"served");
-}
-
-/// A session that gives its connection away is dropped with all that it owns, and the others see it no more: also
-/// one that does so when it begins.
-#[test]
-fn its_session_goes_too() {
-    struct Guest {
-        _goods: Sender<()>,
-    }
-
-    struct House {
-        goods: Sender<()>,
-        gifts: Sender<Gift>,
-        causes: Sender<String>,
-        is_early: bool,
-    }
-
-    impl Session for Guest {
-        type Shared = House;
-
-        fn opened(hub: &mut Hub<'_, Guest>, cx: &mut Context<'_>) -> Guest {
-            if hub.shared.is_early {
-                hub.shared.gifts.send((cx.detach().unwrap(), Vec::new())).unwrap();
-            }
-            Guest { _goods: hub.shared.goods.clone() }
-        }
-
-        fn received(
-            &mut self,
-            hub: &mut Hub<'_, Guest>,
-            cx: &mut Context<'_>,
-            input: &[u8],
-        ) -> usize {
-            hub.shared.gifts.send((cx.detach().unwrap(), input.to_vec())).unwrap();
-            input.len()
-        }
-
-        fn closed(self, hub: &mut Hub<'_, Guest>, _cx: &mut Context<'_>, cause: &Cause) {
-            hub.shared.causes.send(cause.to_string()).unwrap();
-        }
-    }
-
-    for is_early in [true, false] {
-        let ((goods, kept), (gifts, arrived)) = (mpsc::channel(), elsewhere());
-        let (causes, told) = mpsc::channel();
-        let mut reactor = reactor(Config::default());
-        let house = House { goods, gifts, causes, is_early };
-        let house = reactor.add(Sessions::<Guest>::new(house));
-        let listener = reactor.context(house).listen(&endpoint("tcp://127.0.0.1:0")).unwrap();
-        let mut client = tcp(internet(reactor.local(listener)));
-        client.write_all(b"hello").unwrap();
-        let gift = given(&mut reactor, &arrived);
-        let mut other = Other::new();
-        other.adopts(gift);
-        turn_until(&mut other.reactor, |reactor| reactor.statistics().bytes_out == 5);
-        expect(&mut client, b"hello");
-        assert_eq!(told.try_iter().collect::<Vec<_>>(), ["given away by the service"]);
-        assert_eq!(reactor.with(house, |house, _| house.len()), Some(0));
-        drop(reactor);
-        assert_eq!(kept.try_recv(), Err(mpsc::TryRecvError::Disconnected));
-    }
 }

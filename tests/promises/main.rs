@@ -10,6 +10,7 @@ mod closing;
 mod datagrams;
 mod descriptors;
 mod detaching;
+mod detaching_edges;
 mod dialling;
 mod does;
 mod embedding;

@@ -4,6 +4,7 @@
 //! A world that fails says how to see it again: `SIMULATION_SEED=7 cargo test --release --features simulation
 //! --test simulation echo`. `SIMULATION_SEEDS=100000` looks at so many worlds of each system.
 
+mod chance;
 mod services;
 mod systems;
 mod timers;

@@ -133,6 +133,37 @@ fn whisper() {
     });
 }
 
+/// Says something, and closes at once.
+struct Goodbye(Vec<u8>);
+
+impl Service for Goodbye {
+    fn opened(&mut self, cx: &mut Context<'_>) {
+        cx.send(&self.0);
+        cx.close();
+    }
+}
+
+/// What was said before a polite end arrives, whatever the client is saying meanwhile; and no end waits for ever
+/// for somebody who has vanished.
+#[test]
+fn goodbye() {
+    worlds("goodbye", |world| {
+        let words = world.rng.bytes(4096);
+        listen(world, "mem://goodbye", Goodbye(words.clone()));
+        let clients = clients(world, "mem://goodbye", |world| world.rng.bytes(60_000));
+        world.run(LONG);
+        for (_, _, client) in clients {
+            let received = client.received();
+            assert!(words.starts_with(&received), "{} bytes came", received.len());
+            // Some are deaf for longer than the shorter time that an end waits for.
+            if world.is_kind && world.config.linger > Duration::from_secs(60) {
+                assert_eq!(received.len(), words.len(), "{:?}", client.cause());
+            }
+        }
+        assert_eq!(world.simulation.reactor().statistics().open, 0, "nobody stays for ever");
+    });
+}
+
 #[test]
 fn pong() {
     worlds("pong", |world| {
@@ -246,6 +277,8 @@ fn group() {
             }
         }
         let statistics = world.simulation.reactor().statistics();
+        let said = members.iter().map(Client::sent).sum::<usize>();
+        assert_eq!(said > 0, statistics.datagrams_out > 0);
         if world.is_kind {
             assert_eq!(statistics.datagrams_in, statistics.datagrams_out, "{statistics}");
         }

@@ -7,9 +7,8 @@ use echoloop::Endpoint;
 
 use super::conditions::Condition;
 use super::foreign::Generators;
-use super::merge;
 use super::talk::{Frame, Sizes, Text};
-use super::values::{self, Addresses, Arrivals, Goal, Rate, Sweep};
+use super::values::{self, Addresses, Arrivals, Goal, Processes, Rate, Sweep};
 use crate::cli::foreign::Foreign;
 use crate::cli::units;
 
@@ -109,9 +108,14 @@ pub(crate) struct Args {
     /// them (UDP_GRO, UDP_SEGMENT).
     #[arg(long, help_heading = "Generator")]
     pub(super) no_offload: bool,
-    /// The process of the server, to report its processor time and memory; once for each endpoint.
+    /// The process of the server, to report its processor time, its memory, and what a message costs it in
+    /// instructions, cycles and context switches; several with commas; once for each endpoint.
     #[arg(long, value_name = "PID", help_heading = "Generator")]
-    pub(super) server_pid: Vec<u32>,
+    pub(super) server_pid: Vec<Processes>,
+    /// Count the server's system calls too. Each of them takes longer then, so that its processor time and
+    /// what follows from it say less.
+    #[arg(long, help_heading = "Generator", requires = "server_pid")]
+    pub(super) count_system_calls: bool,
 
     /// Run once for each value of connections, size, depth or rate: connections=1,10,100,1k.
     #[arg(long, value_name = "WHAT=VALUES", help_heading = "Several runs")]
@@ -162,7 +166,30 @@ pub(crate) struct Args {
 /// What else can be done.
 #[derive(clap::Subcommand, Debug)]
 pub(super) enum Action {
-    Merge(merge::Args),
+    Merge(Merge),
+}
+
+/// Put together what several generators have measured at the same time, each with --json.
+///
+/// Counts are added, and histograms: a percentile of all messages is not the mean of percentiles. What was
+/// measured differently is refused. Let the generators begin together with --start-at.
+#[derive(clap::Args, Debug)]
+pub(super) struct Merge {
+    /// Results of single runs.
+    #[arg(required = true, value_name = "FILE.json")]
+    pub(super) files: Vec<PathBuf>,
+    /// Write the result as JSON; - is the standard output.
+    #[arg(long, value_name = "FILE")]
+    pub(super) json: Option<PathBuf>,
+    /// Write a picture; - is the standard output.
+    #[arg(long, value_name = "FILE.svg")]
+    pub(super) plot: Option<PathBuf>,
+    /// Exit with status 3 if this holds, as with bench itself.
+    #[arg(long, value_name = "CONDITION")]
+    pub(super) fail_if: Vec<Condition>,
+    /// Lost connections and messages without a reply don't fail the run.
+    #[arg(long)]
+    pub(super) allow_losses: bool,
 }
 
 const AFTER: &str = "\

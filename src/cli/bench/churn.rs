@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use echoloop::{Cause, Context, Service, TimerId};
 
+use super::generator::Generator;
 use super::lane::{Finder, Lane, State};
 use super::meter::{CONTROL, Meter};
 use super::pacer::Pacer;
 use super::phase::{Phase, Standing};
 use super::script::{Fault, Script};
-use super::worker::Generator;
 
 /// How long a lane that could not connect waits before it tries again, so that a server that is gone is
 /// not stormed.
@@ -191,6 +191,10 @@ impl Generator for Churn {
     fn meter(&mut self) -> &mut Meter {
         &mut self.meter
     }
+
+    fn begin(&mut self, cx: &mut Context<'_>) {
+        self.control(cx);
+    }
 }
 
 impl Service for Churn {
@@ -262,7 +266,7 @@ impl Service for Churn {
     }
 
     fn timer(&mut self, cx: &mut Context<'_>, timer: TimerId) {
-        if self.control.is_none_or(|control| control == timer) {
+        if self.control == Some(timer) {
             self.control(cx);
         } else if let Some(at) = self.failed.iter().position(|(waits, _)| *waits == timer) {
             let (_, index) = self.failed.swap_remove(at);

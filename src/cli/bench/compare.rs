@@ -1,10 +1,12 @@
 //! Several endpoints, or several values, side by side.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
+use super::counts::Kind;
 use super::load::Load;
 use super::outcome::Outcome;
 use super::plot::Plot;
@@ -23,6 +25,9 @@ struct Figures {
     per_cpu: Option<f64>,
     p99: u64,
     memory: Option<f64>,
+    instructions: Option<f64>,
+    system_calls: Option<f64>,
+    switches: Option<f64>,
 }
 
 /// One endpoint at one value, over all rounds.
@@ -36,6 +41,8 @@ struct Case {
     disturbed: usize,
     /// What made a run of it a failure, in words.
     failures: Vec<String>,
+    /// What could not be counted of the server, and why.
+    uncounted: Vec<String>,
 }
 
 /// Runs all endpoints at all values: for each value in rounds, in each of which every endpoint has its
@@ -87,6 +94,7 @@ impl Case {
             errors: 0,
             disturbed: 0,
             failures: Vec::new(),
+            uncounted: Vec::new(),
         }
     }
 
@@ -98,7 +106,13 @@ impl Case {
             per_cpu: outcome.per_server_cpu(),
             p99: outcome.percentile(99.0),
             memory: grown.map(|grown| grown as f64 / outcome.load.connections as f64),
+            instructions: outcome.instructions_per_message(),
+            system_calls: outcome.per_message(Kind::SystemCalls),
+            switches: outcome.per_message(Kind::ContextSwitches),
         });
+        if let Some(usage) = usage {
+            self.uncounted = usage.counts.refusals();
+        }
         self.errors += outcome.tally.errors.total();
         self.disturbed += usize::from(verdict::is_disturbed(outcome));
         let sentences = verdict::sentences(outcome);
@@ -162,9 +176,14 @@ fn text(session: &Session, loads: &[Load], cases: &[Case]) -> String {
     if pids {
         heads.extend(["per server CPU-s", "bytes/connection"].map(str::to_owned));
     }
+    let counted = COUNTED.map(|(.., figure)| cases.iter().any(|it| it.median(figure).is_some()));
+    let shown = || COUNTED.iter().zip(counted).filter(|(_, is_known)| *is_known).map(|(it, _)| it);
+    heads.extend(shown().map(|(_, name, _)| (*name).to_owned()));
     table.row(heads);
     for case in cases {
-        table.row(row(case, loads, axis, pids));
+        let figure = |(.., figure): &(_, _, Pick)| case.median(figure);
+        let words = |number: Option<f64>| number.map_or("-".to_owned(), words::figure);
+        table.row(row(case, loads, axis, pids).into_iter().chain(shown().map(figure).map(words)));
     }
     out.push('\n');
     table.print(&mut out);
@@ -180,6 +199,8 @@ fn text(session: &Session, loads: &[Load], cases: &[Case]) -> String {
         ));
     }
     failures(loads, cases, axis, &mut out);
+    let uncounted: BTreeSet<&String> = cases.iter().flat_map(|case| &case.uncounted).collect();
+    uncounted.into_iter().for_each(|sentence| out.push_str(&format!("\n{sentence}\n")));
     if session.is_stopped() {
         out.push_str("\nEnded early by a signal; a run that was cut short is left out.\n");
     }
@@ -210,10 +231,21 @@ fn row(case: &Case, loads: &[Load], axis: Option<Axis>, pids: bool) -> Vec<Strin
 /// The figures whose ratios are shown.
 type Pick = fn(&Figures) -> Option<f64>;
 
-const RATIOS: [(&str, &str, Pick); 3] = [
+const RATIOS: [(&str, &str, Pick); 4] = [
     ("messages_per_second", "messages/s", |figures| Some(figures.rate)),
     ("messages_per_server_cpu_second", "per server CPU-s", |figures| figures.per_cpu),
     ("p99", "p99", |figures| Some(figures.p99 as f64)),
+    INSTRUCTIONS,
+];
+
+const INSTRUCTIONS: (&str, &str, Pick) =
+    ("instructions_per_message", "instructions/message", |figures| figures.instructions);
+
+/// What is shown where it could be counted.
+const COUNTED: [(&str, &str, Pick); 3] = [
+    INSTRUCTIONS,
+    ("system_calls_per_message", "system calls/message", |figures| figures.system_calls),
+    ("context_switches_per_message", "switches/message", |figures| figures.switches),
 ];
 
 fn ratios(loads: &[Load], cases: &[Case], axis: Option<Axis>, out: &mut String) {
@@ -272,7 +304,7 @@ fn comparison(loads: &[Load], cases: &[Case]) -> Value {
             let ratio = base.and_then(|base| case.ratio(base, figure));
             ratios.insert(name.to_owned(), ratio.map_or(Value::Null, |ratio| ratio.json()));
         }
-        json!({
+        let mut value = json!({
             "endpoint": loads[case.endpoint].endpoint.to_string(),
             "value": case.value,
             "rounds": case.rounds.len(),
@@ -281,7 +313,11 @@ fn comparison(loads: &[Load], cases: &[Case]) -> Value {
             "p99": (!case.latency.is_empty()).then(|| case.latency.value_at_quantile(0.99)),
             "errors": case.errors,
             "ratios_to_first": ratios,
-        })
+        });
+        for (name, _, figure) in COUNTED {
+            value[name] = case.median(figure).into();
+        }
+        value
     });
     Value::Array(cases.collect())
 }

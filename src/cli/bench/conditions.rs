@@ -7,7 +7,6 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::load::Load;
-use super::outcome::Outcome;
 use super::table::Table;
 use super::values::percentile;
 use super::words;
@@ -15,7 +14,7 @@ use crate::cli::units;
 
 /// What can be asked for.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Figure {
+pub(super) enum Figure {
     Percentile(f64),
     Mean,
     /// The part of all messages that had no reply.
@@ -100,18 +99,6 @@ impl Figure {
         }
     }
 
-    fn of(self, outcome: &Outcome) -> Option<f64> {
-        let is_there = !outcome.latency.is_empty();
-        match self {
-            Figure::Percentile(percent) => is_there.then(|| outcome.percentile(percent) as f64),
-            Figure::Mean => is_there.then(|| outcome.latency.mean()),
-            Figure::Loss => is_there.then(|| outcome.loss()),
-            Figure::Errors => Some(outcome.tally.errors.total() as f64),
-            Figure::Rate => (!outcome.elapsed.is_zero()).then(|| outcome.rate()),
-            Figure::PerCpu => outcome.per_server_cpu(),
-        }
-    }
-
     fn words(self, value: f64) -> String {
         match self {
             Figure::Percentile(_) | Figure::Mean => words::time(value as u64),
@@ -176,8 +163,9 @@ impl Condition {
         }
     }
 
-    pub(super) fn find(&self, outcome: &Outcome) -> Finding {
-        Finding { condition: self.clone(), measured: self.figure.of(outcome) }
+    /// With what was measured of its figure.
+    pub(super) fn find(&self, measured: impl FnOnce(Figure) -> Option<f64>) -> Finding {
+        Finding { condition: self.clone(), measured: measured(self.figure) }
     }
 }
 

@@ -7,8 +7,6 @@ use std::path::Path;
 
 use rustix::fs::Access;
 
-use super::plan::is_dash;
-
 /// Whether it can be written, as far as that can be known without doing it.
 pub(super) fn check(path: &Path) -> Result<(), String> {
     if is_dash(path) {
@@ -54,4 +52,9 @@ pub(super) fn cannot_write(path: &Path) -> impl Fn(io::Error) -> String {
         false => path.display().to_string(),
     };
     move |error| format!("cannot write {name}: {}", echoloop::describe(&error))
+}
+
+/// Whether this name stands for the standard output.
+pub(super) fn is_dash(path: &Path) -> bool {
+    path == Path::new("-")
 }

@@ -7,6 +7,7 @@ use hdrhistogram::Histogram;
 use serde_json::{Map, Value, json};
 
 use super::conditions::Finding;
+use super::counts::KINDS;
 use super::load::{Length, Load};
 use super::outcome::Outcome;
 use super::process;
@@ -79,6 +80,7 @@ pub(super) fn run(outcome: &Outcome, round: usize) -> Value {
         "messages_after_the_end": outcome.drained,
         "messages_per_second": outcome.rate(),
         "bytes_per_second": outcome.rate() * outcome.load.talk.mean(),
+        "on_the_way": outcome.on_the_way(),
         "connects": outcome.tally.connects,
         "connections_not_made": trouble.not_made,
         "connections_lost": trouble.gone,
@@ -108,8 +110,15 @@ pub(super) fn run(outcome: &Outcome, round: usize) -> Value {
         "tcp": outcome.tcp.map(tcp),
         "pending_by_quarter": outcome.backlog,
         "histograms": restore::histograms(times),
-        "series": outcome.series.iter().map(point).collect::<Vec<_>>(),
+        "series": outcome.series.iter().map(whole_point).collect::<Vec<_>>(),
     })
+}
+
+/// A second of the measured time, with all that is needed to add another generator's to it.
+fn whole_point(it: &Point) -> Value {
+    let mut value = point(it);
+    value["histogram"] = it.histogram.as_deref().into();
+    value
 }
 
 /// A second of the measured time.
@@ -211,6 +220,12 @@ fn server(outcome: &Outcome) -> Value {
         "memory_bytes": usage.memory,
         "memory_bytes_before": usage.idle,
         "memory_bytes_per_connection": each,
+        "counted": Map::from_iter(KINDS.map(|(kind, name, _)| {
+            (name.to_owned(), usage.counts.of(kind).ok().into())
+        })),
+        "per_message": Map::from_iter(KINDS.map(|(kind, name, _)| {
+            (name.to_owned(), outcome.per_message(kind).into())
+        })),
     })
 }
 

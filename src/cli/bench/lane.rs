@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use echoloop::Id;
 
-use super::script::Partial;
+use super::partial::Partial;
 
 /// How a lane stands.
 ///

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::conditions::Condition;
+use super::args::Merge;
+use super::files::is_dash;
 use super::load::{Length, Load};
 use super::outcome::Outcome;
-use super::plan::is_dash;
 use super::plot::Plot;
 use super::series::Point;
 use super::tcp::Tcp;
@@ -17,33 +17,11 @@ use super::words::duration;
 use super::{baseline, files, json, report, restore, session};
 use crate::cli::Done;
 
-/// Put together what several generators have measured at the same time, each with --json.
-///
-/// Counts are added, and histograms: a percentile of all messages is not the mean of percentiles. What was
-/// measured differently is refused. Let the generators begin together with --start-at.
-#[derive(clap::Args, Debug)]
-pub(super) struct Args {
-    /// Results of single runs.
-    #[arg(required = true, value_name = "FILE.json")]
-    files: Vec<PathBuf>,
-    /// Write the result as JSON; - is the standard output.
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-    /// Write a picture; - is the standard output.
-    #[arg(long, value_name = "FILE.svg")]
-    plot: Option<PathBuf>,
-    /// Exit with status 3 if this holds, as with bench itself.
-    #[arg(long, value_name = "CONDITION")]
-    fail_if: Vec<Condition>,
-    /// Lost connections and messages without a reply don't fail the run.
-    #[arg(long)]
-    allow_losses: bool,
-}
-
 /// From this part of the time on they have run together.
 const TOGETHER: f64 = 0.95;
 
-pub(super) fn run(args: Args) -> Done {
+/// Puts the results together, and shows and writes them.
+pub(super) fn run(args: Merge) -> Done {
     let outputs = || [&args.json, &args.plot].into_iter().flatten();
     for path in outputs() {
         files::check(path)?;
@@ -69,7 +47,7 @@ pub(super) fn run(args: Args) -> Done {
     sum.notes.extend(apart(&parts));
     let watched = sum.server.is_some();
     args.fail_if.iter().try_for_each(|condition| condition.check(&sum.load, watched))?;
-    sum.findings = args.fail_if.iter().map(|condition| condition.find(&sum)).collect();
+    sum.find(&args.fail_if);
 
     if !outputs().any(|path| is_dash(path)) {
         files::write("-".as_ref(), &report::full(&sum))?;
@@ -140,8 +118,7 @@ impl Outcome {
 }
 
 impl Point {
-    /// The same second of another generator, as far as its own beginning was the same. Its latencies can't
-    /// be put together without their histograms.
+    /// The same second of another generator, as far as its own beginning was the same.
     fn join(&mut self, other: &Point) {
         self.span = self.span.max(other.span);
         self.messages += other.messages;
@@ -149,6 +126,7 @@ impl Point {
         self.errors += other.errors;
         self.connections += other.connections;
         self.pending += other.pending;
+        self.add_latency(other);
         self.cpu += other.cpu;
         self.server_cpu = self.server_cpu.or(other.server_cpu);
         self.tcp = self.tcp.zip(other.tcp).map(|(ours, theirs)| ours.and(&theirs));

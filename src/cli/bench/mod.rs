@@ -3,14 +3,14 @@
 //! | module | does |
 //! |---|---|
 //! | `args`, `values`, `foreign`, `plan`, `load` | what is asked for, what others call it, and what it comes to |
-//! | `talk`, `script`, `wheel`, `stamp` | what is sent, what must come back, and whether it is that |
-//! | `streams`, `churn`, `datagrams` | the services that make load |
+//! | `talk`, `partial`, `script`, `wheel`, `stamp` | what is sent, what must come back, and whether it is that |
+//! | `generator`, `streams`, `churn`, `datagrams` | the services that make load |
 //! | `lane`, `flights`, `pacer`, `thinking` | what is on its way, and when more is due: they help them |
 //! | `meter`, `phase`, `seconds`, `series`, `tally` | how far a run is, counts, times |
 //! | `worker`, `outcome` | threads with a reactor each, and what they bring back |
-//! | `process`, `tcp`, `limits` | what the system says and allows |
+//! | `process`, `counters`, `counts`, `tcp`, `watch`, `limits` | what the system says and allows |
 //! | `session`, `compare`, `ratio`, `search` | one run, or several and what they say together |
-//! | `baseline`, `restore`, `merge` | results that were saved |
+//! | `encoded`, `baseline`, `restore`, `merge` | results that were saved |
 //! | `failing`, `verdict`, `conditions` | what a run is worth |
 //! | `live`, `report`, `table`, `words` | for people |
 //! | `json`, `stream`, `hdr`, `files` | for machines |
@@ -21,11 +21,15 @@ mod baseline;
 mod churn;
 mod compare;
 mod conditions;
+mod counters;
+mod counts;
 mod datagrams;
+mod encoded;
 mod failing;
 mod files;
 mod flights;
 mod foreign;
+mod generator;
 mod hdr;
 mod json;
 mod lane;
@@ -36,6 +40,7 @@ mod merge;
 mod meter;
 mod outcome;
 mod pacer;
+mod partial;
 mod phase;
 mod picture;
 mod plan;
@@ -60,6 +65,7 @@ mod tcp;
 mod thinking;
 mod values;
 mod verdict;
+mod watch;
 mod wheel;
 pub(crate) mod words;
 mod worker;

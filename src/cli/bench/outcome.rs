@@ -4,7 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use hdrhistogram::Histogram;
 
-use super::conditions::Finding;
+use super::conditions::{Condition, Figure, Finding};
+use super::counts::Kind;
 use super::load::{Length, Load};
 use super::phase::Phase;
 use super::process::Usage;
@@ -139,6 +140,17 @@ impl Outcome {
         (!cpu.is_zero()).then(|| self.tally.messages as f64 / cpu.as_secs_f64())
     }
 
+    /// How often that came at the server for each message.
+    pub(super) fn per_message(&self, kind: Kind) -> Option<f64> {
+        let count = self.server?.counts.of(kind).ok()?;
+        (self.tally.messages > 0).then(|| count as f64 / self.tally.messages as f64)
+    }
+
+    /// The server's instructions for each message, its own and the kernel's for it.
+    pub(super) fn instructions_per_message(&self) -> Option<f64> {
+        Some(per(self.server?.counts.instructions()? as f64, self.tally.messages as f64))
+    }
+
     /// The server's part of one processor.
     pub(super) fn server_share(&self) -> Option<f64> {
         Some(per(self.server?.cpu?.as_secs_f64(), self.elapsed.as_secs_f64()))
@@ -147,6 +159,39 @@ impl Outcome {
     /// The latency below which this part of all messages stayed, in nanoseconds.
     pub(super) fn percentile(&self, percent: f64) -> u64 {
         self.latency.value_at_percentile(percent)
+    }
+
+    /// Finds out what conditions come to.
+    pub(super) fn find(&mut self, conditions: &[Condition]) {
+        let find = |it: &Condition| it.find(|figure| self.figure(figure));
+        self.findings = conditions.iter().map(find).collect();
+    }
+
+    /// What a condition asks for.
+    fn figure(&self, figure: Figure) -> Option<f64> {
+        let is_there = !self.latency.is_empty();
+        match figure {
+            Figure::Percentile(percent) => is_there.then(|| self.percentile(percent) as f64),
+            Figure::Mean => is_there.then(|| self.latency.mean()),
+            Figure::Loss => is_there.then(|| self.loss()),
+            Figure::Errors => Some(self.tally.errors.total() as f64),
+            Figure::Rate => (!self.elapsed.is_zero()).then(|| self.rate()),
+            Figure::PerCpu => self.per_server_cpu(),
+        }
+    }
+
+    /// How many messages were really on their way at a time, on average: those that were answered, by Little's
+    /// law. One that is lost keeps its place until nobody waits any longer, and is not on its way.
+    pub(super) fn on_the_way(&self) -> f64 {
+        let times = &self.tally.times;
+        let sent = if self.load.rate.is_some() { &times.uncorrected } else { &times.answered };
+        per(sent.mean() * sent.len() as f64, self.elapsed.as_nanos() as f64)
+            .min(self.places() as f64)
+    }
+
+    /// How many could have been.
+    pub(super) fn places(&self) -> u64 {
+        self.load.connections as u64 * self.load.depth as u64
     }
 
     /// The part of the messages that had no reply.
@@ -210,6 +255,17 @@ pub(super) mod tests {
         outcome.elapsed = Duration::from_secs(4);
         outcome.tally.connects = 10;
         outcome
+    }
+
+    /// Ten connections, each with one message on its way for half of the time.
+    #[test]
+    fn what_is_on_its_way_is_known_from_latency_and_rate() {
+        let mut outcome = outcome(None);
+        outcome.tally.times.answered.record_n(1_000_000, 20_000).unwrap();
+        assert!((outcome.on_the_way() - 5.0).abs() < 0.01, "{}", outcome.on_the_way());
+        assert_eq!(outcome.places(), 10);
+        outcome.tally.times.answered.record_n(10_000_000, 20_000).unwrap();
+        assert_eq!(outcome.on_the_way(), 10.0, "no more than there are places");
     }
 
     /// One with so many replies, after a microsecond each.

@@ -6,8 +6,10 @@ use std::time::Duration;
 use echoloop::Endpoint;
 
 use super::args::Args;
+use super::files::is_dash;
 use super::flights::DEPTH;
 use super::load::{Length, Load};
+use super::process::Watched;
 use super::stamp;
 use super::talk::{Request, Sizes, Talk};
 use super::values::{Arrival, Arrivals, Axis, Rate};
@@ -26,10 +28,25 @@ impl Args {
             .map(PathBuf::as_path)
     }
 
+    /// The processes of the server at this endpoint: of the only one, all that are given.
+    pub(super) fn watched(&self, endpoint: usize) -> Watched {
+        let ours = |server: usize| server == endpoint || self.endpoints.len() == 1;
+        let servers = self.server_pid.iter().enumerate().filter(|(server, _)| ours(*server));
+        Watched {
+            pids: servers.flat_map(|(_, processes)| processes.0.clone()).collect(),
+            system_calls: self.count_system_calls,
+        }
+    }
+
     /// What to do at each of the endpoints, or why that makes no sense.
     pub(super) fn loads(&self) -> Result<Vec<Load>, String> {
-        if !self.server_pid.is_empty() && self.server_pid.len() != self.endpoints.len() {
-            return Err("--server-pid is needed once for each endpoint, or not at all".to_owned());
+        let (servers, endpoints) = (self.server_pid.len(), self.endpoints.len());
+        if servers > 0 && servers != endpoints && endpoints > 1 {
+            return Err(
+                "--server-pid is needed once for each endpoint, or not at all; several processes of one \
+                 server are joined with commas"
+                    .to_owned(),
+            );
         }
         if self.endpoints.len() > 1 && (self.hdr.is_some() || self.find_rate.is_some()) {
             return Err("--hdr and --find-rate take one endpoint".to_owned());
@@ -136,11 +153,6 @@ impl Args {
         }
         load
     }
-}
-
-/// Whether this name stands for the standard output.
-pub(super) fn is_dash(path: &Path) -> bool {
-    path == Path::new("-")
 }
 
 fn check(load: &Load) -> Result<(), String> {

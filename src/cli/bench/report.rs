@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::conditions;
+use super::counts::Kind;
 use super::load::{Length, Load};
 use super::outcome::Outcome;
 use super::table::{Table, bars};
@@ -110,7 +111,11 @@ fn throughput(outcome: &Outcome, out: &mut String) {
     let way = if matches!(load.talk, Talk::Echo(_)) { "each way" } else { "sent" };
     let _ = write!(out, ", {}/s {way}", bytes(volume));
     let things = number_of(messages, if load.churn { "connection" } else { "message" });
-    let _ = writeln!(out, ": {things} in {}", duration(outcome.elapsed));
+    let _ = write!(out, ": {things} in {}", duration(outcome.elapsed));
+    let _ = match load.churn {
+        true => writeln!(out),
+        false => writeln!(out, ", {} on their way at a time", words::figure(outcome.on_the_way())),
+    };
 }
 
 fn latencies(outcome: &Outcome, out: &mut String) {
@@ -198,9 +203,34 @@ fn resources(outcome: &Outcome, out: &mut String) {
             });
             table.row([String::new(), bytes(memory as f64), each.unwrap_or_default()]);
         }
+        for row in each_message(outcome) {
+            table.row(row);
+        }
     }
     out.push('\n');
     table.print(out);
+}
+
+/// What a message costs the server, as far as it could be counted.
+fn each_message(outcome: &Outcome) -> Vec<[String; 3]> {
+    let count = |kind, things: &str| {
+        let number = outcome.per_message(kind).map(words::figure);
+        number.map(|number| format!("{number} {things}")).unwrap_or_default()
+    };
+    let rows = [
+        (
+            count(Kind::Instructions, "instructions"),
+            count(Kind::KernelInstructions, "in the kernel"),
+        ),
+        (count(Kind::Cycles, "cycles"), count(Kind::KernelCycles, "in the kernel")),
+        (
+            count(Kind::SystemCalls, "system calls"),
+            count(Kind::ContextSwitches, "context switches"),
+        ),
+    ];
+    let known = rows.into_iter().filter(|(one, other)| !one.is_empty() || !other.is_empty());
+    let name = |index| if index == 0 { "each message".to_owned() } else { String::new() };
+    known.enumerate().map(|(index, (one, other))| [name(index), one, other]).collect()
 }
 
 fn errors(outcome: &Outcome, out: &mut String) {

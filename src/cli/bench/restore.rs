@@ -2,19 +2,17 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
-use hdrhistogram::Histogram;
-use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
 use serde_json::{Map, Value};
 
+use super::counts::{Counts, KINDS, Refusal};
+use super::encoded::{decoded, encoded};
 use super::load::{Length, Load};
 use super::outcome::Outcome;
 use super::phase::Phase;
 use super::process::Usage;
 use super::series::Point;
 use super::talk::{Answer, Request, Sizes, Talk, Text};
-use super::tally::{Times, Trouble, histogram};
+use super::tally::{Times, Trouble};
 use super::tcp::Tcp;
 use super::values::{Arrival, Rate};
 
@@ -32,16 +30,10 @@ pub(super) fn phase(phase: Phase) -> &'static str {
     found.map_or("over", |(name, _)| name)
 }
 
-/// All histograms of a run, as the log format of HdrHistogram has them: compressed, and in base64.
+/// All histograms of a run.
 pub(super) fn histograms(times: &Times) -> Value {
-    let encoded = times.named().map(|(name, histogram)| {
-        let mut bytes = Vec::new();
-        V2DeflateSerializer::new()
-            .serialize(histogram, &mut bytes)
-            .expect("memory can be written to, and the bounds are right");
-        (name.to_owned(), Value::from(BASE64_STANDARD.encode(bytes)))
-    });
-    Value::Object(Map::from_iter(encoded))
+    let named = times.named().map(|(name, it)| (name.to_owned(), Value::from(encoded(it))));
+    Value::Object(Map::from_iter(named))
 }
 
 /// Reads a run back, and says what is missing.
@@ -70,7 +62,9 @@ pub(super) fn outcome(run: &Value) -> Result<Outcome, String> {
     tally.first_error = run.text("first_error");
     let encoded = run.object("histograms")?;
     for (name, histogram) in tally.times.named_mut() {
-        *histogram = decoded(encoded.0[name].as_str())
+        *histogram = encoded.0[name]
+            .as_str()
+            .and_then(decoded)
             .ok_or_else(|| format!("its histogram {name} can't be read"))?;
     }
     outcome.latency = outcome.tally.times.latency();
@@ -85,6 +79,7 @@ pub(super) fn outcome(run: &Value) -> Result<Outcome, String> {
         cpu: server.time("cpu_seconds").ok(),
         memory: server.whole("memory_bytes").ok(),
         idle: server.whole("memory_bytes_before").ok(),
+        counts: counts(&server),
     });
     outcome.tcp = tcp(&run);
     let reached = run.0["reached"].as_str();
@@ -96,12 +91,17 @@ pub(super) fn outcome(run: &Value) -> Result<Outcome, String> {
     Ok(outcome)
 }
 
-fn decoded(text: Option<&str>) -> Option<Histogram<u64>> {
-    let bytes = BASE64_STANDARD.decode(text?).ok()?;
-    let read: Histogram<u64> = Deserializer::new().deserialize(&mut &bytes[..]).ok()?;
-    let mut sum = histogram(); // With the bounds of all.
-    sum.add(&read).ok()?;
-    Some(sum)
+/// What was counted of the server. Why something wasn't is not kept: whoever saved it was told.
+fn counts(server: &Object<'_>) -> Counts {
+    let counted = server.object("counted");
+    Counts::by(|kind| {
+        let (_, name, _) = KINDS[kind as usize];
+        counted
+            .as_ref()
+            .map_err(drop)
+            .and_then(|it| it.whole(name).map_err(drop))
+            .or(Err(Refusal::Unknown))
+    })
 }
 
 fn load(settings: Object<'_>) -> Result<Load, String> {
@@ -164,11 +164,11 @@ fn tcp(from: &Object<'_>) -> Option<Tcp> {
     })
 }
 
-/// The seconds, without their histograms, which nobody has kept.
+/// The seconds; those that were written without histograms have no latencies.
 fn series(run: &Object<'_>) -> Result<Vec<Point>, String> {
     let point = |point: &Value| {
         let point = Object(point);
-        Ok(Point {
+        let mut read = Point {
             number: point.whole("second")?,
             span: point.time("seconds")?,
             messages: point.whole("messages")?,
@@ -176,15 +176,18 @@ fn series(run: &Object<'_>) -> Result<Vec<Point>, String> {
             errors: point.whole("errors")?,
             connections: point.whole("connections")?,
             pending: point.whole("pending")?,
-            latencies: 0,
-            p50: 0,
-            p90: 0,
-            p99: 0,
-            max: 0,
             cpu: point.number("generator_cpu_share")?,
             server_cpu: point.number("server_cpu_share").ok(),
             tcp: tcp(&point),
-        })
+            ..Point::default()
+        };
+        if let Some(text) = point.0["histogram"].as_str() {
+            let number = read.number;
+            let latency = decoded(text)
+                .ok_or_else(|| format!("its histogram of second {number} can't be read"))?;
+            read.set_latency(&latency);
+        }
+        Ok(read)
     };
     run.list("series")?.iter().map(point).collect()
 }
@@ -240,9 +243,9 @@ mod tests {
         times.unanswered.record(3_000_000_000_000).unwrap();
         let encoded = histograms(&times);
         for (name, histogram) in times.named() {
-            assert_eq!(decoded(encoded[name].as_str()).as_ref(), Some(histogram), "{name}");
+            let read = encoded[name].as_str().and_then(decoded);
+            assert_eq!(read.as_ref(), Some(histogram), "{name}");
         }
-        assert_eq!(decoded(Some("nonsense")), None);
         assert!(outcome(&json!({ "settings": {} })).is_err());
     }
 }

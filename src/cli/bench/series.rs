@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use hdrhistogram::Histogram;
+
+use super::encoded::{decoded, encoded};
 use super::phase::{Phase, Report};
 use super::seconds::{SECOND, Second};
 use super::tcp::Tcp;
 
-/// What is kept of a second when its histogram has been looked at.
-#[derive(Clone, Debug)]
+/// What is kept of a second: of its histogram, which is large, the text.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Point {
     pub(super) number: u64,
     pub(super) span: Duration,
@@ -17,6 +20,8 @@ pub(super) struct Point {
     pub(super) errors: u64,
     pub(super) connections: u64,
     pub(super) pending: u64,
+    /// All latencies of it, if they are known, and what follows from them.
+    pub(super) histogram: Option<String>,
     pub(super) latencies: u64,
     pub(super) p50: u64,
     pub(super) p90: u64,
@@ -31,8 +36,7 @@ pub(super) struct Point {
 impl From<&Second> for Point {
     fn from(second: &Second) -> Point {
         let share = |time: Duration| time.as_nanos() as f64 / second.span.max(1) as f64;
-        let at = |percent| second.latency.value_at_percentile(percent);
-        Point {
+        let mut point = Point {
             number: second.number,
             span: Duration::from_nanos(second.span),
             messages: second.messages,
@@ -40,14 +44,34 @@ impl From<&Second> for Point {
             errors: second.errors,
             connections: second.connections,
             pending: second.pending,
-            latencies: second.latency.len(),
-            p50: at(50.0),
-            p90: at(90.0),
-            p99: at(99.0),
-            max: second.latency.max(),
             cpu: share(second.cpu),
             server_cpu: second.server_cpu.map(share),
             tcp: second.tcp,
+            ..Point::default()
+        };
+        point.set_latency(&second.latency);
+        point
+    }
+}
+
+impl Point {
+    /// These are the latencies of this second.
+    pub(super) fn set_latency(&mut self, latency: &Histogram<u64>) {
+        let at = |percent| latency.value_at_percentile(percent);
+        self.histogram = Some(encoded(latency));
+        self.latencies = latency.len();
+        (self.p50, self.p90, self.p99, self.max) = (at(50.0), at(90.0), at(99.0), latency.max());
+    }
+
+    /// Those of another generator in the same second are added. Where one's aren't known, the sum isn't.
+    pub(super) fn add_latency(&mut self, other: &Point) {
+        let known = |point: &Point| point.histogram.as_deref().and_then(decoded);
+        if let (Some(mut sum), Some(more)) = (known(self), known(other)) {
+            sum.add(more).expect("all histograms have the same bounds");
+            self.set_latency(&sum);
+        } else {
+            (self.histogram, self.latencies) = (None, 0);
+            (self.p50, self.p90, self.p99, self.max) = (0, 0, 0, 0);
         }
     }
 }

@@ -10,11 +10,11 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::args::Args;
 use super::baseline::Baseline;
+use super::files::is_dash;
 use super::hdr::Log;
 use super::live::{Live, Outputs};
 use super::load::Load;
 use super::outcome::Outcome;
-use super::plan::is_dash;
 use super::plot::Plot;
 use super::stream::Stream;
 use super::{files, json, limits, process, worker};
@@ -59,7 +59,9 @@ impl Session {
                 limits::check(&args.at(load, value))?;
             }
         }
-        if let Some(pid) = args.server_pid.iter().find(|pid| !process::exists(**pid)) {
+        if let Some(pid) =
+            args.server_pid.iter().flat_map(|it| &it.0).find(|pid| !process::exists(**pid))
+        {
             return Err(format!("cannot watch process {pid}: there is none").into());
         }
         // Now, so that a long run doesn't end with a wrong name.
@@ -97,7 +99,7 @@ impl Session {
         label: &str,
         round: usize,
     ) -> Result<Outcome, Failure> {
-        let server = self.args.server_pid.get(endpoint).copied();
+        let server = self.args.watched(endpoint);
         let outputs =
             Outputs { log: self.log.as_mut(), stream: self.stream.as_mut(), run: self.runs.len() };
         let mut live = Live::new(load, label, outputs);
@@ -108,7 +110,7 @@ impl Session {
             return Err(error.into());
         }
         let mut outcome = outcome.map_err(|error| error as Failure)?;
-        outcome.findings = self.args.fail_if.iter().map(|it| it.find(&outcome)).collect();
+        outcome.find(&self.args.fail_if);
         let mut run = json::run(&outcome, round);
         if let Some(baseline) = &self.baseline {
             run["baseline"] = baseline.json(&run);

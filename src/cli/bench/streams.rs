@@ -2,6 +2,7 @@
 
 use echoloop::{Cause, Context, Service, TimerId};
 
+use super::generator::Generator;
 use super::lane::{Finder, Lane, State};
 use super::meter::{CONTROL, Meter};
 use super::pacer::Pacer;
@@ -9,11 +10,16 @@ use super::phase::{Phase, Standing};
 use super::script::{Fault, Script};
 use super::seconds::nanos;
 use super::thinking::Thinking;
-use super::worker::Generator;
 
 /// Connections that are being made at a time: less than a usual backlog has room for, since whoever
 /// finds it full waits a second.
 pub(super) const DIALS: usize = 128;
+
+/// Messages that the reactor may gather before they are written. Reading several times and then writing as often
+/// is quicker than by turns; but if the most that the reactor would gather, four times as many, leave together,
+/// they meet at the server together, and a part of the connections waits half as long again as the others, at
+/// the same mean.
+const TOGETHER: u32 = 16;
 
 /// Load on stream connections that stay: in a closed loop, the next message of a connection goes out
 /// when a reply has come in; in an open loop, when it is due, and if the depth is used up then, as soon
@@ -29,6 +35,8 @@ pub(super) struct Streams {
     dialled: usize,
     dialling: usize,
     open: usize,
+    /// Messages sent since they were last known to be written.
+    gathered: u32,
     /// The timer that looks at the phase; others are the pacer's.
     control: Option<TimerId>,
     /// The one after which somebody has thought enough.
@@ -50,6 +58,7 @@ impl Streams {
             dialled: 0,
             dialling: 0,
             open: 0,
+            gathered: 0,
             control: None,
             wake: None,
             pending: 0,
@@ -220,6 +229,11 @@ impl Streams {
                 return; // `writable` tells when to go on.
             }
         }
+        self.gathered += 1;
+        if self.gathered >= TOGETHER {
+            self.gathered = 0;
+            cx.await_writable(); // It writes what is gathered, for all connections.
+        }
     }
 
     /// Whole replies have come in: takes their times.
@@ -259,6 +273,10 @@ impl Streams {
 impl Generator for Streams {
     fn meter(&mut self) -> &mut Meter {
         &mut self.meter
+    }
+
+    fn begin(&mut self, cx: &mut Context<'_>) {
+        self.control(cx);
     }
 }
 
@@ -327,7 +345,7 @@ impl Service for Streams {
     }
 
     fn timer(&mut self, cx: &mut Context<'_>, timer: TimerId) {
-        if self.control.is_none_or(|control| control == timer) {
+        if self.control == Some(timer) {
             self.control(cx);
         } else if self.wake == Some(timer) {
             self.wake(cx);

@@ -191,6 +191,22 @@ impl FromStr for Sweep {
     }
 }
 
+/// The processes of one server.
+#[derive(Clone, Debug)]
+pub(super) struct Processes(pub(super) Vec<u32>);
+
+impl FromStr for Processes {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Processes, String> {
+        let process = |pid: &str| match pid.trim().parse() {
+            Ok(0) | Err(_) => Err(format!("{pid:?} is no process id: expected 4711, or 4711,4712")),
+            Ok(pid) => Ok(pid),
+        };
+        text.split(',').map(process).collect::<Result<_, _>>().map(Processes)
+    }
+}
+
 /// A part of all messages, and how long it may take.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Goal {

@@ -58,6 +58,7 @@ pub(super) fn sentences(outcome: &Outcome) -> Vec<String> {
         Some(rate) => sentences.extend(open_loop(outcome, rate)),
         None => sentences.extend(closed_loop(outcome)),
     }
+    sentences.extend(outcome.server.iter().flat_map(|server| server.counts.refusals()));
     if is_disturbed(outcome) {
         sentences.push(format!(
             "The generator waited for a processor {:.0} % of the time, by the scheduler's count: something \
@@ -86,10 +87,13 @@ fn datagrams(outcome: &Outcome) -> Option<String> {
         (outcome.latency.len() - outcome.tally.errors.unsent.min(outcome.latency.len())).max(1);
     (lost > 0).then(|| {
         format!(
-            "{} ({}) had no reply within {}: in the latency each counts as the time that it was waited for.",
+            "{} ({}) had no reply within {}: in the latency each counts as the time that it was waited for, \
+             and so long it kept its place. Of {} places for datagrams on their way, {} were used on average.",
             number_of(lost, "datagram"),
             words::percent(lost as f64 / all as f64),
             duration(outcome.load.timeout),
+            count(outcome.places() as f64),
+            words::figure(outcome.on_the_way()),
         )
     })
 }

@@ -45,9 +45,12 @@ impl Wheel {
         Wheel::of(&turn)
     }
 
-    /// Any number as a place on the wheel; numbers that differ by little lie far apart.
+    /// Any number as a place on the wheel; numbers that differ by little lie far apart: multiplied by the
+    /// golden ratio (Knuth, volume 3, section 6.4), of which the upper half is taken as a fraction of a turn.
+    #[inline]
     pub(super) fn spread(&self, number: u64) -> u32 {
-        (number.wrapping_mul(25_741) % self.period) as u32
+        let fraction = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        ((fraction * self.period) >> 32) as u32
     }
 
     /// The place of a byte, counted from the first one of an endless turning.

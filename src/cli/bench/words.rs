@@ -32,6 +32,15 @@ pub(crate) fn rate(number: f64) -> String {
     if number >= 99.95 || number.fract() == 0.0 { count(number) } else { digits(number) }
 }
 
+/// A number that may be much less than one: `0.003`, `0.5`, `12.3`, `1,235`.
+pub(super) fn figure(number: f64) -> String {
+    match number {
+        0.0 | 1.0.. => rate(number),
+        0.0..0.001 => "< 0.001".to_owned(),
+        _ => format!("{number:.3}"),
+    }
+}
+
 /// `0.25 %`, three digits of it.
 pub(super) fn percent(part: f64) -> String {
     match part * 100.0 {
@@ -84,6 +93,8 @@ mod tests {
         assert_eq!(count(100.0), "100");
         assert_eq!([rate(0.5), rate(1.9), rate(2.0)], ["0.50", "1.90", "2"]);
         assert_eq!([rate(12.34), rate(1234.5)], ["12.3", "1,234"]);
+        assert_eq!([figure(0.0), figure(0.0004), figure(0.25)], ["0", "< 0.001", "0.250"]);
+        assert_eq!([figure(2.04), figure(1234.5)], ["2.04", "1,234"]);
         assert_eq!([percent(0.0), percent(0.0025), percent(1.0)], ["0 %", "0.25 %", "100 %"]);
         assert_eq!(percent(0.000_012), "1.2e-3 %");
     }

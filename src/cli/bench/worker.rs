@@ -5,31 +5,27 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use echoloop::{Config, Reactor, Service};
+use echoloop::{Config, Reactor};
 
 use super::churn::Churn;
 use super::datagrams::Datagrams;
+use super::generator::Generator;
 use super::load::Load;
 use super::meter::Meter;
 use super::outcome::{Outcome, Part};
 use super::phase::{Report, Stage};
-use super::process::{self, Probe};
+use super::process::{self, Probe, Watched};
 use super::seconds::Second;
 use super::series::{Point, Series};
 use super::streams::Streams;
 use super::tally::Tally;
-use super::tcp::Watch;
+use super::watch::Watch;
 use super::words::duration;
 
 /// What begins so much later has begun in time.
 const PUNCTUAL: Duration = Duration::from_millis(50);
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
-
-/// A service that makes load. It begins with the first timer that is set for it.
-pub(super) trait Generator: Service {
-    fn meter(&mut self) -> &mut Meter;
-}
 
 /// Something to be seen while it runs.
 pub(super) enum Sign<'a> {
@@ -42,20 +38,24 @@ pub(super) enum Sign<'a> {
 /// Runs a load to its end, and calls `watch` with everything that is to be seen on the way.
 pub(super) fn run(
     load: &Load,
-    server: Option<u32>,
+    server: Watched,
     stop: &Arc<AtomicBool>,
     mut watch: impl FnMut(Sign<'_>),
 ) -> Result<Outcome, Failure> {
     let (reports, incoming) = mpsc::channel();
     let stage = Arc::new(Stage::new(load, stop.clone()));
-    let mut probe = server.map(Probe::new);
+    let mut probe = Probe::new(server);
     let mut workers = Vec::new();
     let mut first = 0;
     for worker in 0..load.workers {
         let part = load.part(worker);
         let connections = part.connections as u64;
-        let meter = Meter::new(part, worker, probe.take(), stage.clone(), reports.clone());
-        let work = move || work(meter, worker, first);
+        let (probe, stage, reports) = (probe.take(), stage.clone(), reports.clone());
+        let work = move || {
+            process::own_descriptors();
+            let probe = probe.map(Probe::counting);
+            work(Meter::new(part, worker, probe, stage, reports), worker, first)
+        };
         workers.push(thread::Builder::new().name(format!("worker {worker}")).spawn(work)?);
         first += connections;
     }
@@ -108,7 +108,7 @@ fn drive<G: Generator>(mut generator: G) -> Result<Part, Failure> {
     let (offload, connect_timeout) = (load.offload, load.timeout);
     let mut reactor = Reactor::new(Config { offload, connect_timeout, ..Config::default() })?;
     let generator = reactor.add(generator);
-    reactor.context(generator).after(Duration::ZERO);
+    reactor.with(generator, |generator, cx| generator.begin(cx));
     reactor.run()?;
     let no_room = reactor.statistics().dropped.no_room;
     let part = reactor.with(generator, |generator, _| {

@@ -1,5 +1,6 @@
 //! The arguments of `serve`, and the configuration they stand for.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use echoloop::{Config, ConfigError, KeepAlive, Prefix, Rate, ReusePort, describe};
@@ -70,6 +71,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TIME", help_heading = "Workers", value_parser = duration)]
     spin: Option<Duration>,
 
+    /// Record what each turn of the loop does, the latest 200,000 steps of each worker, and write it here at
+    /// the end: for Perfetto, chrome://tracing and `echoloop trace`
+    #[arg(long, value_name = "FILE", help_heading = "Watching")]
+    pub(crate) record: Option<PathBuf>,
+
     #[command(flatten)]
     limits: Limits,
 
@@ -103,7 +109,7 @@ struct Limits {
     /// How long a closing connection may take to send what is left, and its peer to end
     #[arg(long, help_heading = "Connections", value_name = "TIME", value_parser = duration, default_value = "5s")]
     linger: Duration,
-    /// How long a graceful stop may take as a whole; `never`: as long as somebody moves
+    /// How long a graceful stop may take as a whole; `never`: as long as anything moves
     #[arg(long, help_heading = "Connections", value_name = "TIME", value_parser = duration_or_never, default_value = "30s")]
     stop_timeout: Duration,
     /// Bytes kept for a client that doesn't read

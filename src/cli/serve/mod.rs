@@ -6,6 +6,7 @@
 //! | `workers`, `listen` | threads with a reactor each, and what they listen on |
 //! | `logged`, `counted` | around a service: who comes, and how many |
 //! | `crew`, `snapshot` | what all workers have done, for those who watch |
+//! | `record` | what each turn did, written to a file |
 //! | `watch`, `metrics`, `live`, `systemd` | who they are: scrapers and browsers, a screen, a service manager |
 
 mod args;
@@ -17,6 +18,7 @@ mod logged;
 mod metrics;
 mod offer;
 mod proxies;
+mod record;
 mod snapshot;
 mod systemd;
 mod watch;

@@ -98,7 +98,7 @@ impl Difference<'_> {
 
 /// Why connections were closed, refused, or had to wait, and datagrams were dropped: a word for machines,
 /// and what is counted.
-pub(crate) const CLOSED: [(&str, Part); 9] = [
+pub(crate) const CLOSED: [(&str, Part); 11] = [
     ("ended", |it| it.closed.ended),
     ("by_service", |it| it.closed.by_service),
     ("because", |it| it.closed.because),
@@ -107,6 +107,8 @@ pub(crate) const CLOSED: [(&str, Part); 9] = [
     ("limits", |it| it.closed.limits),
     ("connect_failed", |it| it.closed.connect_failed),
     ("failed", |it| it.closed.failed),
+    ("detached", |it| it.closed.detached),
+    ("panicked", |it| it.closed.panicked),
     ("stopped", |it| it.closed.stopped),
 ];
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 
 use echoloop::{
-    Config, Context, Handle, Reactor, ReusePort, ServiceId, Statistics, Stop, describe,
+    Config, Context, Handle, Reactor, Recording, ReusePort, ServiceId, Statistics, Stop, describe,
 };
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 
@@ -17,13 +17,13 @@ use super::counted::Reporter;
 use super::crew::{Crew, Name};
 use super::listen::{Failure, Listening, Site, announce, check_descriptors, listen, site};
 use super::offer::{Bound, Offer, ServiceName};
+use super::record::{self, Recorder};
 use super::systemd::Passed;
 use super::watch::watch;
-use crate::cli::Done;
-use crate::cli::printer;
+use crate::cli::{self, printer};
 
 /// Serves until it is told to stop.
-pub(crate) fn run(args: Args, passed: Passed) -> Done {
+pub(crate) fn run(args: Args, passed: Passed) -> cli::Done {
     let config = args.config();
     if let Err(error) = config.check() {
         usage(&error);
@@ -41,6 +41,7 @@ type Served = Result<ExitCode, Failure>;
 
 fn run_one(args: &Args, config: Config, mut passed: Passed) -> Served {
     pin(args, 0);
+    let recorder = args.record.as_deref().map(Recorder::open).transpose()?;
     let mut reactor = Reactor::new(config)?;
     let crew = lead(&mut reactor)?;
     reactor.on_signal(SIGUSR1, |cx| log::info!("statistics\n{}", cx.statistics()))?;
@@ -50,9 +51,13 @@ fn run_one(args: &Args, config: Config, mut passed: Passed) -> Served {
     reactor.with(crew, |crew, _| crew.hire(name, bound.clone()));
     bound.extend(watch(&mut reactor, crew, args, &mut passed)?);
     begin(&mut reactor, crew, &bound, &passed)?;
+    record::begin(&mut reactor, recorder.is_some());
     reactor.run()?;
     printer::end_block();
     conclude("", &reactor.statistics());
+    if let (Some(recorder), Some(recording)) = (recorder, reactor.recording().cloned()) {
+        recorder.write(&[recording])?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -88,6 +93,7 @@ fn sites(offers: &[Offer], passed: &mut Passed) -> Result<Vec<(ServiceName, Site
 /// A thread for each worker; this one listens to signals, and to those who watch. It stops when all the
 /// others have.
 fn run_many(args: &Args, mut config: Config, mut passed: Passed) -> Served {
+    let recorder = args.record.as_deref().map(Recorder::open).transpose()?;
     let mut control = Reactor::new(Args::control(&config))?;
     let crew = lead(&mut control)?;
     control.on_signal(SIGUSR1, move |cx| {
@@ -129,13 +135,18 @@ fn run_many(args: &Args, mut config: Config, mut passed: Passed) -> Served {
     printer::end_block();
     // If somebody is left, another one has failed, and that is the end for all.
     let failed = left.load(Ordering::Acquire) > 0;
-    finish(workers, failed.then_some(Stop::Gracefully))
+    let recordings = finish(workers, failed.then_some(Stop::Gracefully))?;
+    recorder.map_or(Ok(()), |recorder| recorder.write(&recordings))?;
+    Ok(ExitCode::SUCCESS)
 }
+
+/// What a worker has done.
+type Done = (Statistics, Option<Recording>);
 
 /// A thread that serves.
 struct Worker {
     handle: Handle,
-    thread: thread::JoinHandle<Result<Statistics, echoloop::Error>>,
+    thread: thread::JoinHandle<Result<Done, echoloop::Error>>,
 }
 
 /// How a worker tells that it has stopped.
@@ -170,12 +181,13 @@ fn start(
             }
             Err(error) => {
                 let _ = ready.send(Err(error));
-                return Ok(Statistics::default());
+                return Ok(Done::default());
             }
         };
+        record::begin(&mut reactor, args.record.is_some());
         let served = reactor.run();
         back.retire(number, &mut reactor, reporter, served.is_err());
-        served.map(|()| reactor.statistics())
+        served.map(|()| (reactor.statistics(), reactor.recording().cloned()))
     };
     let thread = thread::Builder::new().name(format!("worker {number}")).spawn(serve)?;
     let (handle, listening) = is_ready.recv()??;
@@ -202,16 +214,19 @@ impl Back {
     }
 }
 
-/// Waits for all workers, and shows what each has done.
-fn finish(workers: Vec<Worker>, stop: Option<Stop>) -> Served {
+/// Waits for all workers, and shows what each has done. Returns what they have recorded.
+fn finish(workers: Vec<Worker>, stop: Option<Stop>) -> Result<Vec<Recording>, Failure> {
     for worker in &workers {
         stop.map(|how| worker.handle.stop(how));
     }
+    let mut recordings = Vec::new();
     for (number, worker) in workers.into_iter().enumerate() {
         let served = worker.thread.join().map_err(|_| "a worker has died")?;
-        conclude(&format!("worker {number}\n"), &served?);
+        let (statistics, recording) = served?;
+        conclude(&format!("worker {number}\n"), &statistics);
+        recordings.extend(recording);
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(recordings)
 }
 
 fn conclude(title: &str, statistics: &Statistics) {

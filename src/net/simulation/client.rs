@@ -35,12 +35,12 @@ impl Script {
         self
     }
 
-    /// Sends these bytes, as fast as they are taken; on a datagram socket, one datagram.
+    /// Sends these bytes, as fast as they are taken; on a datagram socket, as one datagram.
     pub fn sends(self, bytes: impl Into<Vec<u8>>) -> Script {
         self.then(Step::Send(bytes.into()))
     }
 
-    /// Waits until so many bytes have come in all.
+    /// Waits until so many bytes have come in all, be it in datagrams.
     pub fn awaits(self, bytes: usize) -> Script {
         self.then(Step::Await(bytes))
     }
@@ -55,7 +55,8 @@ impl Script {
         self.then(Step::Deaf(time))
     }
 
-    /// Says that it has sent its last byte, and goes when the service has done so too.
+    /// Says that it has sent its last byte, and goes when the service has done so too; a datagram socket is
+    /// closed.
     pub fn ends(self) -> Script {
         self.then(Step::End)
     }
@@ -81,6 +82,12 @@ struct Seen {
     closed: usize,
     has_ended: bool,
     cause: Option<String>,
+}
+
+impl Seen {
+    fn heard(&self) -> usize {
+        self.received.len() + self.datagrams.iter().map(Vec::len).sum::<usize>()
+    }
 }
 
 impl Client {
@@ -116,14 +123,16 @@ impl Client {
 }
 
 /// Plays a script, and tells what it sees.
-pub(super) fn play(script: Script) -> (impl Service, Client) {
+pub(super) fn play(script: Script, is_datagram: bool) -> (impl Service, Client) {
     let seen = Rc::<RefCell<Seen>>::default();
-    let player = Player { steps: script.steps, sent: 0, seen: Rc::clone(&seen), wakes: None };
+    let (steps, shared) = (script.steps, Rc::clone(&seen));
+    let player = Player { steps, is_datagram, sent: 0, seen: shared, wakes: None };
     (player, Client { seen })
 }
 
 struct Player {
     steps: VecDeque<Step>,
+    is_datagram: bool,
     /// Of the first step's bytes.
     sent: usize,
     seen: Rc<RefCell<Seen>>,
@@ -135,6 +144,9 @@ impl Player {
     fn go_on(&mut self, cx: &mut Context<'_>) {
         while let Some(step) = self.steps.front() {
             match step {
+                Step::Send(bytes) if self.is_datagram => {
+                    self.seen.borrow_mut().sent += cx.send(bytes); // Or it is lost.
+                }
                 Step::Send(bytes) => {
                     let taken = cx.send(&bytes[self.sent..]);
                     self.sent += taken;
@@ -144,7 +156,7 @@ impl Player {
                     }
                     self.sent = 0;
                 }
-                Step::Await(bytes) if self.seen.borrow().received.len() < *bytes => return,
+                Step::Await(bytes) if self.seen.borrow().heard() < *bytes => return,
                 Step::Await(_) => {}
                 Step::Pause(time) | Step::Deaf(time) => {
                     if self.wakes.is_none() {
@@ -155,6 +167,7 @@ impl Player {
                     }
                     return;
                 }
+                Step::End if self.is_datagram => cx.close(),
                 Step::End => cx.finish(),
                 Step::Abort => cx.abort(),
             }
@@ -177,8 +190,11 @@ impl Service for Player {
         input.len()
     }
 
-    fn datagram(&mut self, _: &mut Context<'_>, _: &Peer, payload: &[u8]) {
+    fn datagram(&mut self, cx: &mut Context<'_>, _: &Peer, payload: &[u8]) {
         self.seen.borrow_mut().datagrams.push(payload.to_vec());
+        if let Some(Step::Await(_)) = self.steps.front() {
+            self.go_on(cx);
+        }
     }
 
     fn writable(&mut self, cx: &mut Context<'_>) {
@@ -191,6 +207,8 @@ impl Service for Player {
             self.steps.pop_front();
             cx.resume();
             self.go_on(cx);
+        } else if self.is_datagram {
+            self.go_on(cx); // It begins.
         }
     }
 

@@ -87,9 +87,14 @@ impl Simulation {
     ///
     /// Those of [`Context::connect`](crate::Context::connect).
     pub fn client(&mut self, at: &Endpoint, script: Script) -> Result<Client, Error> {
-        let (service, client) = client::play(script);
-        self.reactor.connect(at, service)?;
-        Ok(client)
+        let (service, client) = client::play(script, at.is_datagram());
+        self.reactor.serve(service, |cx| {
+            let id = cx.connect(at)?;
+            if at.is_datagram() {
+                cx.source(id).after(Duration::ZERO); // Nothing else would tell it to begin.
+            }
+            Ok(client)
+        })
     }
 
     /// Lets so much simulated time pass; less, if there is nothing left to happen, or the reactor has

@@ -250,6 +250,8 @@ mod tests {
             &mut closed.limits,
             &mut closed.connect_failed,
             &mut closed.failed,
+            &mut closed.detached,
+            &mut closed.panicked,
             &mut closed.stopped,
             &mut refused.denied,
             &mut refused.per_source,
@@ -278,7 +280,7 @@ mod tests {
         let text = render(&snapshot(numbered()));
         for line in [
             "echoloop_connections_accepted_total{worker=\"0\"} 1",
-            "echoloop_datagrams_dropped_total{worker=\"0\",reason=\"denied\"} 29",
+            "echoloop_datagrams_dropped_total{worker=\"0\",reason=\"denied\"} 31",
             "echoloop_longest_turn_seconds{worker=\"0\"} 0.0015",
             "echoloop_worker_up{worker=\"0\"} 1",
         ] {

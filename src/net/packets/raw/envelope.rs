@@ -93,10 +93,12 @@ impl Envelope {
         header
     }
 
-    /// What `recvmsg` has written here: the sender, in its place; and the rest.
+    /// What `recvmsg` has written here: the sender, in its place, if it was asked for; and the rest.
     #[inline]
     pub(super) fn read(&self, header: &msghdr, from: &mut Peer) -> Extra {
-        from.address = self.name.get(header.msg_namelen as usize);
+        if !header.msg_name.is_null() {
+            from.address = self.name.get(header.msg_namelen as usize);
+        }
         if header.msg_controllen == 0 {
             from.local = None;
             return Extra::NONE;

@@ -5,6 +5,7 @@ use std::iter;
 use std::mem::{self, size_of};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::BorrowedFd;
+use std::ptr;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use libc::mmsghdr;
@@ -16,7 +17,7 @@ use super::envelope::{Envelope, Extra};
 use super::mmsghdr;
 use super::name::Name;
 use crate::net::packets::{Lent, SLOT, SLOTS, STRIDE};
-use crate::values::{Buffer, Cast, Peer};
+use crate::values::{Address, Buffer, Cast, Peer};
 
 /// A batch of received messages, each in a slot of its own. One serves all sockets of a reactor.
 ///
@@ -33,6 +34,8 @@ pub(crate) struct Inbox {
     /// Never touched again; `headers` point to it.
     _parts: Vec<iovec>,
     envelopes: Vec<Envelope>,
+    /// The raw beginning of `envelopes`.
+    first_envelope: *mut Envelope,
     senders: Vec<Peer>,
     extras: Vec<Extra>,
     arena: Buffer,
@@ -40,11 +43,15 @@ pub(crate) struct Inbox {
     received: usize,
     /// Whether the headers offer room for control messages.
     control: bool,
+    /// Whether they offer room for the senders' names.
+    names: bool,
+    /// Whether the messages received last are all the first sender's.
+    from_one: bool,
     /// How many headers have to be told their lengths again.
     stale: usize,
 }
 
-// SAFETY: the pointers in `headers` and `_parts` lead only to the heap memory of the other fields, which
+// SAFETY: `first_envelope` and the pointers in `headers` and `_parts` lead only to the heap memory of the other fields, which
 // stays where it is when the inbox is moved and is used by nobody else.
 unsafe impl Send for Inbox {}
 
@@ -79,11 +86,14 @@ impl Inbox {
             headers,
             _parts: parts,
             envelopes,
+            first_envelope,
             senders: vec![Peer::from(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))); SLOTS],
             extras: vec![Extra::NONE; SLOTS],
             arena,
             received: 0,
             control: false,
+            names: true,
+            from_one: false,
             stale: SLOTS,
         }
     }
@@ -105,6 +115,21 @@ impl Inbox {
         self.receive_by(most, control, |headers| unsafe { super::receive(socket, headers) })
     }
 
+    /// The same from a socket that only `peer` can have sent to: nobody's name is asked for, which saves a
+    /// twentieth of what a small datagram costs.
+    pub(crate) fn receive_from(
+        &mut self,
+        peer: &Address,
+        socket: BorrowedFd<'_>,
+        most: usize,
+        control: bool,
+    ) -> io::Result<usize> {
+        // SAFETY: what `receive_by` promises is all that this needs.
+        self.take_in(Some(peer), most, control, |headers| unsafe {
+            super::receive(socket, headers)
+        })
+    }
+
     /// The same by another call than the system's. The headers that it is given point into the vectors of
     /// this inbox, at places and for lengths that [`new`](Inbox::new) took from them; none of them has
     /// changed its size, and all of them are borrowed by us.
@@ -114,13 +139,28 @@ impl Inbox {
         control: bool,
         receive: impl FnOnce(&mut [mmsghdr]) -> io::Result<usize>,
     ) -> io::Result<usize> {
+        self.take_in(None, most, control, receive)
+    }
+
+    fn take_in(
+        &mut self,
+        peer: Option<&Address>,
+        most: usize,
+        control: bool,
+        receive: impl FnOnce(&mut [mmsghdr]) -> io::Result<usize>,
+    ) -> io::Result<usize> {
         self.received = 0;
-        self.freshen(control);
+        self.freshen(control, peer.is_none());
+        self.from_one = peer.is_some();
         self.received = receive(&mut self.headers[..most.clamp(1, SLOTS)])?;
         self.stale = self.received;
+        if let Some(peer) = peer {
+            self.senders[0].address = *peer;
+        }
         let envelopes = self.envelopes.iter().zip(&self.headers).take(self.received);
         for (i, (envelope, header)) in envelopes.enumerate() {
-            self.extras[i] = envelope.read(&header.msg_hdr, &mut self.senders[i]);
+            let from = &mut self.senders[if self.from_one { 0 } else { i }];
+            self.extras[i] = envelope.read(&header.msg_hdr, from);
         }
         Ok(self.received)
     }
@@ -132,7 +172,7 @@ impl Inbox {
         most: usize,
         mut receive: impl FnMut(&mut [u8]) -> Option<(usize, Peer)>,
     ) -> io::Result<usize> {
-        self.received = 0;
+        (self.received, self.from_one) = (0, false);
         while self.received < most.clamp(1, SLOTS) {
             let i = self.received;
             let Some((length, from)) = receive(&mut self.arena[i * STRIDE..][..SLOT]) else {
@@ -156,7 +196,7 @@ impl Inbox {
         let cut = libc::MSG_TRUNC | if self.control { libc::MSG_CTRUNC } else { 0 };
         let bytes = &self.arena[i * STRIDE..][..header.msg_len as usize];
         Message {
-            from: &self.senders[i],
+            from: &self.senders[if self.from_one { 0 } else { i }],
             bytes,
             segment: extra.segment.unwrap_or(bytes.len()),
             cast: extra.cast,
@@ -164,21 +204,28 @@ impl Inbox {
         }
     }
 
-    /// The memory that all messages are in, and who has sent them.
+    /// The memory that all messages are in, and who has sent them: one by one, or the first one all.
     #[inline]
     pub(crate) fn lend(&self) -> Lent<'_> {
         Lent { arena: &self.arena, senders: &self.senders }
     }
 
     /// Puts right what the kernel has overwritten.
-    fn freshen(&mut self, control: bool) {
-        if self.control != control {
-            self.control = control;
+    fn freshen(&mut self, control: bool, names: bool) {
+        if (self.control, self.names) != (control, names) {
+            (self.control, self.names) = (control, names);
             self.stale = SLOTS;
+            for (i, header) in self.headers.iter_mut().enumerate() {
+                let envelope = self.first_envelope.wrapping_add(i);
+                // SAFETY: it points to one of `envelopes`, which has as many as there are headers.
+                let name = unsafe { &raw mut (*envelope).name };
+                header.msg_hdr.msg_name = if names { name.cast() } else { ptr::null_mut() };
+            }
         }
+        let name = if names { size_of::<Name>() } else { 0 };
         let room = if control { size_of::<Control>() } else { 0 };
         for header in &mut self.headers[..self.stale] {
-            header.msg_hdr.msg_namelen = size_of::<Name>() as _;
+            header.msg_hdr.msg_namelen = name as _;
             header.msg_hdr.msg_controllen = room as _;
         }
         self.stale = 0;

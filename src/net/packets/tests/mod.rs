@@ -2,8 +2,10 @@
 
 #![cfg_attr(miri, allow(dead_code, unused_imports, reason = "they are for sockets"))]
 
-mod played;
 #[cfg(not(miri))] // Miri has no datagram sockets.
+mod known;
+mod played;
+#[cfg(not(miri))]
 mod udp;
 #[cfg(not(miri))]
 mod unix;

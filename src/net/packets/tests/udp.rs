@@ -375,7 +375,7 @@ fn text(socket: &UdpSocket) -> String {
 
 /// With a receive buffer that holds all that a test sends at once.
 #[track_caller]
-fn udp(address: &str) -> UdpSocket {
+pub(super) fn udp(address: &str) -> UdpSocket {
     let socket = UdpSocket::bind(address).unwrap();
     SockRef::from(&socket).set_recv_buffer_size(4 << 20).unwrap();
     socket.set_read_timeout(Some(DEADLINE)).unwrap();
@@ -387,6 +387,6 @@ fn pair(address: &str) -> Option<(UdpSocket, UdpSocket)> {
     UdpSocket::bind(address).is_ok().then(|| (udp(address), udp(address)))
 }
 
-fn peer(socket: &UdpSocket) -> Peer {
+pub(super) fn peer(socket: &UdpSocket) -> Peer {
     Peer::from(socket.local_addr().unwrap())
 }
