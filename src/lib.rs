@@ -88,6 +88,6 @@ pub use services::{Echo, Hub, Others, Pong, Session, Sessions};
 pub use values::Faults;
 pub use values::{
     Address, ByteQueue, Cast, Cause, Closed, Config, ConfigError, Dropped, Endpoint, EndpointError,
-    Error, HandleError, Id, KeepAlive, Local, MemName, Peer, Prefix, PrefixError, Rate, Recording,
-    Refused, ReusePort, ServiceId, Statistics, TimerId, TooLong, UnixName, describe,
+    Error, HandleError, Histogram, Id, KeepAlive, Local, MemName, Peer, Prefix, PrefixError, Rate,
+    Recording, Refused, ReusePort, ServiceId, Statistics, TimerId, TooLong, UnixName, describe,
 };

@@ -5,6 +5,7 @@ mod bucket;
 mod connection;
 #[cfg(feature = "simulation")]
 mod dice;
+mod flows;
 mod frames;
 mod lines;
 mod own;
@@ -21,6 +22,7 @@ pub use connection::Half;
 pub(crate) use connection::{Connection, Latch, Step, Stream};
 #[cfg(feature = "simulation")]
 pub(crate) use dice::Dice;
+pub(crate) use flows::{Flow, Flows};
 pub use frames::{Frame, Frames, Header, Width};
 pub use lines::{Line, Lines};
 pub(crate) use proxy::{Client, ProxyHeader};

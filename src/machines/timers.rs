@@ -128,6 +128,11 @@ impl<T> Timers<T> {
         self.queue.first().map(|&(at, ..)| at)
     }
 
+    /// Whether a timer is due.
+    pub fn is_due(&self, now: Instant) -> bool {
+        self.next().is_some_and(|next| next <= now)
+    }
+
     /// Takes out the next timer that is due, the earliest first; for the same moment, in the order
     /// of setting. Call it until it says `None`, with the same `now`.
     ///

@@ -8,6 +8,8 @@ pub(super) struct Clock {
     start: Instant,
     now: Instant,
     tick: Tick,
+    /// When the next one begins.
+    next: Instant,
     /// It is in somebody's hand.
     #[cfg(feature = "simulation")]
     is_simulated: bool,
@@ -25,6 +27,7 @@ impl Clock {
             start,
             now: start,
             tick: Tick::default(),
+            next: start,
             #[cfg(feature = "simulation")]
             is_simulated: false,
         }
@@ -40,15 +43,26 @@ impl Clock {
         Instant::now()
     }
 
+    #[inline]
     pub(super) fn read(&mut self) {
         self.set(self.this_moment());
     }
 
+    #[inline]
     fn set(&mut self, now: Instant) {
         self.now = now;
+        if now >= self.next {
+            self.tick_on();
+        }
+    }
+
+    /// Apart, since many turns are shorter than a millisecond.
+    #[cold]
+    fn tick_on(&mut self) {
         let since = self.now.duration_since(self.start);
         let millis = since.as_secs() * 1000 + u64::from(since.subsec_millis());
         self.tick = Tick([millis as u16, (millis >> 16) as u16, (millis >> 32) as u16]);
+        self.next = later(self.start, Duration::from_millis(millis + 1));
     }
 
     /// From here on it goes only where it is put.

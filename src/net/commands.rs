@@ -75,7 +75,10 @@ impl Commands {
             return None;
         }
         let mut state = self.shared.lock();
-        let share = state.runs.len().min(COMMANDS_PER_SHARE);
+        let share = match self.taken.is_empty() {
+            true => state.runs.len().min(COMMANDS_PER_SHARE),
+            false => 0, // Those of the last turn come first.
+        };
         self.taken.extend(state.runs.drain(..share));
         self.pending = !state.runs.is_empty();
         Some(mem::take(&mut state.stops))
@@ -85,6 +88,11 @@ impl Commands {
     #[inline]
     pub(super) fn next(&mut self) -> Option<Run> {
         self.taken.pop_front()
+    }
+
+    /// Whether any of what was taken is left.
+    pub(super) fn has_more(&self) -> bool {
+        !self.taken.is_empty()
     }
 
     /// Takes all that is there, and no more from anybody.

@@ -20,7 +20,7 @@ use super::stopping::{Going, Stopping};
 use super::table::{Entry, Origin, Phase, Source, StreamSource, Table};
 use super::watch::Watch;
 use super::words::Words;
-use crate::machines::{Connection, Latch, Timers};
+use crate::machines::{Connection, Flows, Latch, Timers};
 use crate::values::{Account, Config, Id, ServiceKey, Statistics};
 
 /// What a timer is for.
@@ -80,10 +80,8 @@ pub(super) struct Core {
     /// The kernel of the sources that have none.
     pub(super) memory: Memory,
     pub(super) table: Table,
-    /// Sources that can move, in the order of their turns.
-    pub(super) runnable: Vec<Id>,
-    /// Whose turn it is. Empty between turns.
-    pub(super) batch: Vec<Id>,
+    /// Sources that can move.
+    pub(super) flows: Flows,
     pub(super) clock: Clock,
     pub(super) timers: Timers<Due>,
     pub(super) words: Words,
@@ -107,8 +105,7 @@ impl Core {
             poll,
             memory: Memory::new(&config),
             table: Table::default(),
-            runnable: Vec::new(),
-            batch: Vec::new(),
+            flows: Flows::new(clock.now()),
             timers: Timers::new(),
             words: Words::default(),
             names,
@@ -130,7 +127,7 @@ impl Core {
     /// Whether a source, the stop or the outbox has something to do without an event.
     #[inline]
     pub(super) fn has_work(&self) -> bool {
-        !self.runnable.is_empty()
+        !self.flows.is_empty()
             || self.memory.has_events()
             || self.outlet.is_in_use()
             || self.has_to_go_on_stopping()
@@ -144,11 +141,15 @@ impl Core {
     /// Puts the source into the queue of those that can move.
     #[inline]
     pub(super) fn schedule(&mut self, id: Id) {
-        if let Some(entry) = self.table.get_mut(id)
-            && !entry.queued
-        {
-            entry.queued = true;
-            self.runnable.push(id);
+        if let Some(entry) = self.table.get_mut(id) {
+            self.flows.schedule(id, &mut entry.flow);
+        }
+    }
+
+    /// The same for one that has used up its go and has more to do.
+    pub(super) fn requeue(&mut self, id: Id) {
+        if let Some(entry) = self.table.get_mut(id) {
+            self.flows.requeue(id, &mut entry.flow);
         }
     }
 
@@ -323,6 +324,7 @@ impl Core {
             bytes_out: self.account.sent(),
             buffered: self.account.kept() as u64,
             buffered_peak: self.account.most() as u64,
+            longest_turn: self.statistics.turn_times.max(),
             ..self.statistics.clone()
         }
     }

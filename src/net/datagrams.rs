@@ -9,7 +9,7 @@ use super::packets::{Inbox, Lent, Message};
 use super::reactor::{Halves, Reactor};
 use super::table::{DatagramSource, Source};
 use crate::machines::{DatagramRefusal, on_the_wire};
-use crate::values::{Act, Id, Outcome, Peer, attempt};
+use crate::values::{Act, CALL_COST, DATAGRAM_COST, Id, Outcome, Peer, attempt};
 
 /// What is to become of a sender's datagrams.
 #[derive(Clone, Copy)]
@@ -46,7 +46,8 @@ impl Reactor {
     pub(super) fn drive_datagram(&mut self, id: Id) {
         let core = &mut self.halves.core;
         let Some(datagram) = core.table.datagram(id) else { return };
-        let mut left = datagram.quota.begin(core.config.datagram_budget);
+        let budget = core.flows.allowance(core.config.datagram_budget, CALL_COST);
+        let mut left = datagram.quota.begin(budget);
         while left > 0 {
             let core = &mut self.halves.core;
             let Some(datagram) = core.table.datagram(id) else { return };
@@ -77,7 +78,7 @@ impl Reactor {
                 }
             }
         }
-        self.halves.core.schedule(id);
+        self.halves.core.requeue(id);
     }
 
     /// Shows the received datagrams, those that may be answered, and sends the answers. Returns how
@@ -105,6 +106,7 @@ impl Reactor {
             let before = count;
             for payload in message.datagrams() {
                 count += 1;
+                lending.halves.core.flows.spend(payload.len().max(DATAGRAM_COST));
                 if !lending.halves.core.admits(id, from, verdict) {
                     continue;
                 }

@@ -6,12 +6,15 @@ use super::service::{Context, Service};
 use super::socket::Polled;
 use super::table::{Phase, Source};
 use crate::machines::{Latch, Step};
-use crate::values::{ACCEPT_LOOKS, Act, ByteQueue, CALL_COST, Cause, Id, Outcome, ServiceKey};
+use crate::values::{
+    ACCEPT_COST, ACCEPT_LOOKS, Act, ByteQueue, CALL_COST, Cause, Id, Outcome, ServiceKey,
+};
 
 impl Reactor {
     /// Reads, shows, writes, until nothing moves or the share is used up.
     pub(super) fn drive_stream(&mut self, id: Id) {
-        let mut share = self.halves.core.config.read_budget;
+        let core = &self.halves.core;
+        let mut share = core.flows.allowance(core.config.read_budget, 1);
         loop {
             let core = &mut self.halves.core;
             let Some(entry) = core.table.get_mut(id) else { return };
@@ -32,13 +35,20 @@ impl Reactor {
             // What it is charged for is what was shown, which takes time whether it is new or not.
             let used = match step {
                 Step::Show { bytes, read } => {
+                    core.flows.spend(bytes);
                     if self.show(service, id, bytes, read) {
                         return;
                     }
                     bytes
                 }
-                Step::Again(input) => self.show_again(service, id, input),
-                Step::Discarded(read) => read,
+                Step::Again(input) => {
+                    core.flows.spend(input.len());
+                    self.show_again(service, id, input)
+                }
+                Step::Discarded(read) => {
+                    core.flows.spend(read);
+                    read
+                }
                 Step::Writable => {
                     self.halves.call(service, id, |service, cx| service.writable(cx));
                     0
@@ -54,7 +64,7 @@ impl Reactor {
             };
             share = share.saturating_sub(used.max(CALL_COST));
             if share == 0 {
-                self.halves.core.schedule(id);
+                self.halves.core.requeue(id);
                 return self.rests(id);
             }
         }
@@ -158,7 +168,8 @@ impl Reactor {
 
     /// Accepts, until the backlog is empty, a limit is reached, or the share is used up.
     pub(super) fn drive_listener(&mut self, id: Id) {
-        for accepted in 0..self.halves.core.config.accept_budget {
+        let core = &self.halves.core;
+        for accepted in 0..core.flows.allowance(core.config.accept_budget, ACCEPT_COST) {
             let core = &mut self.halves.core;
             match core.table.listener(id) {
                 Some(listener) if listener.parked => return,
@@ -175,6 +186,7 @@ impl Reactor {
                 }
                 _ => return,
             }
+            core.flows.spend(ACCEPT_COST);
             match core.accept(id) {
                 Outcome::Done(socket) => {
                     if let Some(new) = core.welcome(id, socket) {
@@ -188,7 +200,7 @@ impl Reactor {
                 }
             }
         }
-        self.halves.core.schedule(id);
+        self.halves.core.requeue(id);
     }
 
     /// Looks at how far an outgoing connection is.

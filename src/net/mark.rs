@@ -53,10 +53,7 @@ impl Reactor {
                 }
             }
             core.watch.note(id, || Act::Ready(readiness(event)));
-            if !entry.queued {
-                entry.queued = true;
-                core.runnable.push(id);
-            }
+            core.flows.schedule(id, &mut entry.flow);
         }
         if core.memory.has_events() {
             core.mark_memory();
@@ -64,7 +61,7 @@ impl Reactor {
         core.statistics.events += count as u64;
         // There may be more than fit in, and whoever waits for an edge of our descriptor has had one already.
         self.has_more_events = count >= core.config.events;
-        let (events, runnable) = (count, core.runnable.len());
+        let (events, runnable) = (count, core.flows.len());
         core.watch.note(Id::NONE, || Act::Polled { events, runnable });
     }
 }

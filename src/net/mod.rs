@@ -14,6 +14,7 @@ mod dial;
 mod doors;
 mod drive;
 mod early;
+mod gos;
 mod guard;
 mod handle;
 mod introduce;

@@ -2,23 +2,32 @@
 
 use super::commands::Run;
 use super::reactor::Reactor;
-use crate::values::Id;
+use crate::values::{Id, SLICE};
 
 impl Reactor {
     /// A share of what other threads want done.
     pub(super) fn obey(&mut self) {
-        self.halves.pass_on(); // What the host has told.
+        if self.halves.errands.has_tells() {
+            self.halves.pass_on_slice(); // What the host has told, or what had to wait.
+        }
         if let Some(stops) = self.commands.take() {
             self.halves.core.take_answers(); // A thread that has one wakes the loop like a handle.
             stops.into_iter().for_each(|how| self.halves.core.stopping.ask(how));
         }
-        self.run_commands();
+        if self.commands.has_more() {
+            self.run_commands();
+        }
     }
 
-    /// Runs what has been taken: one by one, so that a panic of one takes no other with it.
+    /// Runs what has been taken: one by one, so that a panic of one takes no other with it. Those that are
+    /// behind the end of the slice have to wait for the next turn.
     fn run_commands(&mut self) {
         while let Some(run) = self.commands.next() {
             self.run_command(run);
+            let clock = &self.halves.core.clock;
+            if clock.this_moment().saturating_duration_since(clock.now()) >= SLICE {
+                return;
+            }
         }
     }
 
@@ -30,6 +39,8 @@ impl Reactor {
     /// What was taken is run. From here on nothing is.
     pub(super) fn run_last_commands(&mut self) {
         self.commands.close();
-        self.run_commands();
+        while let Some(run) = self.commands.next() {
+            self.run_command(run);
+        }
     }
 }

@@ -8,14 +8,13 @@ use mio::{Events, Poll};
 
 use super::asked::Asked;
 use super::commands::Commands;
-use super::core::{Core, Due};
+use super::core::Core;
 use super::names::Names;
 use super::packets::{Inbox, Lent};
 use super::service::{Context, Errands, Service};
 use super::stopping::Going;
-use super::table::Source;
 use super::unwinding::Called;
-use crate::values::{Act, Buffer, Cause, Config, Error, Id, ServiceKey};
+use crate::values::{Buffer, Config, Error, Id, Sample, ServiceKey};
 
 /// The event loop: one thread, one poll, any number of sockets.
 ///
@@ -129,6 +128,7 @@ impl Halves {
     }
 
     /// Drops the services that nothing keeps here any more.
+    #[inline]
     pub(super) fn drop_departed(&mut self) {
         while let Some(slot) = self.core.roster.depart() {
             self.welcome_services(); // It may have gone as quickly as it came.
@@ -239,9 +239,9 @@ impl Reactor {
         self.wait(timeout).map_err(|error| Error::new("poll", "", error))?;
         self.mark();
         self.obey();
-        self.drive();
+        let had_new = self.drive();
         self.fire_timers();
-        self.finish_turn();
+        self.finish_turn(had_new);
         Ok(())
     }
 
@@ -275,6 +275,7 @@ impl Reactor {
         }
         let core = &mut self.halves.core;
         core.clock.read();
+        core.flows.begin_turn(core.clock.now());
         core.watch.turn_begins();
         core.statistics.turns += 1;
         Ok(())
@@ -304,66 +305,8 @@ impl Reactor {
         Ok(())
     }
 
-    /// Gives each source that can move its share. Who has more to do stands behind the others again,
-    /// and whoever joins meanwhile waits for the next turn.
-    fn drive(&mut self) {
-        let core = &mut self.halves.core;
-        mem::swap(&mut core.runnable, &mut core.batch);
-        core.outgoing.set_open(core.batch.len() > 1); // Alone, nobody gains by waiting.
-        for i in 0..core.batch.len() {
-            let core = &mut self.halves.core;
-            let id = core.batch[i];
-            let Some(entry) = core.table.get_mut(id) else { continue };
-            entry.queued = false;
-            core.watch.go_begins();
-            match &entry.source {
-                Source::Stream(_) => self.drive_stream(id),
-                Source::Listener(_) => self.drive_listener(id),
-                Source::Datagram(_) => self.drive_datagram(id),
-                Source::Dial(_) => self.drive_dial(id),
-                Source::Proxied(_) => self.drive_proxied(id),
-            }
-            self.halves.core.watch.go_ends(id);
-        }
-        let core = &mut self.halves.core;
-        core.batch.clear();
-        if core.outgoing.is_open() {
-            core.outgoing.set_open(false);
-            core.write_gathered();
-        }
-    }
-
-    fn fire_timers(&mut self) {
-        let now = self.halves.core.clock.now();
-        while let Some((timer, due)) = self.halves.core.timers.due(now) {
-            self.halves.core.watch.note(due.source(), || Act::Timer(due.name()));
-            match due {
-                Due::Service(service, id) => {
-                    let was_last = !self.halves.core.timers.is_set(timer);
-                    self.halves.core.words.speak(timer, was_last);
-                    if was_last {
-                        self.halves.core.roster.leave(service); // At the end of the turn it may go.
-                    }
-                    self.halves.visit(service, id, None, |service, cx| service.timer(cx, timer));
-                    self.halves.core.words.fall_silent();
-                    self.halves.pass_on();
-                }
-                Due::Deadline(id) => self.check_deadline(id),
-                Due::Accept(id) => self.halves.core.unpark(id),
-                Due::DialRetry(id) => self.halves.core.schedule(id),
-                Due::ProxyTimeout(id) => self.halves.core.proxy_timed_out(id),
-                Due::StopCheck => self.check_stop(),
-                Due::StopTimeout => self.halves.core.give_up_stopping(),
-                Due::DialTimeout(id) => {
-                    let error = self.halves.core.dial_expired(id);
-                    self.gone(id, Cause::ConnectFailed(error));
-                }
-            }
-        }
-    }
-
     /// What is left at the end of a turn.
-    fn finish_turn(&mut self) {
+    fn finish_turn(&mut self, had_new: bool) {
         let core = &mut self.halves.core;
         if core.outlet.is_in_use() {
             core.flush_outbox(Lent::default());
@@ -373,8 +316,12 @@ impl Reactor {
         self.go_on_stopping();
         self.halves.drop_departed();
         let core = &mut self.halves.core;
-        let took = core.clock.this_moment().duration_since(core.clock.now());
-        core.statistics.longest_turn = core.statistics.longest_turn.max(took);
+        let took = core.clock.this_moment().saturating_duration_since(core.clock.now());
+        let took = Sample::new(took);
+        core.statistics.turn_times.count_same(took);
+        if had_new {
+            core.statistics.sparse_waits.count_same(took);
+        }
         core.watch.turn_ends();
     }
 }

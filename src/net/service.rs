@@ -113,6 +113,8 @@ pub(super) struct Errands {
     arrivals: Vec<(usize, Box<dyn Service>)>,
     /// What services are to be told.
     tells: VecDeque<(ServiceKey, Tell)>,
+    /// A slice has ended before all were told: those that are left wait for the next turn.
+    are_late: bool,
 }
 
 /// Something that a service is to be told.
@@ -141,6 +143,12 @@ impl Errands {
         !self.tells.is_empty()
     }
 
+    /// Whether somebody can be told something now.
+    #[inline]
+    pub(super) fn can_tell(&self) -> bool {
+        !self.tells.is_empty() && !self.are_late
+    }
+
     /// How many wait to be told.
     pub(super) fn count(&self) -> usize {
         self.tells.len()
@@ -148,6 +156,10 @@ impl Errands {
 
     pub(super) fn next_tell(&mut self) -> Option<(ServiceKey, Tell)> {
         self.tells.pop_front()
+    }
+
+    pub(super) fn set_late(&mut self, are_late: bool) {
+        self.are_late = are_late;
     }
 }
 

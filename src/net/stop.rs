@@ -63,10 +63,10 @@ impl Reactor {
             }
         }
         self.halves.core.drop_timers();
-        self.halves.pass_on(); // The last that they have to tell each other.
+        self.halves.pass_on_all(); // The last that they have to tell each other.
         // What was still to be done is for nobody.
         self.halves.core.memory.drop_events();
-        self.halves.core.runnable.clear();
+        self.halves.core.flows.clear();
         self.has_more_events = false;
         log::debug!("stopped");
     }
@@ -131,7 +131,7 @@ impl Reactor {
             let core = &mut self.halves.core;
             let (linger, tick) = (core.config.linger, core.clock.tick());
             let accepted = core.acceptor.accepted();
-            let is_waited_for = |entry: &&mut Entry| !entry.is_background && !entry.is_excused;
+            let is_waited_for = |entry: &&mut Entry| !entry.is_background && !entry.is_excused();
             let Some(entry) = core.table.get_mut(id).filter(is_waited_for) else {
                 continue;
             };

@@ -9,7 +9,7 @@ use super::paths::SocketFile;
 use super::proxied::Proxied;
 use super::receiving::{DatagramSocket, ListenerSocket};
 use super::socket::{Polled, StreamSocket};
-use crate::machines::{Connection, Quota};
+use crate::machines::{Connection, Flow, Quota};
 use crate::values::{Account, Address, Cause, Id, ServiceKey, TimerId};
 
 /// What an [`Id`] names.
@@ -17,13 +17,18 @@ use crate::values::{Account, Address, Cause, Id, ServiceKey, TimerId};
 pub(super) struct Entry {
     generation: u32,
     pub(super) service: ServiceKey,
-    /// Whether it stands in the queue of sources that can move.
-    pub(super) queued: bool,
+    /// Whether it stands in the queue of sources that can move, and as what.
+    pub(super) flow: Flow,
     /// Whether a stopping reactor doesn't wait for it, and it isn't counted as a connection.
     pub(super) is_background: bool,
-    /// Whether a stopping reactor doesn't wait for it, though it is served as ever.
-    pub(super) is_excused: bool,
     pub(super) source: Source,
+}
+
+impl Entry {
+    /// Whether a stopping reactor doesn't wait for it, though it is served as ever.
+    pub(super) fn is_excused(&self) -> bool {
+        matches!(&self.source, Source::Listener(listener) if listener.is_excused)
+    }
 }
 
 /// Streams lie in the table itself, so that an idle connection costs an entry and nothing else. Of the
@@ -118,6 +123,8 @@ pub(super) struct Listener {
     pub(super) parked: bool,
     /// When to try again, if that is known.
     pub(super) retry: Option<TimerId>,
+    /// A stopping reactor doesn't wait for it, though it is served as ever.
+    pub(super) is_excused: bool,
     /// Once the backlog is empty, it goes.
     pub(super) is_stopping: bool,
     /// The host gave it to us, and others may have it too.
@@ -138,6 +145,7 @@ impl Listener {
             readable: false,
             parked: false,
             retry: None,
+            is_excused: false,
             is_stopping: false,
             is_adopted: false,
             is_direct: false,
@@ -233,7 +241,7 @@ impl Table {
         let found = self.entries.get_mut(id.slot());
         let entry = found.filter(|it| it.generation == id.generation() && !it.is_background)?;
         entry.is_background = true;
-        self.background += usize::from(!entry.is_excused);
+        self.background += usize::from(!entry.is_excused());
         Some(entry)
     }
 
@@ -241,8 +249,8 @@ impl Table {
         // The last generation is the one of `Id::NONE`.
         self.generation = (self.generation + 1) % u32::MAX;
         let generation = self.generation;
-        let (queued, is_background, is_excused) = (false, false, false);
-        let entry = Entry { generation, service, queued, is_background, is_excused, source };
+        let (flow, is_background) = (Flow::new(), false);
+        let entry = Entry { generation, service, flow, is_background, source };
         let slot = self.entries.insert(entry);
         Id::new(slot, generation)
     }
@@ -257,13 +265,13 @@ impl Table {
         self.entries.get_mut(id.slot()).filter(|entry| entry.generation == id.generation())
     }
 
-    /// From here on a stop doesn't wait for the source, which goes last.
+    /// From here on a stop doesn't wait for this listener, which goes last.
     pub(super) fn excuse(&mut self, id: Id) {
-        if let Some(entry) = self.get_mut(id)
-            && !entry.is_excused
-            && !entry.is_background
+        let Some(entry) = self.get_mut(id).filter(|entry| !entry.is_background) else { return };
+        if let Source::Listener(listener) = &mut entry.source
+            && !listener.is_excused
         {
-            entry.is_excused = true;
+            listener.is_excused = true;
             self.background += 1;
         }
     }
@@ -271,7 +279,7 @@ impl Table {
     pub(super) fn remove(&mut self, id: Id) -> Option<Entry> {
         self.get(id)?;
         let entry = self.entries.try_remove(id.slot())?;
-        self.background -= usize::from(entry.is_background || entry.is_excused);
+        self.background -= usize::from(entry.is_background || entry.is_excused());
         Some(entry)
     }
 

@@ -6,7 +6,7 @@ use super::handle::Handle;
 use super::reactor::{Halves, Reactor};
 use super::service::{Context, Service};
 use super::stopping::Going;
-use crate::values::{HandleError, Id, ServiceId};
+use crate::values::{HandleError, Id, SLICE, ServiceId};
 
 impl Reactor {
     /// Calls this with the service, and with what it could do if it were called now. `None`: the service
@@ -93,7 +93,8 @@ impl Handle {
 
 impl Context<'_> {
     /// Tells another service something, or this one: as soon as this callback has returned, and in any
-    /// case in this turn or at the beginning of the next one, which then doesn't wait. `false`: the
+    /// case in this turn or at the beginning of the next one, which then doesn't wait. When there are more
+    /// than can be told in 50 µs, the others have to wait for the next turns; the order stays. `false`: the
     /// service has gone, or the reactor has stopped.
     ///
     /// The context that it is told with names no source. Two services that never cease to tell each
@@ -122,16 +123,38 @@ impl Halves {
     /// Tells services what others have to tell them.
     #[inline]
     pub(super) fn pass_on(&mut self) {
-        if self.errands.has_tells() {
-            self.pass_on_now();
+        if self.errands.can_tell() {
+            self.pass_on_slice();
         }
     }
 
-    /// What is told meanwhile has to wait for the next time.
+    /// Those that are behind the end of the slice have to wait for the next turn, and what is told meanwhile
+    /// for the next time.
     #[cold]
-    fn pass_on_now(&mut self) {
-        for _ in 0..self.errands.count() {
-            let Some((service, tell)) = self.errands.next_tell() else { return };
+    pub(super) fn pass_on_slice(&mut self) {
+        let count = self.errands.count();
+        let began = (count > 1).then(|| self.core.clock.this_moment());
+        for left in (0..count).rev() {
+            self.pass_on_one();
+            if let Some(began) = began
+                && left > 0
+                && self.core.clock.this_moment().saturating_duration_since(began) >= SLICE
+            {
+                return self.errands.set_late(true);
+            }
+        }
+        self.errands.set_late(false);
+    }
+
+    /// Nobody can be told anything any more: those that are left are the last.
+    pub(super) fn pass_on_all(&mut self) {
+        while self.errands.has_tells() {
+            self.pass_on_one();
+        }
+    }
+
+    fn pass_on_one(&mut self) {
+        if let Some((service, tell)) = self.errands.next_tell() {
             self.core.roster.leave(service); // At the end of the turn it may go.
             self.visit(service, Id::NONE, None, tell);
         }

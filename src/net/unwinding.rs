@@ -9,8 +9,6 @@
 //! Nothing of this costs anything as long as no service panics: what is to be done then stands in destructors that
 //! are forgotten otherwise.
 
-use std::mem;
-
 use super::core::Core;
 use super::table::Source;
 use crate::values::{Cause, Id, ServiceKey};
@@ -48,16 +46,9 @@ impl Core {
         self.outgoing.set_open(false);
         self.write_gathered();
         self.break_off(id);
-        // Each that stood in the batch stands in the queue, once; one that had its go finds nothing to do, and
-        // the one that was in the middle goes on.
-        let batch = mem::take(&mut self.batch);
-        let ids: Vec<Id> = batch.into_iter().chain(mem::take(&mut self.runnable)).collect();
-        for &id in &ids {
-            if let Some(entry) = self.table.get_mut(id) {
-                entry.queued = false;
-            }
-        }
-        ids.into_iter().for_each(|id| self.schedule(id));
+        // The one that was in the middle of its go goes on, and so do those behind it.
+        let id = self.flows.unwind();
+        self.schedule(id);
     }
 
     /// What a connection has shown to a service that panicked at it is lost, so it must not go on, nor look as if

@@ -58,9 +58,27 @@ pub(crate) const STOP_CHECK: Duration = Duration::from_millis(10);
 /// service and the system takes as long as copying some of them.
 pub(crate) const CALL_COST: usize = 1024;
 
-/// How many commands of other threads are run in one turn. The others wait for the next, which doesn't
+/// How many commands of other threads are run in one turn at most, if they don't use up a [`SLICE`] before. The others wait for the next, which doesn't
 /// sleep.
 pub(crate) const COMMANDS_PER_SHARE: usize = 64;
+
+/// What a source may use and still be served before those that use more: in one go, and, halved with each
+/// [`EPOCH`], lately. Some 5 µs of copying. A message counts as 64 bytes at least, so whoever sends small
+/// ones may send 32,000 a second.
+pub(crate) const SPARSE: usize = 16 * 1024;
+
+/// How long a debt takes to be halved, at least: as long as it takes each of those who are in debt to
+/// have its go, if that is longer.
+pub(crate) const EPOCH: Duration = Duration::from_millis(4);
+
+/// How long those who use more have their gos before the poll is asked for newcomers; and as long for
+/// commands, timers and tells, if there are crowds of them. Asking takes a hundredth of it. A go that has
+/// begun is not cut short.
+pub(crate) const SLICE: Duration = Duration::from_micros(50);
+
+/// What accepting a connection is charged, in bytes, and receiving a datagram at least.
+pub(crate) const ACCEPT_COST: usize = 4096;
+pub(crate) const DATAGRAM_COST: usize = 64;
 
 /// The least time between two log lines about the same kind of trouble.
 pub(crate) const LOG_INTERVAL: Duration = Duration::from_secs(5);
@@ -166,7 +184,7 @@ pub struct Config {
 
     /// Bytes of one connection that its service may be shown in one turn, be they new or shown once more;
     /// each time counts as a KiB at least. Default 256 KiB: some 50 µs of copying, which is the most
-    /// that a whisper waits for each flood beside it.
+    /// that a whisper waits for the floods beside it, however many they are (the guide: fairness).
     pub read_budget: usize,
 
     /// Datagrams that one socket may receive in one turn. Default 256: some 300 µs. What the kernel has

@@ -11,6 +11,7 @@ mod error;
 #[cfg(feature = "simulation")]
 mod faults;
 mod handle_error;
+mod histogram;
 mod keep_alive;
 mod key;
 mod mem_name;
@@ -32,10 +33,10 @@ pub use cause::Cause;
 pub use check::ConfigError;
 pub use config::Config;
 pub(crate) use config::{
-    ACCEPT_LOOKS, ACCEPT_RETRY, CALL_COST, COMMANDS_PER_SHARE, CONNECTION_ATTEMPT_DELAY,
-    DATAGRAM_BATCH, DIAL_RETRY, EARLY_DATAGRAMS, LOCK_TRIES, LOG_INTERVAL, LOOKUP_THREADS,
-    LOOKUPS_WAITING, MEM_DATAGRAM, MEM_MAILBOX, MEM_OVERHEAD, MEM_STREAM, MOST_ADDRESSES,
-    PROXY_HEADER, RESERVE, STOP_CHECK,
+    ACCEPT_COST, ACCEPT_LOOKS, ACCEPT_RETRY, CALL_COST, COMMANDS_PER_SHARE,
+    CONNECTION_ATTEMPT_DELAY, DATAGRAM_BATCH, DATAGRAM_COST, DIAL_RETRY, EARLY_DATAGRAMS, EPOCH,
+    LOCK_TRIES, LOG_INTERVAL, LOOKUP_THREADS, LOOKUPS_WAITING, MEM_DATAGRAM, MEM_MAILBOX,
+    MEM_OVERHEAD, MEM_STREAM, MOST_ADDRESSES, PROXY_HEADER, RESERVE, SLICE, SPARSE, STOP_CHECK,
 };
 pub(crate) use endpoint::look_up;
 pub use endpoint::{Endpoint, EndpointError};
@@ -44,6 +45,8 @@ pub use error::{Error, describe};
 #[cfg(feature = "simulation")]
 pub use faults::Faults;
 pub use handle_error::HandleError;
+pub use histogram::Histogram;
+pub(crate) use histogram::Sample;
 pub use keep_alive::KeepAlive;
 pub(crate) use key::ServiceKey;
 pub use key::{Id, ServiceId, TimerId};

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::Cause;
+use super::{Cause, Histogram};
 
 /// Counts since the reactor was made. A snapshot: [`Reactor::statistics`](crate::Reactor::statistics).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,6 +45,15 @@ pub struct Statistics {
     pub events: u64,
     /// The longest that a turn took, its waiting not counted.
     pub longest_turn: Duration,
+    /// How long turns took, their waiting not counted.
+    pub turn_times: Histogram,
+    /// How long those sources waited for their go that had used little lately. One count for each turn
+    /// that served any: from the poll's return to the end of the last one's go, so that none of them waited
+    /// longer. What arrives during a turn has waited for the rest of that turn besides, see `turn_times`.
+    pub sparse_waits: Histogram,
+    /// How long those sources waited for their go that had used much lately, each time that there were
+    /// several of them: from the poll's return in the turn that queued them to the end of the go.
+    pub busy_waits: Histogram,
 }
 
 /// Connections that were accepted and closed at once, or not accepted when their time had come.
@@ -181,7 +190,7 @@ impl Dropped {
     }
 }
 
-/// Four lines; reasons that never occurred are left out.
+/// Six lines; reasons that never occurred are left out.
 impl fmt::Display for Statistics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "connections: {} accepted", self.accepted)?;
@@ -208,7 +217,9 @@ impl fmt::Display for Statistics {
             f,
             "\nloop: {} turns, {} events, longest turn {:.1?}",
             self.turns, self.events, self.longest_turn
-        )
+        )?;
+        write!(f, "\nturns: {}", self.turn_times)?;
+        write!(f, "\nwaits: sparse sources: {}; busy ones: {}", self.sparse_waits, self.busy_waits)
     }
 }
 

@@ -1,6 +1,10 @@
 //! A flood doesn't starve a whisper.
 
+use std::collections::HashSet;
 use std::io::Write;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 use echoloop::{Config, Echo, Reactor};
@@ -98,4 +102,184 @@ fn a_whisper_waits_for_one_share_of_datagrams() {
     turn_until(&mut reactor, |reactor| reactor.statistics().bytes_out == 5);
     assert!(reactor.statistics().datagrams_in <= 3 * 4);
     turn_until(&mut reactor, |reactor| reactor.statistics().datagrams_in == 100);
+}
+
+/// A service that works for a millisecond whenever it is shown something, and never comes to an end. Counts.
+fn hard_worker(count: &Arc<AtomicUsize>) -> Does {
+    let count = Arc::clone(count);
+    Does::new().received(move |cx, _| {
+        count.fetch_add(1, Ordering::Relaxed);
+        thread::sleep(Duration::from_millis(1)); // Much longer than a slice.
+        cx.resume();
+        0
+    })
+}
+
+/// What a whisper waits for doesn't grow with the number of floods: in each turn the poll is looked at, and
+/// then one flood at most has its go, since that takes longer than a slice.
+#[test]
+fn a_whisper_waits_for_one_flood_however_many_there_are() {
+    const FLOODS: usize = 40;
+    let gos = Arc::new(AtomicUsize::new(0));
+    // A call is a go.
+    let mut reactor = reactor(Config { read_budget: 1024, ..small_shares() });
+    let floods = listen(&mut reactor, "tcp://127.0.0.1:0", hard_worker(&gos));
+    let whispers = listen(&mut reactor, "tcp://127.0.0.1:0", Echo);
+    let mut whisper = tcp(whispers);
+    let floods: Vec<_> = (0..FLOODS).map(|_| tcp(floods)).collect();
+    settle(&mut reactor, 1 + FLOODS as u64);
+    for mut flood in &floods {
+        flood.write_all(b"flood").unwrap();
+    }
+    // Each is new once.
+    turn_until(&mut reactor, |_| gos.load(Ordering::Relaxed) >= 2 * FLOODS);
+    for n in 0..2 * FLOODS {
+        let before = gos.load(Ordering::Relaxed);
+        whisper.write_all(b"w").unwrap();
+        let heard = reactor.statistics().bytes_out + 1;
+        turn_until(&mut reactor, |reactor| reactor.statistics().bytes_out == heard);
+        let between = gos.load(Ordering::Relaxed) - before;
+        // Loopback may take one turn to bring it.
+        assert!(between <= 2, "{between} gos of floods before whisper {n} was heard");
+    }
+    expect(&mut whisper, &[b'w'; 2 * FLOODS]);
+}
+
+/// Nor does any flood wait for longer than it takes the others to have their gos, one in a turn.
+#[test]
+fn floods_go_round_also_beside_whispers() {
+    const FLOODS: usize = 10;
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&order);
+    let work = Does::new().received(move |cx, _| {
+        log.lock().unwrap().push(cx.id());
+        thread::sleep(Duration::from_millis(1));
+        cx.resume();
+        0
+    });
+    let mut reactor = reactor(Config { read_budget: 1024, ..small_shares() });
+    let address = listen(&mut reactor, "tcp://127.0.0.1:0", work);
+    let whispers = listen(&mut reactor, "tcp://127.0.0.1:0", Echo);
+    let mut whispers: Vec<_> = (0..50).map(|_| tcp(whispers)).collect();
+    let floods: Vec<_> = (0..FLOODS).map(|_| tcp(address)).collect();
+    settle(&mut reactor, 60);
+    for mut flood in &floods {
+        flood.write_all(b"flood").unwrap();
+    }
+    turn_until(&mut reactor, |_| order.lock().unwrap().len() >= 2 * FLOODS);
+    for _ in 0..5 * FLOODS {
+        whispers.iter_mut().for_each(|whisper| whisper.write_all(b"w").unwrap());
+        let before = order.lock().unwrap().len();
+        reactor.turn(Some(Duration::ZERO)).unwrap();
+        assert_eq!(order.lock().unwrap().len(), before + 1);
+    }
+    let order = order.lock().unwrap();
+    for round in order[order.len() - 5 * FLOODS..].chunks(FLOODS) {
+        let different: HashSet<_> = round.iter().collect();
+        assert_eq!(different.len(), FLOODS, "{round:?}");
+    }
+}
+
+/// A flood that pauses because its peer must read first is no newcomer when it goes on: a whisper that
+/// comes at the same time is served before it, although it stands behind it.
+#[test]
+fn a_flood_that_paused_comes_after_a_whisper() {
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&order);
+    let service = Does::new().received(move |cx, input| {
+        log.lock().unwrap().push(cx.id());
+        input.len()
+    });
+    let mut reactor = reactor(Config::default());
+    let address = listen(&mut reactor, "tcp://127.0.0.1:0", service);
+    let mut flood = tcp(address);
+    settle(&mut reactor, 1);
+    flood.write_all(&[0; 60_000]).unwrap();
+    turn_until(&mut reactor, |reactor| reactor.statistics().bytes_in == 60_000);
+    let id = order.lock().unwrap()[0];
+    let mut whisper = tcp(address);
+    settle(&mut reactor, 2);
+    flood.write_all(&[0; 60_000]).unwrap();
+    turn_until(&mut reactor, |reactor| reactor.statistics().bytes_in == 120_000);
+    flood.write_all(b"f").unwrap();
+    whisper.write_all(b"w").unwrap();
+    order.lock().unwrap().clear();
+    turn_until(&mut reactor, |reactor| reactor.statistics().bytes_in == 120_002);
+    let order = order.lock().unwrap();
+    assert!(order.len() == 2 && order[1] == id && order[0] != id, "{order:?}");
+}
+
+/// One of a crowd works, for much longer than a slice.
+fn work(done: &Mutex<Vec<usize>>, n: usize) {
+    done.lock().unwrap().push(n);
+    thread::sleep(Duration::from_millis(1));
+}
+
+/// Sets a crowd to work, each of which notes its number.
+type Crowd = dyn Fn(&mut Reactor, &Arc<Mutex<Vec<usize>>>);
+
+/// Crowds of timers, tells and commands have a slice of a turn, too: a whisper doesn't wait for all of them.
+/// They come in their order, and none is lost.
+#[test]
+fn a_whisper_does_not_wait_for_crowds_of_other_work() {
+    const CROWD: usize = 30;
+    let timers = |reactor: &mut Reactor, done: &Arc<Mutex<Vec<usize>>>| {
+        let done = Arc::clone(done);
+        let service = Does::new().timer(move |cx, _| work(&done, cx.word() as usize));
+        let service = reactor.add(service);
+        let mut cx = reactor.context(service);
+        for n in 0..CROWD {
+            cx.after_with(Duration::ZERO, n as u64);
+        }
+    };
+    let tells = |reactor: &mut Reactor, done: &Arc<Mutex<Vec<usize>>>| {
+        let service = reactor.add(Does::new());
+        let mut cx = reactor.context(service);
+        for n in 0..CROWD {
+            let done = Arc::clone(done);
+            assert!(cx.tell(service, move |_: &mut Does, _| work(&done, n)));
+        }
+    };
+    let commands = |reactor: &mut Reactor, done: &Arc<Mutex<Vec<usize>>>| {
+        for n in 0..CROWD {
+            let done = Arc::clone(done);
+            reactor.handle().run(move |_| work(&done, n)).unwrap();
+        }
+    };
+    let crowds: [(&str, &Crowd); 3] =
+        [("timers", &timers), ("tells", &tells), ("commands", &commands)];
+    for (name, crowd) in crowds {
+        let mut reactor = reactor(Config::default());
+        let address = listen(&mut reactor, "tcp://127.0.0.1:0", Echo);
+        let mut whisper = tcp(address);
+        settle(&mut reactor, 1);
+        let done = Arc::default();
+        crowd(&mut reactor, &done);
+        whisper.write_all(b"w").unwrap();
+        turn_until(&mut reactor, |reactor| reactor.statistics().bytes_out == 1);
+        let before = done.lock().unwrap().len();
+        assert!(before <= 4, "{before} {name} before the whisper");
+        assert_eq!(reactor.poll_timeout(), Some(Duration::ZERO), "{name}");
+        turn_until(&mut reactor, |_| done.lock().unwrap().len() == CROWD);
+        assert!(done.lock().unwrap().iter().copied().eq(0..CROWD), "{name}");
+    }
+}
+
+/// What the loop says of itself: turns, and how long those waited that used little.
+#[test]
+fn turns_and_waits_are_counted() {
+    let mut reactor = reactor(Config::default());
+    let address = listen(&mut reactor, "tcp://127.0.0.1:0", Echo);
+    let mut client = tcp(address);
+    settle(&mut reactor, 1);
+    client.write_all(b"hello").unwrap();
+    turn_until(&mut reactor, |reactor| reactor.statistics().bytes_out == 5);
+    let statistics = reactor.statistics();
+    assert_eq!(statistics.turn_times.count(), statistics.turns);
+    assert_eq!(statistics.turn_times.max(), statistics.longest_turn);
+    assert!(statistics.sparse_waits.count() >= 2); // The connection, and the message.
+    assert!(statistics.sparse_waits.max() <= statistics.longest_turn);
+    assert_eq!(statistics.busy_waits.count(), 0);
+    let text = statistics.to_string();
+    assert!(text.contains("\nturns: p50 ") && text.contains("; busy ones: none"), "{text}");
 }

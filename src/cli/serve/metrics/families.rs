@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use echoloop::Statistics;
+use echoloop::{Histogram, Statistics};
 
 use super::process;
-use super::text::{Kind, Label, Text};
+use super::text::{Family, Kind, Label, Text};
 use crate::cli::serve::snapshot::{
     CLOSED, DROPPED, Door, Part, REFUSED, Snapshot, State, WAITED, WorkerView,
 };
@@ -152,11 +152,8 @@ fn loops(text: &mut Text, workers: &Workers<'_>) {
     }
 }
 
-/// What takes time, and how long.
-///
-/// Histograms of the statistics belong here, such as `echoloop_turn_seconds` and `echoloop_wait_seconds`: for
-/// each worker the `_bucket` values with the label `le`, cumulative and with `+Inf` as the last, then `_sum`
-/// and `_count`. The page draws `echoloop_wait_seconds` as soon as it is there.
+/// How long turns took, and how long sources waited for theirs: since the poller told of them, those that use
+/// little (`sparse`) and those that used much lately (`busy`).
 fn histograms(text: &mut Text, workers: &Workers<'_>) {
     let help = "The longest that a turn of the loop took, its waiting not counted.";
     let mut family = text.family("echoloop_longest_turn_seconds", Kind::Gauge, help);
@@ -164,6 +161,32 @@ fn histograms(text: &mut Text, workers: &Workers<'_>) {
     for (number, worker) in workers {
         family.value(&[("worker", number)], longest(&worker.sample.statistics));
     }
+    let help = "How long turns of the loop took, their waiting not counted.";
+    let mut family = text.family("echoloop_turn_seconds", Kind::Histogram, help);
+    for (number, worker) in workers {
+        let turns = &worker.sample.statistics.turn_times;
+        histogram(&mut family, &[("worker", number)], turns);
+    }
+    let help = "How long sources waited in the loop for their go.";
+    let mut family = text.family("echoloop_wait_seconds", Kind::Histogram, help);
+    for (number, worker) in workers {
+        let Statistics { sparse_waits, busy_waits, .. } = &worker.sample.statistics;
+        for (source, waits) in [("sparse", sparse_waits), ("busy", busy_waits)] {
+            histogram(&mut family, &[("worker", number), ("source", source)], waits);
+        }
+    }
+}
+
+/// Buckets with their upper ends, each with all before it, then the sum and the count.
+fn histogram(family: &mut Family<'_>, labels: &[Label<'_>], histogram: &Histogram) {
+    for (end, count) in histogram.doublings() {
+        let end = end.as_secs_f64().to_string();
+        family.part("_bucket", &[labels, &[("le", &end)]].concat(), count);
+    }
+    let count = histogram.count();
+    family.part("_bucket", &[labels, &[("le", "+Inf")]].concat(), count);
+    family.part("_sum", labels, histogram.sum().as_secs_f64());
+    family.part("_count", labels, count);
 }
 
 /// Who came where.
@@ -215,8 +238,11 @@ mod tests {
     #[test]
     fn everything_that_is_counted_is_shown() {
         let shown = format!("{:?}", Statistics::default());
-        let fields = shown.matches(": 0").count(); // `longest_turn` is "0ns".
+        let fields: usize = shown.matches(": 0").count(); // `longest_turn` is "0ns".
         let values = PLAIN.len() + REASONS.iter().map(|it| it.rows.len()).sum::<usize>() + 1;
+        let histograms = shown.matches("Histogram {").count();
+        assert_eq!(histograms, 3, "{shown}");
+        let fields = fields - 2 * histograms; // Their count and their longest.
         assert_eq!(values, fields, "{shown}");
         let reasons = REASONS.iter().flat_map(|it| it.rows.iter().map(|row| row.1));
         let parts: Vec<Part> = PLAIN.iter().map(|it| it.part).chain(reasons).collect();

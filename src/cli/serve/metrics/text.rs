@@ -14,6 +14,8 @@ pub(super) enum Kind {
     /// It only grows. Its name ends in `_total`.
     Counter,
     Gauge,
+    /// Its values are `_bucket`, `_sum` and `_count`.
+    Histogram,
 }
 
 /// A name and a value that tell one value of a family from the others.
@@ -25,6 +27,7 @@ impl Text {
         let kind = match kind {
             Kind::Counter => "counter",
             Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
         };
         write!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}\n").expect("it has room");
         Family { text: &mut self.text, name }
@@ -43,7 +46,13 @@ pub(super) struct Family<'a> {
 
 impl Family<'_> {
     pub(super) fn value(&mut self, labels: &[Label<'_>], value: impl Display) {
+        self.part("", labels, value);
+    }
+
+    /// A value whose name goes on behind that of the family.
+    pub(super) fn part(&mut self, suffix: &str, labels: &[Label<'_>], value: impl Display) {
         self.text.push_str(self.name);
+        self.text.push_str(suffix);
         for (index, (name, label)) in labels.iter().enumerate() {
             let before = if index == 0 { '{' } else { ',' };
             let label = Escaped(label);

@@ -1,0 +1,263 @@
+//! Whose go it is.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::num::NonZeroU8;
+use std::time::{Duration, Instant};
+
+use crate::values::{EPOCH, Id, SLICE, SPARSE};
+
+/// What is counted of a go: 64 bytes, or a go that moved fewer.
+const UNIT: usize = 64;
+
+/// More isn't held against anybody: after four epochs of rest, it is sparse again.
+const MOST: usize = 16 * SPARSE / UNIT;
+
+/// After so many epochs nothing is left of any debt.
+const ALL: u8 = 16;
+
+/// What a source carries for the queue: whether it stands in it, and what it has used lately. Three
+/// bytes, and each connection has them.
+#[derive(Debug)]
+pub(crate) struct Flow {
+    /// In units. Bytes, so that it can stand anywhere.
+    used: [u8; 2],
+    /// The epoch in which that was so. `None`: it is queued, and pays nothing meanwhile.
+    since: Option<NonZeroU8>,
+}
+
+impl Flow {
+    /// One that has used nothing.
+    pub(crate) fn new() -> Flow {
+        Flow { used: [0; 2], since: Some(NonZeroU8::MIN) }
+    }
+
+    #[inline]
+    fn used(&self) -> usize {
+        u16::from_ne_bytes(self.used).into()
+    }
+
+    fn set_used(&mut self, units: usize) {
+        self.used = (units.min(MOST) as u16).to_ne_bytes();
+    }
+
+    /// Half of the debt for each epoch. They come round after 255: who had a debt then, and comes back
+    /// within the four that pay it, pays it twice.
+    #[inline]
+    fn pay(&mut self, now: u8, since: u8) {
+        let passed = now.wrapping_sub(since).wrapping_sub(u8::from(now < since)); // None is 0.
+        let used = u16::from_ne_bytes(self.used) >> passed.min(15);
+        self.used = used.to_ne_bytes();
+    }
+}
+
+/// The sources that can move: FQ-CoDel's new and old flows (RFC 8290 section 4.1), with time where that
+/// has packets.
+///
+/// ```text
+///                        ┌── used no more than a little lately ──▶ new ──▶ each has a small go, at once
+///   it can move ─────────┤
+///                        └── used more ──────────────────────────▶ old ──▶ one after the other, for a slice of
+///                                                                  ▲  │    time; then the poll is asked who
+///                                              has more to do ─────┴──┘    is new
+/// ```
+///
+/// So what a new flow waits for is the other new ones, a slice, and the rest of one go; how many old ones
+/// there are makes no difference. And an old flow has its go after as many turns at most as others stand
+/// before it, however many new ones there are: each turn has a go for one at least. Together the old ones
+/// have a fifth of the time at least, if they can use it.
+///
+/// What a source has used is halved with each epoch: that is how time pays debts off. An epoch
+/// lasts until each old flow has had its go, so one that waited for its go is no newcomer because of that;
+/// nor is one that paused for a while because its peer had to read first.
+///
+/// Knows no clock: `now` is told.
+#[derive(Debug)]
+pub(crate) struct Flows {
+    new: Vec<Id>,
+    /// Since when each is queued.
+    old: VecDeque<(Id, Instant)>,
+    /// How many of the new ones have had their go in this turn.
+    served: usize,
+    /// Who has its go, or had it last.
+    current: Id,
+    /// Whether it is an old flow that has its go.
+    is_old: bool,
+    /// What this go has moved so far.
+    spent: usize,
+    /// From 1 to 255, and again from 1.
+    epoch: NonZeroU8,
+    ends: Instant,
+    /// Old flows that must have had their go before the epoch ends.
+    ahead: usize,
+    turn_began: Instant,
+}
+
+impl Flows {
+    pub(crate) fn new(now: Instant) -> Flows {
+        Flows {
+            new: Vec::new(),
+            old: VecDeque::new(),
+            served: 0,
+            current: Id::NONE,
+            is_old: false,
+            spent: 0,
+            epoch: NonZeroU8::MIN,
+            ends: now + EPOCH,
+            ahead: 0,
+            turn_began: now,
+        }
+    }
+
+    /// Whether nobody can move.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.new.is_empty() && self.old.is_empty()
+    }
+
+    /// How many can move.
+    pub(crate) fn len(&self) -> usize {
+        self.new.len() + self.old.len()
+    }
+
+    /// A turn begins.
+    #[inline]
+    pub(crate) fn begin_turn(&mut self, now: Instant) {
+        self.turn_began = now;
+        if self.ahead == 0 && now >= self.ends {
+            self.end_epoch(now);
+        }
+    }
+
+    /// Also those epochs that nobody saw.
+    fn end_epoch(&mut self, now: Instant) {
+        let missed = now.duration_since(self.ends).as_micros() / EPOCH.as_micros();
+        let passed = u8::try_from(missed).map_or(ALL, |missed| missed.saturating_add(1).min(ALL));
+        let next = (u16::from(self.epoch.get() - 1) + u16::from(passed)) % 255;
+        self.epoch = NonZeroU8::MIN.saturating_add(next as u8);
+        (self.ends, self.ahead) = (now + EPOCH, self.old.len());
+    }
+
+    /// The source can move: it has its go when its turn comes. Nothing, if it is queued already.
+    #[inline]
+    pub(crate) fn schedule(&mut self, id: Id, flow: &mut Flow) {
+        let Some(since) = flow.since.take() else { return };
+        if since != self.epoch {
+            flow.pay(self.epoch.get(), since.get());
+        }
+        match flow.used() <= SPARSE / UNIT {
+            true => self.new.push(id),
+            false => self.is_in_debt(id),
+        }
+    }
+
+    #[cold]
+    fn is_in_debt(&mut self, id: Id) {
+        self.old.push_back((id, self.turn_began));
+    }
+
+    /// The source has used up its go and has more to do: it stands behind the others, and not among the
+    /// new ones.
+    pub(crate) fn requeue(&mut self, id: Id, flow: &mut Flow) {
+        flow.set_used(flow.used().max(SPARSE / UNIT + 1));
+        self.schedule(id, flow);
+    }
+
+    /// How many new flows there are now. Those that become ready meanwhile stand behind them, for the next
+    /// turn.
+    #[inline]
+    pub(crate) fn new_ones(&mut self) -> usize {
+        self.is_old = false;
+        self.new.len()
+    }
+
+    /// The new flow whose go it is; there must be one.
+    #[inline]
+    pub(crate) fn next_new(&mut self) -> Id {
+        self.current = self.new[self.served];
+        self.served += 1;
+        self.current
+    }
+
+    /// Those that were next have had their gos.
+    #[inline]
+    pub(crate) fn end_new(&mut self) {
+        if self.served == self.new.len() {
+            self.new.clear();
+        } else {
+            self.new.drain(..self.served);
+        }
+        self.served = 0;
+    }
+
+    /// The turn has ended in the middle of a go, because of a panic. Returns whose it was.
+    #[cold]
+    pub(crate) fn unwind(&mut self) -> Id {
+        self.end_new();
+        self.current
+    }
+
+    /// Nobody has anything to do any more.
+    pub(crate) fn clear(&mut self) {
+        self.new.clear();
+        self.old.clear();
+        (self.served, self.ahead) = (0, 0);
+    }
+
+    /// How many old flows there are now.
+    #[inline]
+    pub(crate) fn old(&self) -> usize {
+        self.old.len()
+    }
+
+    /// The old flow whose go it is, and since when it is queued: since that turn began.
+    pub(crate) fn next_old(&mut self) -> Option<(Id, Instant)> {
+        self.is_old = true;
+        if self.ahead > 0 {
+            self.ahead -= 1;
+            self.ends = self.ends.max(self.turn_began); // The epoch has lasted until here.
+        }
+        let next = self.old.pop_front()?;
+        self.current = next.0;
+        Some(next)
+    }
+
+    /// The go of this source begins.
+    #[inline]
+    pub(crate) fn begin_go(&mut self, flow: &mut Flow) {
+        flow.since = Some(self.epoch);
+        flow.used = u16::from_ne_bytes(flow.used).saturating_add(1).to_ne_bytes();
+        self.spent = 0;
+    }
+
+    /// How much of a budget this go may use, of something that costs as much as copying so many bytes.
+    #[inline]
+    pub(crate) fn allowance(&self, budget: usize, cost: usize) -> usize {
+        if self.is_old { budget } else { budget.min(SPARSE / cost) }
+    }
+
+    /// Whoever has its go has moved so many bytes, or done something that costs as much.
+    #[inline]
+    pub(crate) fn spend(&mut self, bytes: usize) {
+        self.spent += bytes;
+    }
+
+    /// Whether it has spent more than every go is charged for.
+    #[inline]
+    pub(crate) fn has_spent(&self) -> bool {
+        self.spent > UNIT
+    }
+
+    /// Charges what was spent.
+    pub(crate) fn charge(&mut self, flow: &mut Flow) {
+        flow.set_used(flow.used() + self.spent / UNIT);
+    }
+
+    /// How long the old flows may go on, before somebody looks whether there are new ones: a slice, or
+    /// more when the new ones have had most of the turn.
+    pub(crate) fn slice(&self, now: Instant) -> Duration {
+        SLICE.max(now.saturating_duration_since(self.turn_began) / 4)
+    }
+}
