@@ -221,7 +221,10 @@ fn restart(offer: &str, path: &Path, is_datagram: bool, kill: bool) -> bool {
         let mut why = String::new();
         child.stderr.take().unwrap().read_to_string(&mut why).unwrap();
         assert_eq!(wait(child).code(), Some(1));
-        assert!(why.contains("another server holds its lock"), "{why}");
+        // Of a process that is killed the kernel closes the descriptors one by one: its lock may be free while its
+        // socket still listens.
+        let reasons = ["another server holds its lock", "another server answers there"];
+        assert!(reasons.iter().any(|reason| why.contains(reason)), "{why}");
         return false;
     }
     match is_datagram {
