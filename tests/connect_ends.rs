@@ -151,6 +151,25 @@ fn a_silent_peer_can_be_left() {
     assert_eq!(server.join().unwrap().1, "hello\n");
 }
 
+/// A peer that keeps its end open has been silent for --wait, and gets no further time to say goodbye; what
+/// it was sent still arrives.
+#[test]
+fn a_silent_peer_need_not_say_goodbye() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("tcp://{}", listener.local_addr().unwrap());
+    let said = run(echoloop(&["connect", "-vv", "--wait", "1ms", &endpoint]), b"hello\n");
+    let (mut stream, _) = listener.accept().unwrap();
+    let mut all = String::new();
+    stream.read_to_string(&mut all).unwrap();
+    assert_eq!((said.code, &*all), (Some(0), "hello\n"), "{}", said.errors);
+    // The wait has a timer of the input's, and a goodbye would have one of the connection's.
+    let connected =
+        said.errors.lines().find_map(|line| line.strip_suffix(" is connected")).unwrap();
+    let (_, connection) = connected.rsplit_once(' ').unwrap();
+    assert!(!said.errors.contains(&format!(" {connection} timer")), "{}", said.errors);
+    assert!(said.errors.contains(" timer"), "{}", said.errors);
+}
+
 /// A server that answers for as long as somebody asks isn't left before --wait has passed in silence.
 #[test]
 fn waiting_begins_anew_with_each_answer() {

@@ -112,3 +112,38 @@ fn a_dead_server_for_datagrams_fails_the_run() {
     assert!(line.ends_with(words), "{}", run.out);
     assert!(run.out.contains("50 messages in"), "{}", run.out);
 }
+
+/// Where nobody answers, a run for a number of replies doesn't wait out every one of them, and fails.
+#[test]
+fn a_count_of_replies_ends_where_none_come() {
+    let silent = udp_server(|_, _| vec![]);
+    let closed = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // All of them would take some weeks.
+    for endpoint in [silent, format!("udp://{closed}")] {
+        let run = bench(&format!("{endpoint} -n 10M --timeout 100ms --json -"));
+        let result = run.only();
+        assert_eq!((run.code(), &result["messages"]), (1, &0.into()), "{result:#}");
+        assert!(result["errors"]["lost"].as_u64() > Some(0), "{result:#}");
+        let run = bench(&format!("{endpoint} -n 10M --timeout 100ms"));
+        assert!(run.out.contains("FAILED: nothing was measured"), "{}", run.out);
+    }
+}
+
+/// The same if the server goes in mid-run, and the kernel says so.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_count_of_replies_ends_when_the_server_does() {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let mut buffer = [0; 100];
+        for _ in 0..50 {
+            let (length, from) = crate::again::again(|| socket.recv_from(&mut buffer)).unwrap();
+            socket.send_to(&buffer[..length], from).unwrap();
+        }
+    });
+    let run = bench(&format!("udp://{address} -n 10M --timeout 100ms"));
+    assert_eq!(run.code(), 1, "{}", run.out);
+    assert!(run.out.contains("could not be delivered (connection refused)."), "{}", run.out);
+    assert!(run.out.contains("50 messages in"), "{}", run.out);
+}

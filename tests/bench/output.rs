@@ -244,6 +244,13 @@ fn nonsense_is_refused() {
         ("tcp://127.0.0.1:1 --find-rate p99", "as in p99=1ms"),
         ("tcp://127.0.0.1:1 tcp://127.0.0.1:2 --server-pid 1", "once for each endpoint"),
         ("tcp://127.0.0.1:1 --server-pid 1,zero", "expected 4711, or 4711,4712"),
+        ("tcp://127.0.0.1:1 --server-pid 1,2,1", "--server-pid names process 1 twice"),
+        ("tcp://127.0.0.1:1 --server-pid 2 --server-pid 2", "--server-pid names process 2 twice"),
+        (
+            "tcp://127.0.0.1:1 tcp://127.0.0.1:2 --server-pid 1 --server-pid 3,3",
+            "names process 3 twice",
+        ),
+        ("tcp://127.0.0.1:1 --request @/dev/zero --frame u32", "/dev/zero: more than 16 MiB"),
         ("udp://127.0.0.1:1 --size 7", "8 to 65507"),
         ("udp://127.0.0.1:1 --churn", "--churn is for connections"),
         ("unix:///none --bind 127.0.0.1", "--bind is for tcp and udp"),

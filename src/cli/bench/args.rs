@@ -36,7 +36,7 @@ pub(crate) struct Args {
     #[arg(short, long, value_name = "BYTES", default_value = "64", help_heading = "Load")]
     pub(super) size: Sizes,
     /// Send these bytes instead of random ones to be echoed: text with escapes (PING\r\n), hex:2a0d0a, or
-    /// @FILE. Streams only.
+    /// @FILE of at most 16 MiB. Streams only.
     #[arg(long, value_name = "BYTES", help_heading = "Load", conflicts_with = "size")]
     pub(super) request: Option<Text>,
     /// The answer to each --request, written in the same way. Every byte of it is compared.
@@ -54,7 +54,8 @@ pub(crate) struct Args {
     #[arg(short = 'z', long, value_name = "TIME", value_parser = units::duration)]
     #[arg(help_heading = "Load", conflicts_with = "count")]
     pub(super) duration: Option<Duration>,
-    /// Measure until there are so many replies.
+    /// Measure until there are so many replies; a message that has none in time counts as one of them. Ends
+    /// early where nobody replies at all.
     #[arg(short = 'n', long, value_name = "N", value_parser = units::count)]
     #[arg(help_heading = "Load")]
     pub(super) count: Option<u64>,

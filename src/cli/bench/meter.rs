@@ -8,6 +8,7 @@ use echoloop::{Cause, Context, Stop};
 
 use super::load::{Length, Load};
 use super::pacer::Pacer;
+use super::patience::Patience;
 use super::phase::{Phase, Report, Stage, Standing};
 use super::process::{Probe, Usage, thread_cpu, thread_waited};
 use super::seconds::{Count, SECOND, Second, nanos};
@@ -56,8 +57,7 @@ pub(super) struct Meter {
     probe: Option<Probe>,
     pub(super) server: Option<Usage>,
     settled: bool,
-    /// The last reply, for whoever waits for a number of them.
-    moved: (u64, u64),
+    patience: Patience,
     reported: u64,
     /// Seconds of the measured time that have been reported, and how everything stood then.
     seconds: u64,
@@ -98,7 +98,7 @@ impl Meter {
             probe,
             server: None,
             settled: false,
-            moved: (0, 0),
+            patience: Patience::default(),
             reported: 0,
             seconds: 0,
             counted: Count::default(),
@@ -255,14 +255,10 @@ impl Meter {
         }
     }
 
-    /// Whoever waits for a number of replies doesn't wait for ever: twice the timeout, since after once
-    /// lost datagrams make room for new ones.
+    /// Whether a number of replies is waited for that won't come.
     fn is_stuck(&mut self, now: u64) -> bool {
-        let moved = self.tally.messages + self.tally.errors.lost;
-        if self.moved.0 != moved {
-            self.moved = (moved, now);
-        }
-        self.goal != u64::MAX && now - self.moved.1 > 2 * nanos(self.load.timeout)
+        let timeout = nanos(self.load.timeout);
+        self.patience.is_at_its_end(&self.tally, timeout, now) && self.goal != u64::MAX
     }
 
     fn enter(&mut self, next: Phase, now: u64) {
@@ -296,7 +292,7 @@ impl Meter {
             self.tally.times.connect.reset();
         }
         self.forget();
-        (self.from, self.moved) = (now, (0, now));
+        (self.from, self.patience) = (now, Patience::since(now));
         self.began = Some(SystemTime::now());
         match self.load.length {
             Length::Time(duration) => self.until = now + nanos(duration),

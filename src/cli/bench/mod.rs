@@ -41,6 +41,7 @@ mod meter;
 mod outcome;
 mod pacer;
 mod partial;
+mod patience;
 mod phase;
 mod picture;
 mod plan;

@@ -48,6 +48,11 @@ impl Args {
                     .to_owned(),
             );
         }
+        if let Some(pid) = (0..endpoints).find_map(|it| twice(&self.watched(it).pids)) {
+            return Err(format!(
+                "--server-pid names process {pid} twice, and it would count twice"
+            ));
+        }
         if self.endpoints.len() > 1 && (self.hdr.is_some() || self.find_rate.is_some()) {
             return Err("--hdr and --find-rate take one endpoint".to_owned());
         }
@@ -153,6 +158,12 @@ impl Args {
         }
         load
     }
+}
+
+/// The first that has been there before.
+fn twice(pids: &[u32]) -> Option<u32> {
+    let again = |&(index, pid): &(usize, &u32)| pids[..index].contains(pid);
+    pids.iter().enumerate().find(again).map(|(_, pid)| *pid)
 }
 
 fn check(load: &Load) -> Result<(), String> {

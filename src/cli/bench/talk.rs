@@ -1,11 +1,15 @@
 //! What is said: messages of one size or several that must come back, or a request and its answer.
 
 use std::fmt;
-use std::fs;
+use std::fs::File;
+use std::io::Read;
 use std::str::FromStr;
 
 use super::words::{bytes, count, number_of};
 use crate::cli::units;
+
+/// Most bytes of a message that is read from a file: 16 MiB.
+const LONGEST: u64 = 16 << 20;
 
 /// What a connection says, and what it must hear.
 #[derive(Clone, Debug, PartialEq)]
@@ -124,10 +128,7 @@ impl FromStr for Text {
 
     fn from_str(text: &str) -> Result<Text, String> {
         if let Some(path) = text.strip_prefix('@') {
-            let read = fs::read(path);
-            return read
-                .map(Text)
-                .map_err(|error| format!("{path}: {}", echoloop::describe(&error)));
+            return read(path).map(Text).map_err(|error| format!("{path}: {error}"));
         }
         if let Some(digits) = text.strip_prefix("hex:") {
             let digits: Vec<u32> = digits
@@ -143,6 +144,17 @@ impl FromStr for Text {
             return Ok(Text(digits.chunks(2).map(|pair| (pair[0] << 4 | pair[1]) as u8).collect()));
         }
         unescaped(text).map(Text)
+    }
+}
+
+/// All of a file, unless it is longer than any message, or has no end.
+fn read(path: &str) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    let file = File::open(path);
+    let read = file.and_then(|file| file.take(LONGEST + 1).read_to_end(&mut bytes));
+    match read.map_err(|error| echoloop::describe(&error))? as u64 {
+        ..=LONGEST => Ok(bytes),
+        _ => Err("more than 16 MiB, the most that a message of a file can have".to_owned()),
     }
 }
 

@@ -159,7 +159,16 @@ impl Stream {
             None if !self.screen.is_clear() || self.is_sending(cx) => {
                 cx.after_with(wait, WAIT);
             }
-            None => self.leave(cx),
+            None => self.hang_up(cx),
+        }
+    }
+
+    /// Leaves a peer that has taken all of the input and been silent for long enough: its goodbye is not
+    /// waited for in addition.
+    fn hang_up(&mut self, cx: &mut Context<'_>) {
+        self.leave(cx);
+        if let Some(socket) = self.socket {
+            cx.source(socket).abort();
         }
     }
 
