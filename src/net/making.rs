@@ -1,7 +1,7 @@
 //! How sockets are made and set up, and what their addresses are.
 
 use std::io;
-use std::net::{Shutdown, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
@@ -146,7 +146,7 @@ pub(super) fn stop_admitting(socket: &impl AsFd) {
         let socket = SockRef::from(socket);
         let stopped = match socket.domain() {
             // They are refused.
-            Ok(Domain::UNIX) => socket.shutdown(Shutdown::Read),
+            Ok(Domain::UNIX) => socket.shutdown(std::net::Shutdown::Read),
             // They get no answer, try again, and find nobody. One instruction of the classic packet
             // filter: return 0, keep nothing of the packet.
             _ => socket.attach_filter(&[socket2::SockFilter::new(libc::BPF_RET as u16, 0, 0, 0)]),
