@@ -113,7 +113,9 @@
 //! - **Records are larger than bytes.** What comes out of a cipher is a little more than what went in; so a layer
 //!   asks for [`send_capacity`](crate::Context::send_capacity) first, and leaves some of it.
 //! - **A stop is left to the service behind.** It is told like all others, closes, and that end comes through; a leg that
-//!   closed by itself would cut off the answer to what has just arrived. So `stopping` does nothing. Clients that waited
+//!   closed by itself would cut off the answer to what has just arrived. So `stopping` does nothing. (A client that
+//!   then stays without a word keeps the stop waiting for the linger time; a leg that knows which side it is on may
+//!   close there.) Clients that waited
 //!   in the backlog are served too: names in memory can be dialled, and are listened on, until the last of them has
 //!   gone.
 //!

@@ -85,7 +85,7 @@ impl Session for Leg {
             Leg::Inner { client } => {
                 if let Some(Leg::Client(other)) = hub.others.get_mut(*client) {
                     other.finish(&mut cx.source(*client));
-                    if other.has_ended {
+                    if other.has_ended || cx.is_stopping() {
                         cx.close();
                     }
                 }
@@ -215,7 +215,8 @@ impl Client {
         self.has_finished = true;
         self.tls.send_close_notify();
         self.flush(cx);
-        if self.has_ended { cx.close() } else { cx.finish() }
+        // At a stop nobody waits for a client that has been told all there is.
+        if self.has_ended || cx.is_stopping() { cx.close() } else { cx.finish() }
     }
 
     /// Sends what TLS has ready.
