@@ -61,10 +61,10 @@
 //!
 //! # Without a connection
 //!
-//! A datagram socket has nobody to wait for: connect(2) only notes the peer, and no
+//! A datagram socket has no peer to wait for: connect(2) only notes the peer, and no
 //! [`opened`](crate::Service::opened) follows. If its peer is a name, what is sent before that is known is kept,
 //! 32 datagrams of it, which is what a service that asks a question at once needs; and there is no race,
-//! since nobody answers. [`closed`](crate::Service::closed) tells if the name is not known.
+//! since no peer answers. [`closed`](crate::Service::closed) tells if the name is not known.
 //!
 //! # Once more, later
 //!
@@ -140,7 +140,7 @@
 //!
 //! # In the middle of two connections
 //!
-//! A proxy dials when somebody has come, and passes on in both directions. Since what is sent to a connection that
+//! A proxy dials when a client has come, and passes on in both directions. Since what is sent to a connection that
 //! is still being made is kept, and `finish` too, it need not know whether its server is there yet; the
 //! whole of it is in [the chapter on back-pressure](super::back_pressure#when-the-answer-goes-elsewhere). When
 //! one side ends its direction, so does the proxy towards the other, and the way back stays open.

@@ -61,7 +61,7 @@ impl fmt::Display for DatagramRefusal {
 impl std::error::Error for DatagramRefusal {}
 
 /// Decides which datagrams the bound sockets of a reactor answer, so that none of them, forged as its
-/// source may be, can make a weapon of it: no two servers echo to each other for ever, and nobody is
+/// source may be, can make a weapon of it: no two servers echo to each other for ever, and no host is
 /// flooded.
 ///
 /// As sources, directed broadcast addresses (`192.168.1.255`) can't be told by looking: there the kernel
@@ -211,7 +211,7 @@ impl DatagramPolicy {
     }
 }
 
-/// Whether only somebody on this machine can send from there.
+/// Whether only a process on this machine can send from there.
 #[inline]
 fn is_local(source: &Address) -> bool {
     source.ip().is_none_or(|ip| ip.to_canonical().is_loopback())
@@ -219,7 +219,7 @@ fn is_local(source: &Address) -> bool {
 
 /// How many bytes a datagram has on an Ethernet, to or from this peer: with its headers (RFC 791, RFC 768,
 /// RFC 8200), the frame's own 18, preamble and gap; a short packet is filled up to 46. So that whoever sends
-/// less of these than it got hits nobody harder, into however many datagrams it is split. Where a long one
+/// less of these than it got hits no host harder, into however many datagrams it is split. Where a long one
 /// travels in fragments, each further datagram counts for more than the further fragment that it may need.
 #[inline]
 pub(crate) fn on_the_wire(payload: usize, peer: &Peer) -> usize {

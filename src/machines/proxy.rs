@@ -24,7 +24,7 @@ const FIXED: usize = 16;
 pub(crate) enum Client {
     /// The proxy itself, which looks whether we are there.
     Proxy,
-    /// Somebody whose address the proxy doesn't tell.
+    /// A client whose address the proxy doesn't tell.
     Unknown,
     /// An internet address.
     Ip(SocketAddr),

@@ -151,7 +151,7 @@ impl<S> Race<S> {
     }
 
     /// Why nothing has come of it: of one attempt its own error, of several what became of each. The kind
-    /// is a timeout, if there is one: somebody may be there. Otherwise it is that of the last one.
+    /// is a timeout, if there is one: a server may be there. Otherwise it is that of the last one.
     pub(crate) fn failure(self) -> io::Error {
         let mut failed: Vec<(Address, io::Error)> =
             self.attempts.into_iter().filter_map(failed).collect();

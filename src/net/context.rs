@@ -132,8 +132,8 @@ impl Context<'_> {
     /// Answers the datagram that the service is looking at. `false`: the answer was dropped, and
     /// counted, since it is longer than what it answers, or together with the answers before it has
     /// more bytes on the wire, headers and frames included; or the sender, a Unix socket, has no name.
-    /// A sender's address can be forged, and so nobody can use us to hit somebody else harder than
-    /// it could itself.
+    /// A sender's address can be forged, and so no sender can use us to hit another host
+    /// harder than it could itself.
     pub fn reply(&mut self, payload: &[u8]) -> bool {
         let Some(asked) = self.asked else { return false };
         let core = &mut *self.core;

@@ -197,7 +197,7 @@ fn take_over(path: &Path, address: &SockAddr, socket: &Socket) -> io::Result<()>
         return Err(in_use("the path exists and is not a socket"));
     }
     match answer(address) {
-        // Only a refusal says that nobody is there. A full backlog is somebody, and so is a socket of the
+        // Only a refusal says that no server is there. A full backlog is one, and so is a socket of the
         // other kind.
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
@@ -210,7 +210,7 @@ fn take_over(path: &Path, address: &SockAddr, socket: &Socket) -> io::Result<()>
     socket.bind(address)
 }
 
-/// What is said to somebody who connects there.
+/// What is said to a process that connects there.
 fn answer(address: &SockAddr) -> io::Result<()> {
     let ask = |kind| {
         let socket = Socket::new(socket2::Domain::UNIX, kind, None)?;

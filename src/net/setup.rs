@@ -245,7 +245,7 @@ impl Context<'_> {
     ///
     /// The reactor is stopping; a name can't be looked up since no thread can be started, or 1,024 wait
     /// already. For datagram sockets to an address also that no descriptor is left, and what connect(2) says.
-    /// That a name is unknown, or nobody is there, [`Service::closed`] tells:
+    /// That a name is unknown, or no server is there, [`Service::closed`] tells:
     /// [`Cause::ConnectFailed`](crate::Cause::ConnectFailed).
     pub fn connect(&mut self, endpoint: &Endpoint) -> Result<Id, Error> {
         self.connect_from(endpoint, None)

@@ -25,7 +25,7 @@ pub struct Faults {
     pub delay: f64,
     /// How long that is at most. As long again may pass until an event tells of room.
     pub longest_delay: Duration,
-    /// A connection is refused although somebody listens. Asked for each.
+    /// A connection is refused although a service listens. Asked for each.
     pub refuse: f64,
     /// A connection is reset in both directions, and what was under way is lost. Asked for each write.
     pub reset: f64,

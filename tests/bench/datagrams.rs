@@ -2,7 +2,7 @@
 
 use std::net::UdpSocket;
 
-use crate::support::{bench, udp_server};
+use crate::support::{bench, udp_server, udp_server_that_dies};
 
 /// Eight bytes are enough to know a datagram by: late, twice, somebody else's, or spoilt.
 #[test]
@@ -95,15 +95,7 @@ fn a_reply_to_an_earlier_run_is_no_fault() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_dead_server_for_datagrams_fails_the_run() {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let address = socket.local_addr().unwrap();
-    std::thread::spawn(move || {
-        let mut buffer = [0; 100];
-        for _ in 0..50 {
-            let (length, from) = crate::again::again(|| socket.recv_from(&mut buffer)).unwrap();
-            socket.send_to(&buffer[..length], from).unwrap();
-        }
-    });
+    let address = udp_server_that_dies(50);
     let command = format!("udp://{address} -c 1 -z 300ms --warmup 0 --timeout 500ms");
     let run = bench(&command);
     assert_eq!(run.code(), 1, "{}", run.out);
@@ -133,15 +125,7 @@ fn a_count_of_replies_ends_where_none_come() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_count_of_replies_ends_when_the_server_does() {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let address = socket.local_addr().unwrap();
-    std::thread::spawn(move || {
-        let mut buffer = [0; 100];
-        for _ in 0..50 {
-            let (length, from) = crate::again::again(|| socket.recv_from(&mut buffer)).unwrap();
-            socket.send_to(&buffer[..length], from).unwrap();
-        }
-    });
+    let address = udp_server_that_dies(50);
     let run = bench(&format!("udp://{address} -n 10M --timeout 100ms"));
     assert_eq!(run.code(), 1, "{}", run.out);
     assert!(run.out.contains("could not be delivered (connection refused)."), "{}", run.out);

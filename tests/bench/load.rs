@@ -7,7 +7,10 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use crate::support::{Server, bench, bench_while, echo_changed, interrupt, tcp_server, udp_server};
+use crate::support::{
+    Server, bench, bench_while, echo_changed, interrupt, tcp_server, tcp_server_that_tells,
+    udp_server,
+};
 
 /// Every kind of endpoint, and as many replies as were asked for, all of them right.
 #[test]
@@ -300,18 +303,9 @@ fn connections_come_from_the_addresses_that_were_given() {
 /// Ctrl-C ends the run early, and what was measured is shown.
 #[test]
 fn an_interrupt_shows_what_was_measured() {
-    let (tell, told) = mpsc::channel();
-    let endpoint = tcp_server(move |stream| {
-        let tell = tell.clone();
-        echo_changed(stream, move |number, _| {
-            if number == 100 {
-                let _ = tell.send(());
-            }
-            true
-        });
-    });
+    let (endpoint, busy) = tcp_server_that_tells();
     let run = bench_while(&format!("{endpoint} -c 1 -z 50s --warmup 0"), |pid| {
-        told.recv_timeout(Duration::from_secs(30)).unwrap();
+        busy.recv_timeout(Duration::from_secs(30)).unwrap();
         interrupt(pid);
     });
     assert_eq!(run.code(), 0);

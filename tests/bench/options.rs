@@ -1,11 +1,10 @@
 //! What people type, coming from elsewhere or by mistake, and what must not happen to their files.
 
 use std::fs;
-use std::sync::mpsc;
 use std::time::Duration;
 
 use crate::log::log_of;
-use crate::support::{Server, bench, bench_while, echo_changed, interrupt, tcp_server, udp_server};
+use crate::support::{Server, bench, bench_while, interrupt, tcp_server_that_tells, udp_server};
 
 /// Conditions fail a run that is right otherwise, with a status of their own.
 #[test]
@@ -203,19 +202,10 @@ fn conditions_that_make_no_sense_are_refused() {
 
 #[test]
 fn an_interrupt_before_any_rate_was_tried_is_told() {
-    let (tell, told) = mpsc::channel();
-    let endpoint = tcp_server(move |stream| {
-        let tell = tell.clone();
-        echo_changed(stream, move |number, _| {
-            if number == 100 {
-                let _ = tell.send(());
-            }
-            true
-        });
-    });
+    let (endpoint, busy) = tcp_server_that_tells();
     let command = format!("{endpoint} -c 1 -z 50s --warmup 0 --find-rate p99=1ms");
     let run = bench_while(&command, |pid| {
-        told.recv_timeout(Duration::from_secs(30)).unwrap();
+        busy.recv_timeout(Duration::from_secs(30)).unwrap();
         interrupt(pid);
     });
     assert_eq!(run.code(), 1);

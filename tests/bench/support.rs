@@ -1,7 +1,7 @@
 //! Servers, good and bad, and the real binary to be let loose on them.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -186,4 +186,33 @@ pub(crate) fn udp_server(
         }
     });
     format!("udp://{address}")
+}
+
+/// Echoes, and tells when a client is in the midst of it: at its hundredth message.
+pub(crate) fn tcp_server_that_tells() -> (String, mpsc::Receiver<()>) {
+    let (tell, told) = mpsc::channel();
+    let endpoint = tcp_server(move |stream| {
+        let tell = tell.clone();
+        echo_changed(stream, move |number, _| {
+            if number == 100 {
+                let _ = tell.send(());
+            }
+            true
+        });
+    });
+    (endpoint, told)
+}
+
+/// Answers so many datagrams, and goes.
+pub(crate) fn udp_server_that_dies(after: usize) -> SocketAddr {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    thread::spawn(move || {
+        let mut buffer = [0; 100];
+        for _ in 0..after {
+            let (length, from) = again(|| socket.recv_from(&mut buffer)).unwrap();
+            socket.send_to(&buffer[..length], from).unwrap();
+        }
+    });
+    address
 }

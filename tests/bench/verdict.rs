@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
 use std::time::Duration;
 
 use crate::support::{
-    Run, Server, bench, bench_while, echo_changed, interrupt, tcp_server, udp_server,
+    Run, Server, bench, bench_while, echo_changed, interrupt, tcp_server, tcp_server_that_tells,
+    udp_server,
 };
 
 /// A TCP server of which connection number `index`, in the order of accepting, is treated like this.
@@ -110,19 +110,10 @@ fn a_death_in_the_warm_up_measures_nothing() {
 #[test]
 fn an_interrupt_in_the_warm_up_measures_nothing() {
     for options in ["-c 1", "-c 2 -w 2", "-c 1 --rate 5k"] {
-        let (tell, told) = mpsc::channel();
-        let endpoint = tcp_server(move |stream| {
-            let tell = tell.clone();
-            echo_changed(stream, move |number, _| {
-                if number == 100 {
-                    let _ = tell.send(());
-                }
-                true
-            });
-        });
+        let (endpoint, busy) = tcp_server_that_tells();
         let command = format!("{endpoint} {options} --duration 1s --warmup 50s");
         let run = bench_while(&command, |pid| {
-            told.recv_timeout(Duration::from_secs(30)).unwrap();
+            busy.recv_timeout(Duration::from_secs(30)).unwrap();
             interrupt(pid);
         });
         assert_failed(&run, &["Interrupted in the warm-up: nothing was measured."]);

@@ -160,7 +160,7 @@ impl<S: Stream> Connection<S> {
         if account.free() >= config.read_buffer {
             config.read_buffer
         } else if self.queued() == 0 || self.unread() == 0 {
-            // Also with output kept: it may be for somebody who waits for us to read.
+            // Also with output kept: it may be for a peer that waits for us to read.
             RESERVE
         } else {
             0
