@@ -6,7 +6,7 @@ use std::time::Instant;
 use serde_json::Value;
 
 use crate::disciplines::{Discipline, Load};
-use crate::process::waited;
+use crate::process::{Priority, prefer, waited};
 use crate::servers::Server;
 use crate::{Failure, Settings};
 
@@ -36,12 +36,12 @@ const DISTURBED: f64 = 0.03;
 /// Loads a server as the discipline says. A run that others disturbed is made again, as often as the
 /// settings allow; the least disturbed one counts.
 pub fn run(server: &Server, what: &Discipline, settings: &Settings) -> Result<Figures, Failure> {
-    let mut best = run_once(server, what, settings)?;
+    let mut best = run_once(server, what, settings, Priority::Usual)?;
     for _ in 1..settings.tries {
-        if best.disturbed < DISTURBED {
+        if !is_disturbed(&best) {
             break;
         }
-        let again = run_once(server, what, settings)?;
+        let again = run_once(server, what, settings, Priority::Usual)?;
         if again.disturbed < best.disturbed {
             best = again;
         }
@@ -49,7 +49,18 @@ pub fn run(server: &Server, what: &Discipline, settings: &Settings) -> Result<Fi
     Ok(best)
 }
 
-fn run_once(server: &Server, what: &Discipline, settings: &Settings) -> Result<Figures, Failure> {
+/// Whether the run is worth another one.
+pub fn is_disturbed(figures: &Figures) -> bool {
+    figures.disturbed >= DISTURBED
+}
+
+/// The same once, by a generator of that priority.
+pub fn run_once(
+    server: &Server,
+    what: &Discipline,
+    settings: &Settings,
+    priority: Priority,
+) -> Result<Figures, Failure> {
     let mut options: Vec<String> = what.options.iter().map(ToString::to_string).collect();
     if let Load::Rate(rate) = what.load {
         options.extend(["--rate".to_owned(), rate.to_string()]);
@@ -73,7 +84,7 @@ fn run_once(server: &Server, what: &Discipline, settings: &Settings) -> Result<F
     command.args(["bench", &server.endpoint, "--json", "-"]).args(&options);
     command.stdin(Stdio::null()).stderr(Stdio::piped());
     let (start, before) = (Instant::now(), waited(server.pid()));
-    let output = command.output()?; // On our own processor.
+    let output = prefer(&mut command, priority).output()?; // On our own processor.
     let waited = waited(server.pid()).zip(before).map(|(after, before)| after - before);
     let waited = waited.unwrap_or_default().as_secs_f64() / start.elapsed().as_secs_f64();
     let document: Value = serde_json::from_slice(&output.stdout).map_err(|_| {

@@ -25,6 +25,8 @@ pub enum Load {
     HalfRate,
     /// Connections that are only there.
     Idle,
+    /// A little, now and then, beside floods.
+    Whisper,
 }
 
 impl Discipline {
@@ -36,7 +38,7 @@ impl Discipline {
 
 const THREADS: (&str, &str) = ("socketserver", "a thread for each connection");
 
-pub const DISCIPLINES: [Discipline; 15] = [
+pub const DISCIPLINES: [Discipline; 16] = [
     Discipline {
         options: &["-c", "1"],
         ..streams("tcp-1", "TCP, 64 bytes, closed loop, 1 connection")
@@ -85,6 +87,11 @@ pub const DISCIPLINES: [Discipline; 15] = [
         load: Load::Idle,
         without: &[THREADS],
         ..streams("idle", "TCP, 15,000 idle connections, and one active among them")
+    },
+    Discipline {
+        options: &["-c", "50", "--rate", "333"],
+        load: Load::Whisper,
+        ..streams("whisper", "TCP, 64 bytes every 3 ms, beside connections with 4 x 64 KiB on their way")
     },
     Discipline {
         options: &["-c", "64", "--depth", "8", "--no-offload"],

@@ -8,6 +8,7 @@ mod rounds;
 mod servers;
 mod settings;
 mod table;
+mod whisper;
 
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
@@ -66,15 +67,17 @@ fn run(settings: &Settings) -> Result<(), Failure> {
     );
     let mut summary = Summary::default();
     for what in &settings.disciplines {
-        let column = if what.load == Load::Idle {
-            idle::compare(what, settings)?
-        } else {
-            let rows = rounds::compare(what, settings)?;
-            let cell = |row: &rounds::Row| match row.failure {
-                None => Spread::of(row.ratios.iter().copied()).map(|it| it.median),
-                Some(_) => None,
-            };
-            rows.iter().map(|row| (row.peer.name, cell(row))).collect()
+        let column = match what.load {
+            Load::Idle => idle::compare(what, settings)?,
+            Load::Whisper => whisper::compare(what, settings)?,
+            _ => {
+                let rows = rounds::compare(what, settings)?;
+                let cell = |row: &rounds::Row| match row.failure {
+                    None => Spread::of(row.ratios.iter().copied()).map(|it| it.median),
+                    Some(_) => None,
+                };
+                rows.iter().map(|row| (row.peer.name, cell(row))).collect()
+            }
         };
         summary.0.push((what.name, column));
     }

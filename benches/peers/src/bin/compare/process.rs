@@ -26,6 +26,46 @@ pub fn pin(command: &mut Command, cpu: usize) -> &mut Command {
     }
 }
 
+/// Who goes first on a processor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Priority {
+    /// Before everybody else, as far as we have the right to it.
+    First,
+    Usual,
+    /// When nobody else wants to.
+    Last,
+}
+
+/// Has what the command starts go first, or last.
+pub fn prefer(command: &mut Command, priority: Priority) -> &mut Command {
+    // SAFETY: between fork and exec, a system call that reads a value of its own.
+    unsafe {
+        command.pre_exec(move || {
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+            set_priority(priority); // Without the right to it, it goes as usual.
+            Ok(())
+        })
+    }
+}
+
+/// Whether we have the right to go before others.
+pub fn may_go_first() -> bool {
+    let may = set_priority(Priority::First);
+    set_priority(Priority::Usual);
+    may
+}
+
+fn set_priority(priority: Priority) -> bool {
+    let (policy, level) = match priority {
+        Priority::First => (libc::SCHED_FIFO, 10),
+        Priority::Usual => (libc::SCHED_OTHER, 0),
+        Priority::Last => (libc::SCHED_IDLE, 0),
+    };
+    let level = libc::sched_param { sched_priority: level };
+    // SAFETY: reads the value that it is given.
+    unsafe { libc::sched_setscheduler(0, policy, &level) == 0 }
+}
+
 /// Keeps the calling thread, and those that it starts later, on one processor.
 pub fn pin_self(cpu: usize) {
     // SAFETY: as above.
