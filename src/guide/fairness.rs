@@ -30,7 +30,9 @@
 //!
 //! Nobody starves: in each turn one of the floods has a go at least, and together they have a fifth of the time,
 //! however many whispers there are. Accepting, datagrams and services that take little at a time are charged
-//! like bytes. Commands of other threads, timers and tells that come in crowds have slices of their own.
+//! like bytes; and a service that computes for longer than a slice about a byte, twice in a row, is charged for
+//! that. A go ends with its slice, however much of its budget is left; but not in the middle of a call, so a call
+//! should be short. Commands of other threads, timers and tells that come in crowds have slices of their own.
 //!
 //! ```
 //! # use std::io::{Read, Write};

@@ -1,6 +1,8 @@
 //! How much one datagram socket may receive.
 
-use crate::values::DATAGRAM_BATCH;
+use std::time::Duration;
+
+use crate::values::{DATAGRAM_BATCH, SLICE};
 
 /// What one socket may receive in a turn is counted in datagrams, but received in messages, each of them
 /// one datagram or a train of up to 128. How long the next train will be can only be guessed from the last
@@ -11,12 +13,14 @@ pub(crate) struct Quota {
     longest: usize,
     /// Datagrams beyond the shares so far.
     debt: usize,
+    /// Messages in a batch at most: few, if they take long.
+    most: usize,
 }
 
 impl Quota {
     /// Without any debt, and expecting no train.
     pub(crate) fn new() -> Quota {
-        Quota { longest: 1, debt: 0 }
+        Quota { longest: 1, debt: 0, most: DATAGRAM_BATCH }
     }
 
     /// Begins a turn. Returns what is left of its share when the debt is paid: 0, if nothing is.
@@ -29,7 +33,7 @@ impl Quota {
     /// How many messages to ask for, at least one, if so many datagrams are left of the share.
     #[inline]
     pub(crate) fn messages(&self, left: usize) -> usize {
-        (left / self.longest).clamp(1, DATAGRAM_BATCH)
+        (left / self.longest).clamp(1, self.most)
     }
 
     /// A batch has come, with so many datagrams, the longest train of so many. Returns what is left.
@@ -37,7 +41,15 @@ impl Quota {
     pub(crate) fn received(&mut self, left: usize, datagrams: usize, longest: usize) -> usize {
         self.longest = longest.max(self.longest / 2).max(1);
         self.debt += datagrams.saturating_sub(left);
+        self.most = DATAGRAM_BATCH.min(2 * self.most);
         left.saturating_sub(datagrams)
+    }
+
+    /// The batch ended so long after it should have. Since no batch is cut short, the next one is smaller.
+    pub(crate) fn took_longer(&mut self, overtime: Duration) {
+        if overtime > 2 * SLICE {
+            self.most = (self.most / 4).max(1);
+        }
     }
 }
 

@@ -66,8 +66,13 @@ impl Reactor {
                     // recvmmsg(2), of which the poll has told.
                     datagram.readable = received == most || datagram.in_error;
                     let (datagrams, longest) = self.hand_over(id, received);
+                    let overtime = self.halves.core.overtime();
                     let Some(datagram) = self.halves.core.table.datagram(id) else { return };
                     left = datagram.quota.received(left, datagrams, longest);
+                    if let Some(overtime) = overtime {
+                        datagram.quota.took_longer(overtime);
+                        break;
+                    }
                 }
                 Outcome::Blocked => (datagram.readable, datagram.in_error) = (false, false),
                 Outcome::Failed(error) => {

@@ -63,7 +63,7 @@ impl Reactor {
                 Step::Gone(cause) => return self.gone(id, cause),
             };
             share = share.saturating_sub(used.max(CALL_COST));
-            if share == 0 {
+            if share == 0 || self.halves.core.is_time_up() {
                 self.halves.core.requeue(id);
                 return self.rests(id);
             }
@@ -191,6 +191,9 @@ impl Reactor {
                 Outcome::Done(socket) => {
                     if let Some(new) = core.welcome(id, socket) {
                         self.halves.call_for(new, |service, cx| service.opened(cx));
+                        if self.halves.core.is_time_up() {
+                            break;
+                        }
                     }
                 }
                 Outcome::Blocked => {}

@@ -1,56 +1,94 @@
 //! Who has its go in a turn, and for how long.
 
-use super::core::Due;
+use std::time::{Duration, Instant};
+
+use super::core::{Core, Due};
 use super::packets::Lent;
 use super::reactor::Reactor;
 use super::table::Source;
 use crate::values::{Act, Cause, Id, SLICE, TimerId};
 
+/// How long an old flow may go on if there is no other source that can move: newcomers wait for it all the same.
+const ALONE: Duration = SLICE.saturating_mul(4);
+
+impl Core {
+    /// Whether the go that is on has lasted long enough.
+    #[inline]
+    pub(super) fn is_time_up(&self) -> bool {
+        self.overtime().is_some()
+    }
+
+    /// For how much longer than it should the go that is on has lasted, if it has.
+    #[inline]
+    pub(super) fn overtime(&self) -> Option<Duration> {
+        let until = self.flows.until()?;
+        self.clock.this_moment().checked_duration_since(until)
+    }
+}
+
 /// Sources, commands, timers and tells that come in crowds have a slice of each turn, every kind its own. So
 /// whatever there is a crowd of, the poll is asked for newcomers a moment later.
 impl Reactor {
     /// Gives each new source that can move its go, then the old ones a slice, and one of them a go at least.
-    /// Whoever joins meanwhile waits for the next turn. Returns whether there were new ones, and the time
-    /// that they waited is still to be noted.
-    pub(super) fn drive(&mut self) -> bool {
+    /// Whoever joins meanwhile waits for the next turn. Returns how many new ones there were for which the
+    /// time that they waited is still to be noted.
+    pub(super) fn drive(&mut self) -> usize {
         let core = &mut self.halves.core;
         let (new, old) = (core.flows.new_ones(), core.flows.old());
         core.outgoing.set_open(new > 1); // Alone, nobody gains by waiting.
-        for _ in 0..new {
-            let id = self.halves.core.flows.next_new();
-            self.go(id);
+        if core.flows.is_timed() {
+            self.drive_timed(new);
+        } else {
+            for _ in 0..new {
+                let id = self.halves.core.flows.next_new();
+                self.go(id);
+            }
         }
         self.let_out();
         self.halves.core.flows.end_new();
-        if old > 0 {
-            self.drive_old(old, new > 0);
+        if old == 0 {
+            return new;
         }
-        new > 0 && old == 0
+        self.drive_old(old, new);
+        0
+    }
+
+    /// Gives the new sources their gos, and each a slice at most.
+    #[cold]
+    fn drive_timed(&mut self, new: usize) {
+        let mut now = self.halves.core.clock.this_moment();
+        for _ in 0..new {
+            let id = self.halves.core.flows.next_new();
+            now = self.timed_go(id, now, SLICE);
+        }
     }
 
     /// So many have a go at most: nobody has two in a turn, nor one as a new flow and one as an old one.
-    fn drive_old(&mut self, old: usize, had_new: bool) {
+    fn drive_old(&mut self, old: usize, new: usize) {
         let core = &mut self.halves.core;
         if core.outlet.is_in_use() {
             core.flush_outbox(Lent::default()); // The new ones' answers don't wait for the old ones.
         }
         core.outgoing.set_open(old > 1);
-        if old == 1 && !had_new {
+        let turn = core.clock.now();
+        if old == 1 && new == 0 {
             // Nobody waits for it, and it goes on in the next turn in any case.
             if let Some((id, _)) = core.flows.next_old() {
-                self.go(id);
+                self.timed_go(id, turn, ALONE);
             }
             return;
         }
-        let (turn, began) = (core.clock.now(), core.clock.this_moment());
+        let began = core.clock.this_moment();
         let slice = core.flows.slice(began);
-        if had_new {
-            core.statistics.sparse_waits.count_one(began.saturating_duration_since(turn));
+        if new > 0 {
+            let took = began.saturating_duration_since(turn);
+            core.statistics.sparse_waits.count_one(took);
+            core.flows.new_took(new, took);
         }
+        let mut now = began;
         for _ in 0..old {
             let Some((id, since)) = self.halves.core.flows.next_old() else { break };
-            self.go(id);
-            let now = self.halves.core.clock.this_moment();
+            now = self.timed_go(id, now, slice.saturating_sub(now - began));
             let waited = now.saturating_duration_since(since);
             self.halves.core.statistics.busy_waits.count_one(waited);
             if now.saturating_duration_since(began) >= slice {
@@ -58,6 +96,17 @@ impl Reactor {
             }
         }
         self.let_out();
+    }
+
+    /// One go that is to last so long at most: its last step ends then or later. Returns when it ended.
+    fn timed_go(&mut self, id: Id, began: Instant, most: Duration) -> Instant {
+        self.halves.core.flows.begin_timed(began + most);
+        self.go(id);
+        let core = &mut self.halves.core;
+        let now = core.clock.this_moment();
+        let flow = core.table.get_mut(id).map(|entry| &mut entry.flow);
+        core.flows.end_timed(flow, now.saturating_duration_since(began), now);
+        now
     }
 
     /// One go of one source, if it is still there.

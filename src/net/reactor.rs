@@ -239,9 +239,9 @@ impl Reactor {
         self.wait(timeout).map_err(|error| Error::new("poll", "", error))?;
         self.mark();
         self.obey();
-        let had_new = self.drive();
+        let new = self.drive();
         self.fire_timers();
-        self.finish_turn(had_new);
+        self.finish_turn(new);
         Ok(())
     }
 
@@ -306,7 +306,7 @@ impl Reactor {
     }
 
     /// What is left at the end of a turn.
-    fn finish_turn(&mut self, had_new: bool) {
+    fn finish_turn(&mut self, new: usize) {
         let core = &mut self.halves.core;
         if core.outlet.is_in_use() {
             core.flush_outbox(Lent::default());
@@ -317,10 +317,11 @@ impl Reactor {
         self.halves.drop_departed();
         let core = &mut self.halves.core;
         let took = core.clock.this_moment().saturating_duration_since(core.clock.now());
-        let took = Sample::new(took);
-        core.statistics.turn_times.count_same(took);
-        if had_new {
-            core.statistics.sparse_waits.count_same(took);
+        let sample = Sample::new(took);
+        core.statistics.turn_times.count_same(sample);
+        if new > 0 {
+            core.statistics.sparse_waits.count_same(sample);
+            core.flows.new_took(new, took);
         }
         core.watch.turn_ends();
     }

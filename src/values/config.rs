@@ -183,8 +183,9 @@ pub struct Config {
     pub accept_budget: usize,
 
     /// Bytes of one connection that its service may be shown in one turn, be they new or shown once more;
-    /// each time counts as a KiB at least. Default 256 KiB: some 50 µs of copying, which is the most
-    /// that a whisper waits for the floods beside it, however many they are (the guide: fairness).
+    /// each time counts as a KiB at least. Default 256 KiB. A turn may bring less: a go ends with its slice of
+    /// 50 µs and the call that is on then, which is what a whisper waits for the floods beside it, however
+    /// many they are (the guide: fairness).
     pub read_budget: usize,
 
     /// Datagrams that one socket may receive in one turn. Default 256: some 300 µs. What the kernel has

@@ -15,6 +15,16 @@ const UNIT: usize = 64;
 /// More isn't held against anybody: after four epochs of rest, it is sparse again.
 const MOST: usize = 16 * SPARSE / UNIT;
 
+/// What a go counts as that lasted for longer than a slice, as the one before it did. One alone is forgiven:
+/// perhaps the system only gave the processor to somebody else meanwhile.
+const LONG: usize = 2 * SPARSE / UNIT;
+
+/// In what a flow has used, the bit that says that its last go was a long one.
+const WAS_LONG: u16 = 1 << 15;
+
+/// For so many turns each go is timed, after those of new flows took long.
+const TIMED: u8 = 255;
+
 /// After so many epochs nothing is left of any debt.
 const ALL: u8 = 16;
 
@@ -22,7 +32,7 @@ const ALL: u8 = 16;
 /// bytes, and each connection has them.
 #[derive(Debug)]
 pub(crate) struct Flow {
-    /// In units. Bytes, so that it can stand anywhere.
+    /// In units, and whether the last go was a long one. Bytes, so that it can stand anywhere.
     used: [u8; 2],
     /// The epoch in which that was so. `None`: it is queued, and pays nothing meanwhile.
     since: Option<NonZeroU8>,
@@ -35,12 +45,27 @@ impl Flow {
     }
 
     #[inline]
-    fn used(&self) -> usize {
-        u16::from_ne_bytes(self.used).into()
+    fn bits(&self) -> u16 {
+        u16::from_ne_bytes(self.used)
     }
 
+    #[inline]
+    fn used(&self) -> usize {
+        (self.bits() & !WAS_LONG).into()
+    }
+
+    #[inline]
     fn set_used(&mut self, units: usize) {
-        self.used = (units.min(MOST) as u16).to_ne_bytes();
+        let was_long = self.bits() & WAS_LONG;
+        self.used = (units.min(MOST) as u16 | was_long).to_ne_bytes();
+    }
+
+    /// Notes whether the go that has just ended was a long one. Returns whether the one before was.
+    fn note_length(&mut self, is_long: bool) -> bool {
+        let bits = self.bits();
+        let now = if is_long { bits | WAS_LONG } else { bits & !WAS_LONG };
+        self.used = now.to_ne_bytes();
+        bits & WAS_LONG > 0
     }
 
     /// Half of the debt for each epoch. They come round after 255: who had a debt then, and comes back
@@ -48,8 +73,7 @@ impl Flow {
     #[inline]
     fn pay(&mut self, now: u8, since: u8) {
         let passed = now.wrapping_sub(since).wrapping_sub(u8::from(now < since)); // None is 0.
-        let used = u16::from_ne_bytes(self.used) >> passed.min(15);
-        self.used = used.to_ne_bytes();
+        self.set_used(self.used() >> passed.min(15));
     }
 }
 
@@ -73,6 +97,11 @@ impl Flow {
 /// lasts until each old flow has had its go, so one that waited for its go is no newcomer because of that;
 /// nor is one that paused for a while because its peer had to read first.
 ///
+/// Bytes are not all that a go costs: a service may compute for long about one of them. So a go that lasts for
+/// longer than a slice is charged by the clock. Old ones are timed in any case. New ones are many and short,
+/// and reading the clock for each would cost half a percent: they are timed only while those of a turn last
+/// for long on the average.
+///
 /// Knows no clock: `now` is told.
 #[derive(Debug)]
 pub(crate) struct Flows {
@@ -93,6 +122,10 @@ pub(crate) struct Flows {
     /// Old flows that must have had their go before the epoch ends.
     ahead: usize,
     turn_began: Instant,
+    /// For how many turns new flows are timed.
+    timed: u8,
+    /// When the go that is on is to end, by the clock.
+    until: Option<Instant>,
 }
 
 impl Flows {
@@ -108,6 +141,8 @@ impl Flows {
             ends: now + EPOCH,
             ahead: 0,
             turn_began: now,
+            timed: 0,
+            until: None,
         }
     }
 
@@ -126,6 +161,7 @@ impl Flows {
     #[inline]
     pub(crate) fn begin_turn(&mut self, now: Instant) {
         self.turn_began = now;
+        self.timed = self.timed.saturating_sub(1);
         if self.ahead == 0 && now >= self.ends {
             self.end_epoch(now);
         }
@@ -196,6 +232,7 @@ impl Flows {
     #[cold]
     pub(crate) fn unwind(&mut self) -> Id {
         self.end_new();
+        self.until = None;
         self.current
     }
 
@@ -228,7 +265,7 @@ impl Flows {
     #[inline]
     pub(crate) fn begin_go(&mut self, flow: &mut Flow) {
         flow.since = Some(self.epoch);
-        flow.used = u16::from_ne_bytes(flow.used).saturating_add(1).to_ne_bytes();
+        flow.set_used(flow.used() + 1);
         self.spent = 0;
     }
 
@@ -253,6 +290,49 @@ impl Flows {
     /// Charges what was spent.
     pub(crate) fn charge(&mut self, flow: &mut Flow) {
         flow.set_used(flow.used() + self.spent / UNIT);
+    }
+
+    /// Whether the gos of new flows are to be timed.
+    #[inline]
+    pub(crate) fn is_timed(&self) -> bool {
+        self.timed > 0
+    }
+
+    /// The gos of that many new flows, none of them timed, took so long.
+    #[inline]
+    pub(crate) fn new_took(&mut self, gos: usize, took: Duration) {
+        if took.as_nanos() > gos as u128 * SLICE.as_nanos() / 4 {
+            self.timed = TIMED;
+        }
+    }
+
+    /// The go that follows is timed: its next step is its last one, from that moment on.
+    pub(crate) fn begin_timed(&mut self, until: Instant) {
+        self.until = Some(until);
+    }
+
+    /// When the go that is on is to end, by the clock. `None`: its budget alone says.
+    #[inline]
+    pub(crate) fn until(&self) -> Option<Instant> {
+        self.until
+    }
+
+    /// The go that was timed has ended, after so long. Charges that, if it must.
+    pub(crate) fn end_timed(&mut self, flow: Option<&mut Flow>, took: Duration, now: Instant) {
+        self.until = None;
+        let Some(flow) = flow else { return };
+        let is_long = took > SLICE;
+        let was_long = flow.note_length(is_long);
+        if !is_long {
+            return;
+        }
+        self.ends = self.ends.max(now); // Nobody has rested meanwhile.
+        if !self.is_old {
+            self.timed = TIMED;
+        }
+        if was_long {
+            flow.set_used(flow.used() + LONG);
+        }
     }
 
     /// How long the old flows may go on, before somebody looks whether there are new ones: a slice, or

@@ -262,6 +262,64 @@ fn nobody_is_lost() {
 }
 
 /// The old ones have a slice, and at least a quarter as long as the new ones.
+/// One go that is timed, of a source that has a byte.
+fn timed_go(world: &mut World, source: usize, took: Duration) {
+    world.arrive(source, 1);
+    world.turn(usize::MAX);
+    let flow = Some(&mut world.sources[source].flow);
+    world.flows.end_timed(flow, took, world.now + took);
+}
+
+/// Whoever is long about little is old from the second time on; once may have been the system's doing.
+#[test]
+fn what_lasts_long_is_charged_by_the_clock() {
+    let mut world = World::new(2);
+    timed_go(&mut world, 0, 20 * SLICE);
+    assert!(world.flows.is_timed());
+    timed_go(&mut world, 1, SLICE);
+    world.arrive(0, 1);
+    world.arrive(1, 1);
+    assert_eq!(world.turn(0), [0, 1]);
+    timed_go(&mut world, 0, 20 * SLICE);
+    timed_go(&mut world, 1, SLICE);
+    world.arrive(0, 1);
+    world.arrive(1, 1);
+    assert_eq!(world.turn(1), [1, 0]);
+    // Twice, but not one after the other.
+    timed_go(&mut world, 1, 20 * SLICE);
+    timed_go(&mut world, 1, SLICE);
+    timed_go(&mut world, 1, 20 * SLICE);
+    world.arrive(1, 1);
+    assert_eq!(world.turn(0), [1]);
+}
+
+/// The time of a go that was long is no rest for anybody.
+#[test]
+fn a_long_go_pays_nothing() {
+    let mut world = World::new(1);
+    for _ in 0..5 {
+        timed_go(&mut world, 0, 20 * EPOCH);
+        world.pass(20 * EPOCH);
+    }
+    world.arrive(0, 1);
+    assert_eq!(world.turn(0), [0; 0]);
+    assert_eq!(world.turn(1), [0]);
+}
+
+/// New flows are timed for a while after a turn in which they were long on the average.
+#[test]
+fn short_gos_are_not_timed() {
+    let mut world = World::new(0);
+    world.flows.new_took(100, 20 * SLICE);
+    assert!(!world.flows.is_timed());
+    world.flows.new_took(100, 30 * SLICE);
+    for _ in 0..TIMED {
+        assert!(world.flows.is_timed());
+        world.pass(SLICE);
+    }
+    assert!(!world.flows.is_timed());
+}
+
 #[test]
 fn the_slice_grows_with_what_was_new() {
     let world = World::new(0);
