@@ -58,8 +58,8 @@ pub(crate) const STOP_CHECK: Duration = Duration::from_millis(10);
 /// service and the system takes as long as copying some of them.
 pub(crate) const CALL_COST: usize = 1024;
 
-/// How many commands of other threads are run in one turn at most, if they don't use up a [`SLICE`] before. The others wait for the next, which doesn't
-/// sleep.
+/// How many commands of other threads are run in one turn at most, if they don't use up a [`SLICE`] before.
+/// The others wait for the next, which doesn't sleep.
 pub(crate) const COMMANDS_PER_SHARE: usize = 64;
 
 /// What a source may use and still be served before those that use more: in one go, and, halved with each
@@ -72,8 +72,8 @@ pub(crate) const SPARSE: usize = 16 * 1024;
 pub(crate) const EPOCH: Duration = Duration::from_millis(4);
 
 /// How long those who use more have their gos before the poll is asked for newcomers; and as long for
-/// commands, timers and tells, if there are crowds of them. Asking takes a hundredth of it. A go that has
-/// begun is not cut short.
+/// commands, timers and tells, if there are crowds of them. Asking takes a hundredth of it. The call that is
+/// on when it is over is not cut short.
 pub(crate) const SLICE: Duration = Duration::from_micros(50);
 
 /// What accepting a connection is charged, in bytes, and receiving a datagram at least.

@@ -301,7 +301,8 @@ impl Flows {
     /// The gos of that many new flows, none of them timed, took so long.
     #[inline]
     pub(crate) fn new_took(&mut self, gos: usize, took: Duration) {
-        if took.as_nanos() > gos as u128 * SLICE.as_nanos() / 4 {
+        const LONG: u64 = SLICE.as_nanos() as u64 / 4;
+        if took.as_nanos() as u64 > LONG * gos as u64 {
             self.timed = TIMED;
         }
     }
