@@ -45,6 +45,12 @@ impl Quota {
         left.saturating_sub(datagrams)
     }
 
+    /// Whether batches are smaller than they could be.
+    #[inline]
+    pub(crate) fn is_cautious(&self) -> bool {
+        self.most < DATAGRAM_BATCH
+    }
+
     /// The batch ended so long after it should have. Since no batch is cut short, the next one is smaller.
     pub(crate) fn took_longer(&mut self, overtime: Duration) {
         if overtime > 2 * SLICE {

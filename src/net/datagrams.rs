@@ -57,7 +57,7 @@ impl Reactor {
                 }
                 return;
             }
-            let most = datagram.quota.messages(left);
+            let (most, is_cautious) = (datagram.quota.messages(left), datagram.quota.is_cautious());
             let inbox = self.inbox.get_or_insert_with(Inbox::new);
             let peer = datagram.connected.as_ref().filter(|_| datagram.is_from_peer);
             match attempt(|| datagram.socket.receive(inbox, most, datagram.is_udp, peer)) {
@@ -66,7 +66,8 @@ impl Reactor {
                     // recvmmsg(2), of which the poll has told.
                     datagram.readable = received == most || datagram.in_error;
                     let (datagrams, longest) = self.hand_over(id, received);
-                    let overtime = self.halves.core.overtime();
+                    let is_timed = received > 1 || is_cautious;
+                    let overtime = is_timed.then(|| self.halves.core.overtime()).flatten();
                     let Some(datagram) = self.halves.core.table.datagram(id) else { return };
                     left = datagram.quota.received(left, datagrams, longest);
                     if let Some(overtime) = overtime {

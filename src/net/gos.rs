@@ -74,7 +74,9 @@ impl Reactor {
         if old == 1 && new == 0 {
             // Nobody waits for it, and it goes on in the next turn in any case.
             if let Some((id, _)) = core.flows.next_old() {
-                self.timed_go(id, turn, ALONE);
+                core.flows.begin_timed(turn + ALONE);
+                self.go(id);
+                self.halves.core.flows.end_untimed();
             }
             return;
         }

@@ -318,6 +318,11 @@ impl Flows {
         self.until
     }
 
+    /// The go that was timed has ended, and nobody has to know after how long.
+    pub(crate) fn end_untimed(&mut self) {
+        self.until = None;
+    }
+
     /// The go that was timed has ended, after so long. Charges that, if it must.
     pub(crate) fn end_timed(&mut self, flow: Option<&mut Flow>, took: Duration, now: Instant) {
         self.until = None;
