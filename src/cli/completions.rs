@@ -1,11 +1,10 @@
 //! `echoloop completions`: what a shell needs to complete our command lines.
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap_complete::Shell;
 
-use super::Done;
+use super::{Done, output};
 
 /// Print what a shell needs to complete echoloop's command lines.
 ///
@@ -25,7 +24,6 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, command: &mut clap::Command) -> Done {
     let mut script = Vec::new(); // Whole, since whoever makes it panics when it can't be written.
     clap_complete::generate(args.shell, command, "echoloop", &mut script);
-    let mut output = io::stdout().lock();
-    output.write_all(&script).and_then(|()| output.flush())?;
+    output::print(&script)?;
     Ok(ExitCode::SUCCESS)
 }

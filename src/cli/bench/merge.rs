@@ -23,8 +23,10 @@ const TOGETHER: f64 = 0.95;
 /// Puts the results together, and shows and writes them.
 pub(super) fn run(args: Merge) -> Done {
     let outputs = || [&args.json, &args.plot].into_iter().flatten();
-    for path in outputs() {
-        files::check(path)?;
+    let prints = !outputs().any(|path| is_dash(path));
+    outputs().try_for_each(|path| files::check(path))?;
+    if prints {
+        files::check("-".as_ref())?;
     }
     if let Some(path) = twice(&args.files) {
         return Err(format!("{} is given twice, and would count twice", path.display()).into());
@@ -49,7 +51,7 @@ pub(super) fn run(args: Merge) -> Done {
     args.fail_if.iter().try_for_each(|condition| condition.check(&sum.load, watched))?;
     sum.find(&args.fail_if);
 
-    if !outputs().any(|path| is_dash(path)) {
+    if prints {
         files::write("-".as_ref(), &report::full(&sum))?;
     }
     if let Some(path) = &args.json {

@@ -131,7 +131,7 @@ impl Course {
             printer::complain(&format!("echoloop: {error}\n"));
         }
         if let Some(error) = self.report.unwritable() {
-            printer::complain(&format!("echoloop: cannot write to standard output: {error}\n"));
+            printer::complain(&format!("echoloop: {error}\n"));
             return ExitCode::from(2);
         }
         let wanted = self.pace.deadline.and(self.pace.count).unwrap_or(1);

@@ -1,10 +1,10 @@
 //! What is printed.
 
 use std::fmt::Display;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use echoloop::{Endpoint, describe};
+use echoloop::Endpoint;
 use serde_json::{Value, json};
 
 use super::args::Args;
@@ -12,7 +12,7 @@ use super::payload::Wrong;
 use super::tally::Tally;
 use super::times::milliseconds;
 use super::window::Verdict;
-use crate::cli::closed;
+use crate::cli::output;
 
 /// Lines on standard output, dots, or nothing before the end.
 #[derive(Debug)]
@@ -92,19 +92,13 @@ impl Report {
         self.broken.is_some()
     }
 
-    /// Why nothing could be printed. That nobody reads any more, as in `| head`, is an end like any other.
-    pub(super) fn unwritable(&self) -> Option<String> {
-        let error = self.broken.as_ref()?;
-        (error.kind() != io::ErrorKind::BrokenPipe).then(|| describe(error))
+    /// Why nothing could be printed.
+    pub(super) fn unwritable(&mut self) -> Option<String> {
+        output::judge(Err(self.broken.take()?)).err()
     }
 
     fn print(&mut self, text: impl Display) {
-        let mut output = io::stdout().lock();
-        let written = match closed::output_was_closed() {
-            true => Err(closed::error()),
-            false => write!(output, "{text}").and_then(|()| output.flush()),
-        };
-        if let Err(error) = written {
+        if let Err(error) = output::write(text.to_string().as_bytes()) {
             self.broken.get_or_insert(error);
         }
     }
