@@ -272,6 +272,12 @@ impl Tally {
         self.first_error.get_or_insert_with(|| cause.to_string());
     }
 
+    /// Bytes that nobody had asked for.
+    pub(super) fn surplus(&mut self, what: impl FnOnce() -> String) {
+        self.errors.surplus += 1;
+        self.first_fault.get_or_insert_with(what);
+    }
+
     /// A reply that can't be right.
     pub(super) fn wrong(&mut self, what: impl FnOnce() -> String) {
         self.errors.wrong += 1;
