@@ -116,18 +116,24 @@ impl Report {
         }
     }
 
-    /// It begins, to this address, if it is another one than was known.
-    pub(super) fn begins(&mut self, peer: Option<String>, connect: Option<Duration>) {
+    /// From now on it is this address, if it is another one than was known.
+    pub(super) fn has_peer(&mut self, peer: Option<String>) {
         if let Some(peer) = peer {
             self.peer = peer;
         }
+    }
+
+    /// It begins.
+    pub(super) fn begins(&mut self, peer: Option<String>) {
+        self.has_peer(peer);
         if self.style != Style::Json {
             let (name, peer, size) = (&self.endpoint, &self.peer, self.size);
             self.print(format!("PING {name} ({peer}) {size} bytes of data.\n"));
         }
-        if let Some(connect) = connect {
-            self.line(format_args!("connected in {:.3} ms", milliseconds(connect)));
-        }
+    }
+
+    pub(super) fn connected(&mut self, connect: Duration) {
+        self.line(format_args!("connected in {:.3} ms", milliseconds(connect)));
     }
 
     pub(super) fn sent(&mut self) {
@@ -141,9 +147,9 @@ impl Report {
         self.line(format_args!("no answer yet for seq={}", number + 1));
     }
 
-    /// There will be none, for this reason, or in time.
+    /// There will be none in time, or there is no connection for it, for this reason.
     pub(super) fn lost(&mut self, number: u64, why: Option<&str>) {
-        let what = if self.connects { "connection for" } else { "reply to" };
+        let what = if self.connects || why.is_some() { "connection for" } else { "reply to" };
         let why = match why {
             Some(why) => format!(": {why}"),
             None => format!(" within {} ms", milliseconds(self.timeout)),
@@ -205,9 +211,6 @@ impl Report {
                 json.extend(result);
             }
             return self.print(format_args!("{json:#}\n"));
-        }
-        if tally.sent == 0 {
-            return; // Whoever it was never got there: the error says all.
         }
         let (endpoint, summary) = (&self.endpoint, tally.summary(args.floods()));
         self.print(format!("\n--- {endpoint} ping statistics ---\n{summary}"));
