@@ -26,7 +26,7 @@ pub(super) fn watch(
         bound.extend(endpoints.into_iter().map(|endpoint| Bound { service, endpoint }));
     }
     if args.live {
-        live::start(reactor, crew);
+        live::start(reactor, crew)?;
     }
     Ok(bound)
 }

@@ -9,7 +9,7 @@ use super::process;
 use super::room::Room;
 use super::text::{Family, Kind, Label, Text};
 use crate::cli::serve::snapshot::{
-    CLOSED, DROPPED, Door, Part, REFUSED, Snapshot, State, WAITED, WorkerView,
+    CLOSED, DROPPED, Door, Part, REFUSED, Snapshot, State, TURNS, WAITED, WAITS, WorkerView,
 };
 
 /// One value of each worker.
@@ -176,14 +176,13 @@ fn histograms(text: &mut Text, workers: &Workers<'_>) {
     let help = "How long turns of the loop took, their waiting not counted.";
     let mut family = text.family("echoloop_turn_seconds", Kind::Histogram, help);
     for (number, worker) in workers {
-        let turns = &worker.sample.statistics.turn_times;
-        histogram(&mut family, &[("worker", number)], turns);
+        histogram(&mut family, &[("worker", number)], TURNS(&worker.sample.statistics));
     }
     let help = "How long sources waited in the loop for their go.";
     let mut family = text.family("echoloop_wait_seconds", Kind::Histogram, help);
     for (number, worker) in workers {
-        let Statistics { sparse_waits, busy_waits, .. } = &worker.sample.statistics;
-        for (source, waits) in [("sparse", sparse_waits), ("busy", busy_waits)] {
+        for (source, waits) in WAITS {
+            let waits = waits(&worker.sample.statistics);
             histogram(&mut family, &[("worker", number), ("source", source)], waits);
         }
     }
