@@ -73,7 +73,7 @@ fn main() -> ExitCode {
         Command::Ping(args) => ping::run(args),
         Command::Bench(args) => bench::run(*args),
         Command::Trace(args) => trace::run(args),
-        Command::Completions(args) => completions::run(&args, &mut Cli::command()),
+        Command::Completions(args) => completions::run(&args, &Cli::command()),
     };
     let status = done.unwrap_or_else(|error| {
         printer::complain(&format!("echoloop: {}\n", echoloop::describe(&*error)));
