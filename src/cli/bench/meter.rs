@@ -233,8 +233,7 @@ impl Meter {
         }
         let all_settled = self.stage.settled.load(Ordering::SeqCst) == self.stage.workers;
         let stop = self.stage.stop.load(Ordering::Relaxed);
-        let phase = self.phase;
-        match phase {
+        match { self.phase } {
             _ if self.settled && standing.alive == 0 => Some(Phase::Over),
             Phase::Connecting if stop => Some(Phase::Over),
             Phase::Connecting if all_settled && self.stage.has_begun() => {
@@ -260,8 +259,7 @@ impl Meter {
     /// Whether a number of replies is waited for that won't come.
     fn is_stuck(&mut self, now: u64, standing: &Standing) -> bool {
         let Load { rate, think, timeout, .. } = &self.load;
-        let comes = rate.is_some() || !think.is_zero() && self.left > 0;
-        if standing.pending == 0 && comes {
+        if standing.pending == 0 && (rate.is_some() || !think.is_zero() && self.left > 0) {
             self.patience.rest(now);
         }
         self.goal != u64::MAX && self.patience.is_at_its_end(&self.tally, nanos(*timeout), now)
