@@ -232,8 +232,8 @@ impl Meter {
             self.stage.settled.fetch_add(1, Ordering::SeqCst);
         }
         let all_settled = self.stage.settled.load(Ordering::SeqCst) == self.stage.workers;
-        let stop = self.stage.stop.load(Ordering::Relaxed);
-        match { self.phase } {
+        let (phase, stop) = (self.phase, self.stage.stop.load(Ordering::Relaxed));
+        match phase {
             _ if self.settled && standing.alive == 0 => Some(Phase::Over),
             Phase::Connecting if stop => Some(Phase::Over),
             Phase::Connecting if all_settled && self.stage.has_begun() => {
