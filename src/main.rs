@@ -8,11 +8,12 @@ mod man;
 #[cfg(test)]
 mod shipped;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use cli::{bench, completions, connect, ping, printer, serve, trace};
+use cli::{bench, completions, connect, output, ping, printer, serve, trace};
 
 /// Echo and pong over TCP, UDP and Unix sockets, from one event loop.
 ///
@@ -53,7 +54,10 @@ enum Command {
 
 fn main() -> ExitCode {
     let passed = serve::Passed::take(); // Before anything is opened.
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return told(&error),
+    };
     cli::unblock_signals();
     if let Err(error) = cli::start_log(cli.verbose, cli.quiet) {
         eprintln!("echoloop: cannot start the log: {}", echoloop::describe(&error));
@@ -69,7 +73,7 @@ fn main() -> ExitCode {
         Command::Ping(args) => ping::run(args),
         Command::Bench(args) => bench::run(*args),
         Command::Trace(args) => trace::run(args),
-        Command::Completions(args) => completions::run(&args, &mut Cli::command()),
+        Command::Completions(args) => completions::run(&args, &Cli::command()),
     };
     let status = done.unwrap_or_else(|error| {
         printer::complain(&format!("echoloop: {}\n", echoloop::describe(&*error)));
@@ -77,4 +81,19 @@ fn main() -> ExitCode {
     });
     printer::finish();
     status
+}
+
+/// Prints what there is instead of a command: help, the version, or what is wrong with the command line.
+fn told(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() {
+        error.exit();
+    }
+    let print = || output::check().and_then(|()| error.print()).and_then(|()| io::stdout().flush());
+    match output::judge(print()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            let _ = writeln!(io::stderr(), "echoloop: {why}");
+            ExitCode::from(1)
+        }
+    }
 }

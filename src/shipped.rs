@@ -33,6 +33,29 @@ fn shipped_command_lines_make_sense() {
     }
 }
 
+/// The changes have the form of Keep a Changelog, by which the workflow of a release finds its version.
+#[test]
+fn changes_have_the_form_of_keep_a_changelog() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("CHANGELOG.md")).unwrap();
+    let headings = |mark: &str| -> Vec<_> {
+        text.lines().filter_map(|line| line.strip_prefix(mark)).map(str::to_owned).collect()
+    };
+    let versions = headings("## ");
+    assert_eq!(versions[0], "[Unreleased]");
+    let current = format!("[{}] - ", env!("CARGO_PKG_VERSION"));
+    assert!(versions.iter().any(|version| version.starts_with(&current)), "{versions:?}");
+    for version in &versions[1..] {
+        let (_, date) = version.strip_prefix('[').unwrap().split_once("] - ").unwrap();
+        let digits = date.chars().map(|c| if c.is_ascii_digit() { '0' } else { c });
+        assert_eq!(digits.collect::<String>(), "0000-00-00", "{version}");
+    }
+    let kinds = ["Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"];
+    for kind in headings("### ") {
+        assert!(kinds.contains(&kind.as_str()), "{kind}");
+    }
+}
+
 /// The command lines of `echoloop serve`, in whatever way they are written.
 fn command_lines(text: &str) -> Vec<Vec<String>> {
     // Some continue on the next line, in a comment or in a manual page.

@@ -67,6 +67,71 @@ fn who_is_no_proxy_is_told_apart() {
     assert!(line.contains("it is none of the proxies"), "{line}");
 }
 
+/// Each kind of refusal is in the log, however many of another kind there are at the time; and those are few lines.
+#[test]
+fn a_crowd_of_one_kind_hides_no_other() {
+    let server = Server::start(&[
+        "--proxy-protocol",
+        "127.0.0.1",
+        "--proxy-timeout",
+        "1s",
+        "--deny",
+        "192.0.2.66",
+        "--connections-per-source",
+        "1",
+        "--metrics",
+        "tcp://127.0.0.1:0",
+        "echo=tcp://0.0.0.0:0",
+    ]);
+    let address = server.bound.iter().find(|it| it.starts_with("echo=")).unwrap();
+    let port: u16 = address.rsplit_once(':').unwrap().1.parse().unwrap();
+    let ask = |parts: &[u8]| {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        let _ = stream.write_all(parts);
+        let _ = stream.read_to_end(&mut Vec::new());
+    };
+    let half = || {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.write_all(b"PROXY TC").unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        let _ = stream.read_to_end(&mut Vec::new());
+    };
+    for _ in 0..20 {
+        ask(b"GET / HTTP/1.1\r\n");
+    }
+    half();
+    ask(b"PROXY TC"); // And nothing more.
+    ask(b"PROXY TCP4 192.0.2.66 198.51.100.1 1 2\r\n");
+    let mut first = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    first.write_all(&[HEADER, b"x"].concat()).unwrap();
+    first.read_exact(&mut [0]).unwrap();
+    ask(HEADER);
+    // From another address of this machine, which is no proxy.
+    let other = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    other.bind(&"127.0.0.2:0".parse::<std::net::SocketAddr>().unwrap().into()).unwrap();
+    other.connect(&std::net::SocketAddr::from(([127, 0, 0, 1], port)).into()).unwrap();
+    let _ = (&other).read_to_end(&mut Vec::new());
+    drop(first);
+    server.signal(SIGTERM);
+    let (status, out, log) = server.wait();
+    assert_eq!(status.code(), Some(0));
+    let kinds = [
+        "is refused: it doesn't begin with a PROXY header",
+        "it has ended within its PROXY header",
+        "no whole PROXY header within 1s",
+        "192.0.2.66:1: its address is not admitted",
+        "192.0.2.7:4711: too many connections from its address",
+        "it is none of the proxies",
+    ];
+    for kind in kinds {
+        let lines = log.lines().filter(|line| line.contains(kind)).count();
+        assert!((1..10).contains(&lines), "{kind}: {log}");
+    }
+    let refused = "refused: 2 denied, 1 too many from one source, 22 without a good PROXY header";
+    assert!(out.contains(refused), "{out}");
+}
+
 /// Wrong values get an answer that says what would be right.
 #[test]
 fn wrong_proxies_are_explained() {

@@ -6,7 +6,7 @@ mod frozen;
 mod scraper;
 
 use std::fs;
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
@@ -14,34 +14,9 @@ use std::time::Instant;
 
 use cli_support::{DEADLINE, Mortal, Server, run, scratch};
 use frozen::freeze;
-use scraper::{Client, HEALTH, METRICS};
+use scraper::{HEALTH, METRICS, connect, exchange, scrape, start};
 
 const SIGTERM: i32 = 15;
-
-/// A server with echo at index 0 and metrics behind all else.
-fn start(arguments: &[&str]) -> Server {
-    let metrics = ["--metrics", "tcp://127.0.0.1:0"];
-    Server::start(&[&["echo=tcp://127.0.0.1:0"], arguments, &metrics].concat())
-}
-
-fn connect(server: &Server, index: usize) -> TcpStream {
-    let stream = TcpStream::connect(server.address(index)).unwrap();
-    stream.set_read_timeout(Some(DEADLINE)).unwrap();
-    stream
-}
-
-/// A client of the metrics.
-fn scrape(server: &Server) -> Client {
-    Client::new(connect(server, server.bound.len() - 1))
-}
-
-#[track_caller]
-fn exchange(stream: &mut TcpStream, bytes: &[u8]) {
-    stream.write_all(bytes).unwrap();
-    let mut answer = vec![0; bytes.len()];
-    stream.read_exact(&mut answer).unwrap();
-    assert_eq!(answer, bytes);
-}
 
 /// What clients did is what the metrics say, by worker and by endpoint; and scrapes are no connections.
 #[test]
@@ -215,44 +190,6 @@ fn bad_requests_are_answered_and_closed() {
     let mut client = scrape(&server);
     assert_eq!(client.ask("GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n").status, 404);
     assert_eq!(client.ask(HEALTH).status, 200);
-}
-
-/// Scrapers that never finish a request are told so; those that never read, and those that are too many,
-/// cost others nothing.
-#[test]
-fn bad_scrapers_harm_nobody() {
-    let server = start(&["--output-limit", "4KiB"]);
-    let mut slow = scrape(&server);
-    slow.send("GET /metrics HTTP/1.1\r\nHo");
-    let mut deaf = connect(&server, 1);
-    deaf.set_nonblocking(true).unwrap();
-    let mut written = 0_usize;
-    // As much as it takes: then the request that is not read stops the next.
-    let started = Instant::now();
-    while written < 64 << 20 {
-        match deaf.write(METRICS.repeat(100).as_bytes()) {
-            Ok(bytes) => written += bytes,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-            Err(error) => panic!("{error}"),
-        }
-        assert!(started.elapsed() < DEADLINE);
-    }
-    exchange(&mut connect(&server, 0), b"not your trouble");
-    // Together with the two, two more than there is room for.
-    let mut crowd: Vec<_> = (0..32).map(|_| scrape(&server)).collect();
-    let refused = crowd.split_off(30);
-    for mut client in crowd {
-        assert_eq!(client.ask(HEALTH).status, 200);
-    }
-    for mut client in refused {
-        assert!(matches!(client.stream().read(&mut [0]), Ok(0) | Err(_)));
-    }
-    exchange(&mut connect(&server, 0), b"nor yours");
-    let answer = slow.answer(false);
-    assert_eq!((answer.status, &*answer.fields["connection"]), (408, "close"));
-    slow.expect_end();
-    let answer = scrape(&server).ask(METRICS);
-    assert!(answer.value("echoloop_buffered_bytes", "") < 256.0 * 1024.0);
 }
 
 /// During a graceful stop it can be watched how that goes on, and nobody waits for those who watch.

@@ -37,6 +37,27 @@ fn exchange(stream: &mut (impl Read + Write), bytes: &[u8]) {
     assert_eq!(answer, bytes);
 }
 
+/// What it takes before anybody has come: of its own less than 3 MiB; in all, with the pages of the program that were
+/// touched, less than 6 MiB, unless it is a debug build, which is three times as large.
+#[cfg(target_os = "linux")]
+#[test]
+fn it_is_small() {
+    let all =
+        ["echo=tcp", "echo=udp", "pong=tcp", "pong=udp"].map(|it| format!("{it}://127.0.0.1:0"));
+    let server = Server::start(&all.each_ref().map(String::as_str));
+    let status = fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
+    let mebibytes = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.split_whitespace().next().unwrap().parse::<f64>().unwrap() / 1024.0
+    };
+    let (own, resident) = (mebibytes("RssAnon:"), mebibytes("VmRSS:"));
+    assert!(own > 0.1 && own < 3.0, "{own} MiB");
+    if cfg!(debug_assertions) {
+        return println!("left out: all that is resident, {resident:.1} MiB in this debug build");
+    }
+    assert!(resident < 6.0, "{resident} MiB");
+}
+
 /// Of few descriptors most are for clients, and of very few some.
 #[test]
 fn few_descriptors_are_for_clients() {

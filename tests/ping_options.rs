@@ -123,7 +123,12 @@ fn a_deadline_ends_it() {
     let (_directory, endpoint, _listener, _first) = full_backlog();
     let said = ping(&["-w", "0.05", &endpoint]);
     let expected = format!("echoloop: cannot connect to {endpoint}: the deadline has passed\n");
-    assert_eq!((said.code, said.errors), (Some(1), expected));
+    assert_eq!((said.code, &said.errors), (Some(1), &expected));
+    assert_eq!(
+        count(&said, "1 packets transmitted, 0 received, 100% packet loss, "),
+        1,
+        "{said:?}"
+    );
 }
 
 /// A Unix socket that takes no more connections, for as long as the values live.

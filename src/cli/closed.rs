@@ -1,12 +1,16 @@
-//! Whether standard output was closed when the process began, as `>&-` of the shell leaves it.
+//! Whether standard output was closed when the process began, as `>&-` of the shell leaves it, or was open for
+//! reading only.
 //!
-//! Rust's runtime opens /dev/null in its place before `main`, so that no other file gets its number; from
-//! then on nobody can tell, and all that is printed is lost without a word. So this is looked at before.
+//! Rust's runtime opens /dev/null in the place of a closed one before `main`, so that no other file gets its
+//! number; from then on nobody can tell, and all that is printed is lost without a word. What can only be read
+//! it takes for a closed one, and loses too. So this is looked at before.
 
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::fs::OFlags;
 
 static WAS_CLOSED: AtomicBool = AtomicBool::new(false);
 
@@ -14,12 +18,13 @@ ctor::declarative::ctor! {
     /// Only system calls may be used here: std is not there yet.
     #[ctor(unsafe)]
     fn look() {
-        let is_closed = rustix::io::fcntl_getfd(rustix::stdio::stdout()).is_err();
+        let mode = rustix::fs::fcntl_getfl(rustix::stdio::stdout()).map(|flags| flags & OFlags::RWMODE);
+        let is_closed = !matches!(mode, Ok(OFlags::WRONLY | OFlags::RDWR));
         WAS_CLOSED.store(is_closed, Ordering::Relaxed);
     }
 }
 
-/// Whether standard output was closed.
+/// Whether standard output was closed, or for reading only.
 pub(super) fn output_was_closed() -> bool {
     WAS_CLOSED.load(Ordering::Relaxed)
 }

@@ -1,11 +1,11 @@
 //! `echoloop completions`: what a shell needs to complete our command lines.
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 
+use clap::Command;
 use clap_complete::Shell;
 
-use super::Done;
+use super::{Done, output};
 
 /// Print what a shell needs to complete echoloop's command lines.
 ///
@@ -22,10 +22,22 @@ pub(crate) struct Args {
 }
 
 /// Prints it for this command.
-pub(crate) fn run(args: &Args, command: &mut clap::Command) -> Done {
+pub(crate) fn run(args: &Args, command: &Command) -> Done {
     let mut script = Vec::new(); // Whole, since whoever makes it panics when it can't be written.
-    clap_complete::generate(args.shell, command, "echoloop", &mut script);
-    let mut output = io::stdout().lock();
-    output.write_all(&script).and_then(|()| output.flush())?;
+    let mut command = command.clone();
+    if args.shell == Shell::Zsh {
+        command = command.mut_subcommand("bench", without_values);
+    }
+    clap_complete::generate(args.shell, &mut command, "echoloop", &mut script);
+    output::print(&script)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Of a command with values and subcommands, what is made for zsh completes a subcommand only behind a value, where
+/// bench has the ones or the other: so there it is one without values. They are names that no shell can know.
+fn without_values(bench: Command) -> Command {
+    let options: Vec<_> = bench.get_arguments().filter(|it| !it.is_positional()).cloned().collect();
+    let subcommands: Vec<_> = bench.get_subcommands().cloned().collect();
+    let about = bench.get_about().cloned().unwrap_or_default();
+    Command::new("bench").about(about).args(options).subcommands(subcommands)
 }

@@ -7,6 +7,7 @@ pub(crate) mod connect;
 mod endpoint;
 mod family;
 mod foreign;
+pub(crate) mod output;
 pub(crate) mod ping;
 pub(crate) mod printer;
 pub(crate) mod serve;

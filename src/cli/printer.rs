@@ -93,6 +93,14 @@ pub(crate) fn show_block(lines: &[String]) {
     }
 }
 
+/// What was printed meanwhile by others stands below the block: it stays as it is, and the next one comes below
+/// everything.
+pub(crate) fn leave_block() {
+    if let Some(output) = OUTPUT.get() {
+        output.shared.lock().block = Block::default();
+    }
+}
+
 /// Takes the block away, if there is one.
 pub(crate) fn end_block() {
     if let Some(output) = OUTPUT.get() {

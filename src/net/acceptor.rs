@@ -1,14 +1,63 @@
 //! How many connections there may be, whose they are, and which listeners have to wait.
 
 use std::collections::HashMap;
-use std::mem;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
+use std::{fmt, mem};
 
 use super::doors::{Door, Doors};
-use super::throttle::{More, Throttle};
+use super::throttle::{More, Throttles};
 use crate::machines::{SourceKey, TokenBucket, source_key};
-use crate::values::{Config, Id};
+use crate::values::{Config, Id, Refused};
+
+/// Why a connection is not served, or not yet: each kind is logged for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// Where proxies are expected.
+    NoProxy,
+    Denied,
+    PerSource,
+    BadHeader,
+    /// The proxy has ended within its header.
+    HalfHeader,
+    LateHeader,
+    /// Whoever comes has to wait.
+    Connections,
+    Descriptors,
+}
+
+/// How many kinds there are.
+const REFUSALS: usize = Refusal::Descriptors as usize + 1;
+
+impl Refusal {
+    /// Where it is counted.
+    pub(super) fn counter(self, refused: &mut Refused) -> &mut u64 {
+        match self {
+            Refusal::NoProxy | Refusal::Denied => &mut refused.denied,
+            Refusal::PerSource => &mut refused.per_source,
+            Refusal::BadHeader | Refusal::HalfHeader | Refusal::LateHeader => {
+                &mut refused.proxy_header
+            }
+            Refusal::Connections => &mut refused.connections,
+            Refusal::Descriptors => &mut refused.descriptors,
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Refusal::NoProxy => "it is none of the proxies",
+            Refusal::Denied => "its address is not admitted",
+            Refusal::PerSource => "too many connections from its address",
+            Refusal::BadHeader => "no PROXY header that can be read",
+            Refusal::HalfHeader => "it has ended within its PROXY header",
+            Refusal::LateHeader => "no whole PROXY header in time",
+            Refusal::Connections => "the connection limit is reached",
+            Refusal::Descriptors => "there is no descriptor",
+        })
+    }
+}
 
 /// Counts accepted connections and their tokens, all listeners together.
 #[derive(Debug)]
@@ -21,7 +70,7 @@ pub(super) struct Acceptor {
     /// Listeners that wait for a descriptor, a free place or a token.
     parked: Vec<Id>,
     doors: Doors,
-    log: Throttle,
+    log: Throttles<REFUSALS>,
 }
 
 impl Acceptor {
@@ -32,7 +81,7 @@ impl Acceptor {
             bucket: config.accept_rate.map(|rate| TokenBucket::new(rate, now)),
             parked: Vec::new(),
             doors: Doors::default(),
-            log: Throttle::default(),
+            log: Throttles::new(),
         }
     }
 
@@ -119,7 +168,7 @@ impl Acceptor {
     }
 
     /// `Some`: a line may be logged, which stands for so many.
-    pub(super) fn may_log(&mut self, now: Instant) -> Option<More> {
-        self.log.pass(now)
+    pub(super) fn may_log(&mut self, refusal: Refusal, now: Instant) -> Option<More> {
+        self.log.pass(refusal as usize, now)
     }
 }

@@ -254,6 +254,14 @@ impl Context<'_> {
         self.abort();
     }
 
+    /// What the service is being shown came from this process itself, and is no traffic: `act` on it.
+    #[cfg(feature = "signals")]
+    pub(crate) fn disowning(&mut self, bytes: usize, act: impl FnOnce(&mut Context<'_>)) {
+        self.core.account.disown(bytes);
+        act(self);
+        self.core.own_messages += 1; // It is counted when the service has returned.
+    }
+
     fn abort_with(&mut self, cause: Cause) {
         let core = &mut *self.core;
         match core.table.get_mut(self.id).map(|entry| &mut entry.source) {

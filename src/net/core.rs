@@ -89,6 +89,8 @@ pub(super) struct Core {
     pub(super) deadlines: Deadlines,
     pub(super) account: Account,
     pub(super) statistics: Statistics,
+    /// Of the messages counted there, those of this process itself.
+    pub(super) own_messages: u64,
     pub(super) stopping: Stopping,
     pub(super) roster: Roster,
     pub(super) acceptor: Acceptor,
@@ -112,6 +114,7 @@ impl Core {
             deadlines: Deadlines::default(),
             account: Account::new(config.buffer_limit),
             statistics: Statistics::default(),
+            own_messages: 0,
             stopping: Stopping::default(),
             roster: Roster::default(),
             acceptor: Acceptor::new(&config, clock.now()),
@@ -321,6 +324,7 @@ impl Core {
     pub(super) fn statistics(&self) -> Statistics {
         Statistics {
             bytes_in: self.account.received(),
+            messages_in: self.statistics.messages_in - self.own_messages,
             bytes_out: self.account.sent(),
             buffered: self.account.kept() as u64,
             buffered_peak: self.account.most() as u64,

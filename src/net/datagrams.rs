@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::asked::Asked;
 use super::core::Core;
+use super::guard::Trouble;
 use super::packets::{Inbox, Lent, Message};
 use super::reactor::{Halves, Reactor};
 use super::table::{DatagramSource, Source};
@@ -191,13 +192,14 @@ impl Core {
     #[cold]
     fn drop_unwanted(&mut self, id: Id, from: &Peer, refusal: Unwanted) -> bool {
         let dropped = &mut self.statistics.dropped;
-        *match refusal {
-            Unwanted::Cut => &mut dropped.cut,
-            Unwanted::Denied => &mut dropped.denied,
-            Unwanted::Forbidden(DatagramRefusal::Rate) => &mut dropped.rate,
-            Unwanted::Forbidden(_) => &mut dropped.forbidden,
-        } += 1;
-        if let Some(more) = self.guard.may_log(self.clock.now()) {
+        let (counter, trouble) = match refusal {
+            Unwanted::Cut => (&mut dropped.cut, Trouble::Cut),
+            Unwanted::Denied => (&mut dropped.denied, Trouble::Denied),
+            Unwanted::Forbidden(DatagramRefusal::Rate) => (&mut dropped.rate, Trouble::Rate),
+            Unwanted::Forbidden(_) => (&mut dropped.forbidden, Trouble::Forbidden),
+        };
+        *counter += 1;
+        if let Some(more) = self.guard.may_log(trouble, self.clock.now()) {
             log::warn!("{id} dropped a datagram from {from}: {refusal}{more}");
         }
         false
@@ -245,7 +247,7 @@ impl Core {
         self.statistics.dropped.no_room += sent.refused;
         self.statistics.dropped.failed += sent.failed;
         if let Some(error) = sent.last_error
-            && let Some(more) = self.guard.may_log(self.clock.now())
+            && let Some(more) = self.guard.may_log(Trouble::Unsent, self.clock.now())
         {
             log::warn!("{id} could not send a datagram: {error}{more}");
         }

@@ -2,20 +2,34 @@
 
 use std::time::Instant;
 
-use super::throttle::{More, Throttle};
+use super::throttle::{More, Throttles};
 use crate::machines::{DatagramPolicy, DatagramRefusal};
 use crate::values::{Address, Cast, Config, Peer};
+
+/// What befalls datagrams: each kind is logged for itself.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Trouble {
+    Cut,
+    Denied,
+    Rate,
+    Forbidden,
+    /// It could not be sent.
+    Unsent,
+}
+
+/// How many kinds there are.
+const TROUBLES: usize = Trouble::Unsent as usize + 1;
 
 /// The policy of all datagram sockets together, and what is logged of it.
 #[derive(Debug)]
 pub(super) struct Guard {
     policy: DatagramPolicy,
-    log: Throttle,
+    log: Throttles<TROUBLES>,
 }
 
 impl Guard {
     pub(super) fn new(config: &Config) -> Guard {
-        Guard { policy: DatagramPolicy::new(config), log: Throttle::default() }
+        Guard { policy: DatagramPolicy::new(config), log: Throttles::new() }
     }
 
     /// One of our sockets is bound to this address from here on.
@@ -52,7 +66,7 @@ impl Guard {
     }
 
     /// `Some`: a line may be logged, which stands for so many.
-    pub(super) fn may_log(&mut self, now: Instant) -> Option<More> {
-        self.log.pass(now)
+    pub(super) fn may_log(&mut self, trouble: Trouble, now: Instant) -> Option<More> {
+        self.log.pass(trouble as usize, now)
     }
 }

@@ -10,6 +10,7 @@ use std::io::{self, Read};
 use std::mem;
 use std::net::SocketAddr;
 
+use super::acceptor::Refusal;
 use super::core::{Core, Due};
 use super::proxied::Proxied;
 use super::reactor::Reactor;
@@ -26,7 +27,7 @@ enum Introduction {
     /// Whom it tells; and how many bytes have arrived, the header and what is behind it.
     Done(ProxyHeader, usize),
     /// It won't come.
-    Bad(String),
+    Bad(Refusal, String),
     /// The proxy has gone without a word: perhaps it only wanted to know whether we are there.
     Gone,
 }
@@ -40,7 +41,7 @@ impl Reactor {
             // Nothing has arrived that could be served.
             Introduction::Waiting if core.stopping.is_draining() => drop(core.forget(id)),
             Introduction::Waiting => {}
-            Introduction::Bad(why) => core.turn_away(id, &why),
+            Introduction::Bad(refusal, why) => core.turn_away(id, refusal, &why),
             Introduction::Gone => {
                 log::debug!("{id} has gone without a PROXY header");
                 core.statistics.refused.failed += 1;
@@ -75,7 +76,7 @@ impl Core {
         &mut self,
         listener: Id,
         socket: &StreamSocket,
-    ) -> Result<bool, (SocketAddr, &'static str)> {
+    ) -> Result<bool, (SocketAddr, Refusal)> {
         let is_direct = self.table.listener(listener).is_some_and(|it| it.is_direct);
         let Some(peer) = socket.internet_peer() else {
             let is_unix = matches!(socket, StreamSocket::Unix(..));
@@ -88,8 +89,7 @@ impl Core {
         if proxies.iter().any(|prefix| prefix.contains(peer.ip())) {
             return Ok(true); // Whom it speaks for is what counts.
         }
-        self.statistics.refused.denied += 1;
-        Err((peer, "it is none of the proxies"))
+        Err((peer, Refusal::NoProxy))
     }
 
     /// Takes the socket of a proxy in, to read its header first.
@@ -124,16 +124,21 @@ impl Core {
             match attempt(|| proxied.socket.read(&mut buffer[length..])) {
                 Outcome::Done(0) | Outcome::Failed(_) if length == 0 => return Introduction::Gone,
                 Outcome::Done(0) => {
-                    return Introduction::Bad("it has ended within its PROXY header".into());
+                    let half = Refusal::HalfHeader;
+                    return Introduction::Bad(half, half.to_string());
                 }
-                Outcome::Failed(error) => return Introduction::Bad(describe(&error)),
+                Outcome::Failed(error) => {
+                    return Introduction::Bad(Refusal::HalfHeader, describe(&error));
+                }
                 Outcome::Blocked => proxied.readable = false,
                 Outcome::Done(read) => length += read,
             }
             match ProxyHeader::parse(&buffer[..length]) {
                 Ok(Some(header)) => return Introduction::Done(header, length),
                 Ok(None) => {}
-                Err(error) => return Introduction::Bad(error.to_string()),
+                Err(error) => {
+                    return Introduction::Bad(Refusal::BadHeader, error.to_string());
+                }
             }
         }
         proxied.held = buffer[..length].to_vec();
@@ -154,8 +159,7 @@ impl Core {
         if let Some(peer) = peer
             && let Err(why) = self.admit(peer.ip(), client == Client::Proxy)
         {
-            self.log_refusal(id, proxy, &format!("{peer}: {why}"));
-            self.forget(id);
+            self.turn_away(id, why, &format!("{peer}: {why}"));
             return false;
         }
         match client {
@@ -195,23 +199,19 @@ impl Core {
     }
 
     /// Closes it unserved, and counts that.
-    fn turn_away(&mut self, id: Id, why: &str) {
+    fn turn_away(&mut self, id: Id, refusal: Refusal, why: &str) {
         let proxy = self.table.proxied(id).and_then(|proxied| proxied.proxy);
-        self.statistics.refused.proxy_header += 1;
-        self.log_refusal(id, proxy, why);
-        self.forget(id);
-    }
-
-    fn log_refusal(&mut self, id: Id, proxy: Option<SocketAddr>, why: &str) {
-        if let Some(more) = self.acceptor.may_log(self.clock.now()) {
+        if let Some(more) = self.refuse(refusal) {
             log::warn!("{id}, by way of {}, is refused: {why}{more}", name(proxy));
         }
+        self.forget(id);
     }
 
     /// The header of a proxy has taken too long.
     pub(super) fn proxy_timed_out(&mut self, id: Id) {
         let limit = self.config.proxy_timeout;
-        self.turn_away(id, &format!("no whole PROXY header within {limit:?}"));
+        let why = format!("no whole PROXY header within {limit:?}");
+        self.turn_away(id, Refusal::LateHeader, &why);
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::acceptor::Refusal;
 use super::bind::bind;
 use super::core::Core;
 use super::making::{local_address, set_buffers};
@@ -15,8 +16,9 @@ use super::paths::Bound;
 use super::receiving::{DatagramSocket, ListenerSocket};
 use super::socket::StreamSocket;
 use super::table::{DatagramSource, Listener, Origin, Source};
+use super::throttle::More;
 use crate::machines::Connection;
-use crate::values::{ACCEPT_RETRY, Address, Endpoint, Id, Outcome, Refused, ServiceKey, attempt};
+use crate::values::{ACCEPT_RETRY, Address, Endpoint, Id, Outcome, ServiceKey, attempt};
 
 /// Binds and registers. Whatever fails, nothing is left behind.
 pub(super) fn listen(core: &mut Core, service: ServiceKey, endpoint: &Endpoint) -> io::Result<Id> {
@@ -120,9 +122,9 @@ impl Core {
         let is_full = self.config.connections.is_some_and(|it| self.acceptor.accepted() >= it);
         if is_full && !unref {
             if self.somebody_waits(id) {
-                let limit = "the connection limit is reached";
+                let full = Refusal::Connections;
                 // Only a connection that goes makes a place, and then nobody needs a timer.
-                self.accept_later(id, |refused| &mut refused.connections, &limit, None);
+                self.accept_later(id, full, &full, None);
             }
             return Outcome::Blocked;
         }
@@ -145,7 +147,7 @@ impl Core {
             Outcome::Failed(error) if is_exhaustion(&error) => {
                 if self.somebody_waits(id) {
                     let retry = Some(now + ACCEPT_RETRY);
-                    self.accept_later(id, |refused| &mut refused.descriptors, &error, retry);
+                    self.accept_later(id, Refusal::Descriptors, &error, retry);
                 }
                 return Outcome::Blocked;
             }
@@ -170,12 +172,11 @@ impl Core {
     fn accept_later(
         &mut self,
         id: Id,
-        reason: fn(&mut Refused) -> &mut u64,
+        refusal: Refusal,
         why: &dyn std::fmt::Display,
         retry: Option<Instant>,
     ) {
-        *reason(&mut self.statistics.refused) += 1;
-        if let Some(more) = self.acceptor.may_log(self.clock.now()) {
+        if let Some(more) = self.refuse(refusal) {
             log::warn!("{id} accepts nobody for now: {why}{more}");
         }
         self.park(id, retry);
@@ -189,7 +190,7 @@ impl Core {
         let is_proxy = match self.let_in(listener, &socket) {
             Ok(is_proxy) => is_proxy,
             Err((peer, why)) => {
-                if let Some(more) = self.acceptor.may_log(self.clock.now()) {
+                if let Some(more) = self.refuse(why) {
                     log::warn!("{listener} refuses {peer}: {why}{more}");
                 }
                 return None;
@@ -242,16 +243,20 @@ impl Core {
 
     /// Whether one more connection from this address may be served; counts it, if that is limited.
     /// The lists don't concern those whom we have been told to trust.
-    pub(super) fn admit(&mut self, ip: IpAddr, is_trusted: bool) -> Result<(), &'static str> {
+    pub(super) fn admit(&mut self, ip: IpAddr, is_trusted: bool) -> Result<(), Refusal> {
         if !is_trusted && !self.config.admits(ip) {
-            self.statistics.refused.denied += 1;
-            return Err("its address is not admitted");
+            return Err(Refusal::Denied);
         }
         if !self.acceptor.enter(ip, self.config.connections_per_source) {
-            self.statistics.refused.per_source += 1;
-            return Err("too many connections from its address");
+            return Err(Refusal::PerSource);
         }
         Ok(())
+    }
+
+    /// Counts it. `Some`: a line may be logged, which stands for so many of its kind.
+    pub(super) fn refuse(&mut self, refusal: Refusal) -> Option<More> {
+        *refusal.counter(&mut self.statistics.refused) += 1;
+        self.acceptor.may_log(refusal, self.clock.now())
     }
 }
 

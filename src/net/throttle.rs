@@ -24,6 +24,21 @@ impl Throttle {
     }
 }
 
+/// A throttle for each kind of line, so that a crowd of one kind hides no other.
+#[derive(Debug)]
+pub(super) struct Throttles<const KINDS: usize>([Throttle; KINDS]);
+
+impl<const KINDS: usize> Throttles<KINDS> {
+    pub(super) fn new() -> Throttles<KINDS> {
+        Throttles(std::array::from_fn(|_| Throttle::default()))
+    }
+
+    /// The same for lines of this kind.
+    pub(super) fn pass(&mut self, kind: usize, now: Instant) -> Option<More> {
+        self.0[kind].pass(now)
+    }
+}
+
 /// So many more, in brackets; nothing if there are none.
 pub(super) struct More(u64);
 

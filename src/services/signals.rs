@@ -109,7 +109,7 @@ struct OnSignal<F> {
 
 impl<F: FnMut(&mut Context<'_>) + 'static> Service for OnSignal<F> {
     fn received(&mut self, cx: &mut Context<'_>, input: &[u8]) -> usize {
-        input.iter().for_each(|_| (self.action)(cx));
+        cx.disowning(input.len(), |cx| input.iter().for_each(|_| (self.action)(cx)));
         input.len()
     }
 }

@@ -77,6 +77,11 @@ impl Account {
         self.moved |= bytes > 0;
     }
 
+    /// Bytes that have just been received came from this process itself, as those of a signal do.
+    pub(crate) fn disown(&mut self, bytes: usize) {
+        self.received -= bytes as u64;
+    }
+
     /// Bytes were read to be thrown away, which is no sign of life: a peer that sends without end to a
     /// connection that is closing must not keep it from ending.
     pub(crate) fn discard(&mut self, bytes: usize) {

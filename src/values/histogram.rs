@@ -69,6 +69,30 @@ impl Histogram {
         wanted.take(DOUBLINGS as usize).map(|(bucket, sum)| (end(bucket), sum))
     }
 
+    /// Counts what another one has counted, too: that of another worker, say.
+    pub fn add(&mut self, other: &Histogram) {
+        self.max = self.max.max(other.max);
+        self.sum = self.sum.saturating_add(other.sum);
+        for (ours, theirs) in self.buckets.iter_mut().zip(&other.buckets) {
+            *ours += theirs;
+        }
+    }
+
+    /// What was counted since then, of which this is an earlier copy. The longest is exact if nothing before was as
+    /// long, and else at most a quarter too long, as a percentile is.
+    pub fn since(&self, earlier: &Histogram) -> Histogram {
+        let mut since = Histogram { sum: self.sum.saturating_sub(earlier.sum), ..self.clone() };
+        for (ours, theirs) in since.buckets.iter_mut().zip(&earlier.buckets) {
+            *ours = ours.saturating_sub(*theirs);
+        }
+        if self.max <= earlier.max {
+            let last = since.buckets.iter().rposition(|count| *count > 0);
+            let end = last.map_or(Duration::ZERO, end).min(self.max());
+            since.max = end.as_nanos() as u64; // At most what it was.
+        }
+        since
+    }
+
     /// How long so many of a hundred took at most, 50 for the median: the end of a bucket, or the longest of
     /// all if that was shorter. Zero if nothing was counted.
     pub fn percentile(&self, percent: f64) -> Duration {
@@ -185,6 +209,25 @@ mod tests {
             assert_eq!(Sample::new(too_long).bucket, BUCKETS - 1);
         }
         assert_eq!(size_of::<Histogram>(), 856);
+    }
+
+    #[test]
+    fn what_was_counted_in_between_can_be_told() {
+        let millis = |them: &[u64]| {
+            let mut histogram = Histogram::default();
+            them.iter().for_each(|it| histogram.count_one(Duration::from_millis(*it)));
+            histogram
+        };
+        let (before, mut now) = (millis(&[1, 50]), millis(&[1, 50]));
+        assert_eq!(now.since(&before), Histogram::default());
+        now.add(&millis(&[3, 3, 7]));
+        assert_eq!(now, millis(&[1, 50, 3, 3, 7]));
+        let since = now.since(&before);
+        assert_eq!((since.count(), since.sum()), (3, Duration::from_millis(13)));
+        assert!((7..9).contains(&since.max().as_millis()), "{since}");
+        assert!((3..4).contains(&since.percentile(50.0).as_millis()), "{since}");
+        now.add(&millis(&[60]));
+        assert_eq!(now.since(&before).max(), Duration::from_millis(60));
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use std::net::UdpSocket;
 
-use crate::support::{bench, udp_server, udp_server_that_dies};
+use crate::output::assert_conforms;
+use crate::support::{Server, bench, echo_changed, tcp_server, udp_server, udp_server_that_dies};
 
 /// Eight bytes are enough to know a datagram by: late, twice, somebody else's, or spoilt.
 #[test]
@@ -118,6 +119,56 @@ fn a_count_of_replies_ends_where_none_come() {
         assert!(result["errors"]["lost"].as_u64() > Some(0), "{result:#}");
         let run = bench(&format!("{endpoint} -n 10M --timeout 100ms"));
         assert!(run.out.contains("FAILED: nothing was measured"), "{}", run.out);
+    }
+}
+
+/// Nor if it falls silent in mid-run: that doesn't cost a timeout for each of the others, and is said.
+#[test]
+fn a_count_of_replies_ends_when_the_server_falls_silent() {
+    let is_early = |number: usize| number < 50;
+    for load in ["-c 1", "-c 20", "-c 2 --depth 10", "-c 5 --rate 500"] {
+        let server = udp_server(move |number, payload| match is_early(number) {
+            true => vec![payload.to_vec()],
+            false => vec![],
+        });
+        silence(&format!("{server} {load} -n 10M --timeout 100ms"), true);
+    }
+    for load in ["-c 1", "-c 1 --depth 4", "-c 1 --rate 500"] {
+        let server = tcp_server(move |stream| {
+            let mut deaf = stream.try_clone().unwrap();
+            echo_changed(stream, |number, _| is_early(number));
+            let _ = std::io::copy(&mut deaf, &mut std::io::sink());
+        });
+        silence(&format!("{server} {load} -n 10M --timeout 100ms"), false);
+    }
+}
+
+#[track_caller]
+fn silence(command: &str, may_lose: bool) {
+    let run = bench(&format!("{command} --json -"));
+    let result = run.only();
+    assert_conforms(&run.json());
+    let messages = result["messages"].as_u64().unwrap();
+    assert!((40..=50).contains(&messages), "{command}: {result:#}");
+    let failings = result["failings"].to_string();
+    assert!(run.code() == 1 && failings.contains("fell_silent"), "{command}: {failings}");
+    let words = format!("FAILED: the server fell silent after {messages} of 10,000,000 messages");
+    assert!(result["notes"].to_string().contains(&words), "{command}: {}", result["notes"]);
+    assert!(may_lose || failings.contains("unanswered"), "{command}: {failings}");
+}
+
+/// A pause of our own is no silence of the server, however short the timeout is.
+#[test]
+fn who_has_nothing_to_wait_for_is_patient() {
+    let (tcp, udp) = (Server::start("tcp://127.0.0.1:0"), Server::start("udp://127.0.0.1:0"));
+    for load in [
+        format!("{} -c 1 -n 4 --think 700ms", tcp.endpoint),
+        format!("{} -c 1 -n 4 --rate 2", tcp.endpoint),
+        format!("{} -c 1 -n 4 --rate 2", udp.endpoint),
+    ] {
+        let run = bench(&format!("{load} --timeout 200ms --json -"));
+        let result = run.only();
+        assert_eq!((run.code(), &result["messages"]), (0, &4.into()), "{load}: {result:#}");
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::log::log_of;
 use crate::schema::conforms;
-use crate::support::{Run, Server, bench};
+use crate::support::{Run, Server, bench, bench_while, tcp_server_that_tells};
 use serde_json::Value;
 
 fn schema() -> Value {
@@ -81,6 +81,43 @@ fn the_server_is_watched() {
         "{line}"
     );
     assert!(run.out.contains("a connection"), "{}", run.out);
+}
+
+/// Of a server that has ended there are no figures, and it is said why: whether its parent knows it yet or not.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_server_that_ends_is_named() {
+    for is_reaped in [false, true] {
+        let (endpoint, told) = tcp_server_that_tells();
+        let mut command = std::process::Command::new("cat");
+        let mut other = command.stdin(std::process::Stdio::piped()).spawn().expect("there is cat");
+        let pid = other.id();
+        let directory = tempfile::tempdir().unwrap();
+        let json = directory.path().join("json");
+        let pids = format!("{},{pid}", std::process::id());
+        let command =
+            format!("{endpoint} -c 1 -z 300ms --server-pid {pids} --json {}", json.display());
+        let run = bench_while(&command, |_| {
+            told.recv().unwrap();
+            other.kill().unwrap();
+            if is_reaped {
+                other.wait().unwrap();
+            }
+        });
+        other.wait().unwrap();
+        assert_eq!(run.code(), 0, "{}{}", run.out, run.err);
+        let document: Value = serde_json::from_str(&fs::read_to_string(&json).unwrap()).unwrap();
+        assert_conforms(&document);
+        let result = &document["runs"][0];
+        let words = format!("Process {pid} of the server ended within the run");
+        assert!(result["notes"].to_string().contains(&words), "{result:#}");
+        let usage = &result["server"];
+        assert_eq!(usage["ended_process"], pid);
+        for (name, figure) in usage.as_object().unwrap() {
+            let known = figure.is_number() && name != "ended_process";
+            assert!(!known, "{name}: {usage:#}");
+        }
+    }
 }
 
 /// What a message costs the server is counted, or it is said what could not be and why. Context switches
@@ -242,6 +279,8 @@ fn nonsense_is_refused() {
         ("tcp://127.0.0.1:1 --sweep colour=1,2", "expected connections"),
         ("tcp://127.0.0.1:1 --sweep depth=1,0", "--depth must be more than 0"),
         ("tcp://127.0.0.1:1 --find-rate p99", "as in p99=1ms"),
+        ("tcp://127.0.0.1:1 --find-rate p99=0", "no message takes no time"),
+        ("tcp://127.0.0.1:1 --find-rate p99.9=0ms", "as in p99=1ms"),
         ("tcp://127.0.0.1:1 tcp://127.0.0.1:2 --server-pid 1", "once for each endpoint"),
         ("tcp://127.0.0.1:1 --server-pid 1,zero", "expected 4711, or 4711,4712"),
         ("tcp://127.0.0.1:1 --server-pid 1,2,1", "--server-pid names process 1 twice"),

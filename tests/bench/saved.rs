@@ -183,6 +183,32 @@ fn what_can_not_be_merged_is_said() {
     let run = bench(&format!("merge {plain} {again} {}/./plain", directory.path().display()));
     assert_eq!(run.code(), 1, "{}", run.out);
     assert!(run.err.contains("is given twice"), "{}", run.err);
+    // Nor is a copy another run, or a result that it is in already.
+    let copy = path("copy");
+    fs::copy(&plain, &copy).unwrap();
+    let merged = path("merged");
+    assert_eq!(bench(&format!("merge {plain} {again} --json {merged}")).code(), 0);
+    for (files, one, other) in [
+        (format!("{plain} {again} {copy}"), &plain, &copy),
+        (format!("{merged} {copy}"), &merged, &copy),
+        (format!("{again} {merged}"), &again, &merged),
+    ] {
+        let run = bench(&format!("merge {files}"));
+        let words = format!("{one} and {other} have the same run in them, which would count twice");
+        assert!(run.code() == 1 && run.err.contains(&words), "{files}: {}{}", run.out, run.err);
+    }
+    // Results of earlier versions have no ids, and are known by what is in them.
+    let nameless = |name: &str, from: &str| {
+        let text = fs::read_to_string(from).unwrap();
+        let mut document: Value = serde_json::from_str(&text).unwrap();
+        document["runs"][0].as_object_mut().unwrap().remove("ids");
+        fs::write(path(name), document.to_string()).unwrap();
+        path(name)
+    };
+    let (old, other) = (nameless("old", &plain), nameless("old_other", &again));
+    assert_eq!(bench(&format!("merge {old} {other}")).code(), 0);
+    let copy = nameless("old_copy", &plain);
+    assert!(bench(&format!("merge {old} {copy}")).err.contains("have the same run in them"));
     let run = bench("merge");
     assert_eq!(run.code(), 2, "{}", run.out);
     let run = bench("tcp://127.0.0.1:1 --start-at 1000");
@@ -202,6 +228,7 @@ fn seconds_without_histograms_are_merged_without_percentiles() {
     let run = bench(&format!("{} -n 100 -c 2 --json {new}", server.endpoint));
     assert_eq!(run.code(), 0, "{}", run.out);
     let mut document: Value = serde_json::from_str(&fs::read_to_string(&new).unwrap()).unwrap();
+    document["runs"][0]["ids"] = serde_json::json!(["another"]);
     let second = &mut document["runs"][0]["series"][0];
     assert_eq!(second["latency"]["count"], 100);
     second.as_object_mut().unwrap().remove("histogram");
@@ -228,6 +255,7 @@ fn a_failed_part_fails_the_whole() {
     let command = format!("{} -n 100 -c 2 --timeout 100ms", server.endpoint);
     bench(&format!("{command} --json {}", good.display()));
     let mut document: Value = serde_json::from_str(&fs::read_to_string(&good).unwrap()).unwrap();
+    document["runs"][0]["ids"] = serde_json::json!(["another"]);
     document["runs"][0]["errors"]["wrong"] = 1.into();
     document["runs"][0]["first_fault"] = "a wrong byte somewhere".into();
     fs::write(&bad, document.to_string()).unwrap();

@@ -161,6 +161,38 @@ fn wrong_answers_of_other_protocols_are_found() {
     assert_eq!((run.code(), &run.only()["errors"]["unanswered"]), (1, &1.into()));
 }
 
+/// A whole answer with something behind it in the same segment: the answer counts, and the rest is said to be what
+/// it is, and where.
+#[test]
+fn bytes_behind_an_answer_are_named() {
+    let more = line_server(|_, _| "pong\nextra".to_owned());
+    let crowd = line_server(|_, _| "pong\nextra\n".to_owned());
+    let other = line_server(|_, _| "punk rock\n".to_owned());
+    let behind = "First: connection 0: more bytes behind reply 1, the last asked for.";
+    let of_one = "First: more bytes behind the reply of a connection.";
+    for (server, options, kind, words) in [
+        (&more, r"--expect pong\n", "surplus", behind),
+        (&more, "--frame line", "surplus", behind),
+        (&crowd, "--frame line", "surplus", behind),
+        (&crowd, "--expect pong --frame line --rate 100", "surplus", behind),
+        (&more, r"--expect pong\n --churn", "surplus", of_one),
+        (&more, "--frame line --churn", "surplus", of_one),
+        (&other, r"--expect pong\n", "wrong", "First: connection 0: byte 2 of reply 1."),
+        (&other, r"--expect pong\n --churn", "wrong", "First: byte 2 of the reply."),
+    ] {
+        let request = if options.contains("--frame") { "ping" } else { r"ping\n" };
+        let run =
+            bench(&format!("{server} -c 1 -n 1 --warmup 0 --request {request} {options} --json -"));
+        let result = run.only();
+        let errors = &result["errors"];
+        let replies = u64::from(kind == "surplus");
+        let seen = (&errors[kind], &errors["unanswered"], &result["messages"]);
+        assert_eq!(seen, (&1.into(), &0.into(), &replies.into()), "{options}: {result:#}");
+        let notes = result["notes"].to_string();
+        assert!(run.code() == 1 && notes.contains(words), "{options}: {notes}");
+    }
+}
+
 #[test]
 fn requests_that_make_no_sense_are_refused() {
     for (options, words) in [

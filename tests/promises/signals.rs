@@ -4,8 +4,8 @@ use std::io::ErrorKind;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use echoloop::{Config, Echo, Reactor, Stop, describe};
-use signal_hook::consts::{SIGCONT, SIGKILL, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
+use echoloop::{Config, Context, Echo, Reactor, Stop, describe};
+use signal_hook::consts::{SIGCONT, SIGKILL, SIGTERM, SIGURG, SIGUSR1, SIGUSR2, SIGWINCH};
 use signal_hook::low_level::raise;
 
 use crate::support::*;
@@ -67,6 +67,27 @@ fn a_stop_does_not_wait_for_signals() {
 }
 
 /// The first one is graceful: a client that has said something gets its answer.
+/// What tells of a signal inside is no traffic; while the action runs, too.
+#[test]
+fn signals_are_no_traffic() {
+    let mut reactor = Reactor::new(Config::default()).unwrap();
+    let (sender, seen) = mpsc::channel();
+    let tell = move |cx: &mut Context<'_>| sender.send(cx.statistics()).unwrap();
+    reactor.on_signal(SIGURG, tell).unwrap();
+    for _ in 0..3 {
+        raise(SIGURG).unwrap();
+        let within = loop {
+            reactor.turn(Some(Duration::from_secs(1))).unwrap();
+            if let Ok(statistics) = seen.try_recv() {
+                break statistics;
+            }
+        };
+        for statistics in [within, reactor.statistics()] {
+            assert_eq!((statistics.bytes_in, statistics.messages_in), (0, 0));
+        }
+    }
+}
+
 #[test]
 fn a_signal_stops_gracefully() {
     let mut reactor = reactor(Config::default());

@@ -6,8 +6,35 @@ use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 
+use crate::cli_support::{DEADLINE, Server};
+
 pub(crate) const METRICS: &str = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
 pub(crate) const HEALTH: &str = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+
+/// A server with echo at index 0 and metrics behind all else.
+pub(crate) fn start(arguments: &[&str]) -> Server {
+    let metrics = ["--metrics", "tcp://127.0.0.1:0"];
+    Server::start(&[&["echo=tcp://127.0.0.1:0"], arguments, &metrics].concat())
+}
+
+pub(crate) fn connect(server: &Server, index: usize) -> TcpStream {
+    let stream = TcpStream::connect(server.address(index)).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    stream
+}
+
+/// A client of the metrics.
+pub(crate) fn scrape(server: &Server) -> Client {
+    Client::new(connect(server, server.bound.len() - 1))
+}
+
+#[track_caller]
+pub(crate) fn exchange(stream: &mut TcpStream, bytes: &[u8]) {
+    stream.write_all(bytes).unwrap();
+    let mut answer = vec![0; bytes.len()];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(answer, bytes);
+}
 
 /// A connection.
 pub(crate) struct Client(BufReader<TcpStream>);

@@ -55,7 +55,7 @@ pub(crate) struct Args {
     #[arg(help_heading = "Load", conflicts_with = "count")]
     pub(super) duration: Option<Duration>,
     /// Measure until there are so many replies; a message that has none in time counts as one of them. Ends
-    /// early where nobody replies at all.
+    /// early where nobody replies any more.
     #[arg(short = 'n', long, value_name = "N", value_parser = units::count)]
     #[arg(help_heading = "Load")]
     pub(super) count: Option<u64>,

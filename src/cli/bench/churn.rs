@@ -106,13 +106,19 @@ impl Churn {
             }
             Err(error) => {
                 self.meter.gone(&Cause::ConnectFailed(error.into()), false);
-                self.give_up_one(index);
+                self.unanswered(index);
                 self.failed.push((cx.after(RETRY), index));
             }
         }
     }
 
     /// The message of this connection will have no reply.
+    fn unanswered(&mut self, index: usize) {
+        self.meter.tally.errors.unanswered += 1;
+        self.give_up_one(index);
+    }
+
+    /// Nor a right one.
     fn give_up_one(&mut self, index: usize) {
         let now = self.meter.now();
         let lane = &mut self.lanes[index];
@@ -123,7 +129,6 @@ impl Churn {
         };
         lane.flying = 0;
         self.pending -= 1;
-        self.meter.tally.errors.unanswered += 1;
         self.meter.gave_up([(since, 1)], now);
     }
 
@@ -132,7 +137,7 @@ impl Churn {
         if self.lanes[index].flying > 0 {
             self.meter.tally.trouble.silent += 1;
             self.meter.tally.trouble.owed += 1;
-            self.give_up_one(index);
+            self.unanswered(index);
         }
         let lane = &mut self.lanes[index];
         self.meter.tally.errors.unsent += lane.waiting();
@@ -187,6 +192,32 @@ impl Churn {
     }
 }
 
+impl Churn {
+    /// A whole reply counts, whatever comes behind it; a message whose reply is wrong is given up.
+    #[cold]
+    fn condemn(&mut self, cx: &mut Context<'_>, index: usize, input: &[u8], fault: Fault) {
+        let (Fault::Wrong(right) | Fault::Surplus(right)) = fault;
+        if let Ok(1..) = self.script.check(&mut self.lanes[index], &input[..right]) {
+            self.answered(index);
+        }
+        let lane = &mut self.lanes[index];
+        lane.state = State::Condemned;
+        let tally = &mut self.meter.tally;
+        match fault {
+            Fault::Surplus(_) => tally.surplus(|| match lane.flying {
+                0 => "more bytes behind the reply of a connection".to_owned(),
+                _ => "bytes before they were asked for".to_owned(),
+            }),
+            Fault::Wrong(_) => {
+                let byte = lane.arrived + 1;
+                tally.wrong(|| format!("byte {byte} of the reply"));
+                self.give_up_one(index);
+            }
+        }
+        cx.abort();
+    }
+}
+
 impl Generator for Churn {
     fn meter(&mut self) -> &mut Meter {
         &mut self.meter
@@ -222,17 +253,7 @@ impl Service for Churn {
                 self.answered(index);
                 cx.close();
             }
-            Err(fault) => {
-                lane.state = State::Condemned;
-                match fault {
-                    Fault::Surplus => self.meter.tally.errors.surplus += 1,
-                    Fault::Wrong(right) => {
-                        let (_, byte) = self.script.place_of(lane, right);
-                        self.meter.tally.wrong(|| format!("byte {byte} of the reply"));
-                    }
-                }
-                cx.abort();
-            }
+            Err(fault) => self.condemn(cx, index, input, fault),
         }
         input.len()
     }
@@ -251,7 +272,7 @@ impl Service for Churn {
         let lane = &mut self.lanes[index];
         let state = lane.state;
         if lane.flying > 0 {
-            self.give_up_one(index);
+            self.unanswered(index);
         }
         self.lanes[index].state = State::Gone;
         let was_there = !matches!(state, State::Dialling(_));

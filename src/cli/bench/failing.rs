@@ -1,5 +1,6 @@
 //! What makes a run a failure.
 
+use super::load::Length;
 use super::outcome::Outcome;
 use super::phase::Phase;
 use super::words::{count, duration, number_of, time};
@@ -50,6 +51,7 @@ pub(super) fn troubles(outcome: &Outcome) -> Vec<Failing> {
         ("connections_not_made", not_made(outcome)),
         ("connections_lost", lost(outcome).filter(|_| !told)),
         ("undeliverable", undeliverable(outcome).filter(|_| outcome.has_replies())),
+        ("fell_silent", fell_silent(outcome).filter(|_| outcome.has_replies())),
         ("unanswered", unanswered(outcome)),
         ("unsent", unsent(outcome).filter(|_| !datagrams && !told)),
     ] {
@@ -137,6 +139,18 @@ fn undeliverable(outcome: &Outcome) -> Option<String> {
     let number = outcome.tally.errors.unreachable;
     let (datagrams, why) = (number_of(number, "datagram"), outcome.tally.first_error.as_ref());
     (number > 0).then(|| format!("{datagrams} could not be delivered{}.", because(why)))
+}
+
+fn fell_silent(outcome: &Outcome) -> Option<String> {
+    let Length::Count(asked) = outcome.load.length else { return None };
+    let (answered, asked) = (count(outcome.tally.messages as f64), number_of(asked, "message"));
+    let timeout = duration(outcome.load.timeout);
+    outcome.tally.trouble.fell_silent.then(|| {
+        format!(
+            "the server fell silent after {answered} of {asked}: no more replies within {timeout}, and no more \
+             were waited for."
+        )
+    })
 }
 
 fn unanswered(outcome: &Outcome) -> Option<String> {

@@ -7,10 +7,12 @@ use std::path::Path;
 
 use rustix::fs::Access;
 
+use crate::cli::output::{self, Output};
+
 /// Whether it can be written, as far as that can be known without doing it.
 pub(super) fn check(path: &Path) -> Result<(), String> {
     if is_dash(path) {
-        return Ok(());
+        return output::check().map_err(cannot_write(path));
     }
     let fits = match fs::metadata(path) {
         Ok(there) if there.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
@@ -29,7 +31,7 @@ pub(super) fn check(path: &Path) -> Result<(), String> {
 /// Opens it, to be written from its beginning.
 pub(super) fn create(path: &Path) -> Result<Box<dyn Write>, String> {
     if is_dash(path) {
-        return Ok(Box::new(io::stdout()));
+        return Ok(Box::new(Output));
     }
     let file = fs::File::create(path).map_err(cannot_write(path))?;
     Ok(Box::new(io::BufWriter::new(file)))
@@ -38,20 +40,14 @@ pub(super) fn create(path: &Path) -> Result<Box<dyn Write>, String> {
 /// Writes all of it.
 pub(super) fn write(path: &Path, text: &str) -> Result<(), String> {
     let mut file = create(path)?;
-    let done = file.write_all(text.as_bytes()).and_then(|()| file.flush());
-    match done {
-        // Whoever reads our output has had enough of it.
-        Err(error) if is_dash(path) && error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        done => done.map_err(cannot_write(path)),
-    }
+    file.write_all(text.as_bytes()).and_then(|()| file.flush()).map_err(cannot_write(path))
 }
 
-pub(super) fn cannot_write(path: &Path) -> impl Fn(io::Error) -> String {
-    let name = match is_dash(path) {
-        true => "the standard output".to_owned(),
-        false => path.display().to_string(),
-    };
-    move |error| format!("cannot write {name}: {}", echoloop::describe(&error))
+pub(super) fn cannot_write(path: &Path) -> impl Fn(io::Error) -> String + '_ {
+    move |error| match is_dash(path) {
+        true => output::unwritable(&error),
+        false => format!("cannot write {}: {}", path.display(), echoloop::describe(&error)),
+    }
 }
 
 /// Whether this name stands for the standard output.

@@ -66,6 +66,7 @@ pub(super) fn run(outcome: &Outcome, round: usize) -> Value {
         false => distribution(histogram),
     };
     json!({
+        "ids": outcome.ids,
         "round": round,
         "settings": settings(&outcome.load),
         "failed": outcome.has_failed(),
@@ -91,6 +92,7 @@ pub(super) fn run(outcome: &Outcome, round: usize) -> Value {
         "messages_owed": trouble.owed,
         "why_not_made": trouble.why_not_made,
         "why_lost": trouble.why_gone,
+        "fell_silent": trouble.fell_silent,
         "first_fault": outcome.tally.first_fault,
         "first_error": outcome.tally.first_error,
         "latency": optional(&outcome.latency),
@@ -214,6 +216,7 @@ fn server(outcome: &Outcome) -> Value {
     let grown = usage.memory.zip(usage.idle).map(|(memory, idle)| memory.saturating_sub(idle));
     let each = grown.map(|grown| grown as f64 / outcome.load.connections as f64);
     json!({
+        "ended_process": usage.ended,
         "cpu_seconds": usage.cpu.map(|cpu| cpu.as_secs_f64()),
         "cpu_share": outcome.server_share(),
         "messages_per_cpu_second": outcome.per_server_cpu(),

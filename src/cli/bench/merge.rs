@@ -1,6 +1,7 @@
 //! Results of several generators at one server, made one result.
 
-use std::path::PathBuf;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -23,16 +24,27 @@ const TOGETHER: f64 = 0.95;
 /// Puts the results together, and shows and writes them.
 pub(super) fn run(args: Merge) -> Done {
     let outputs = || [&args.json, &args.plot].into_iter().flatten();
-    for path in outputs() {
-        files::check(path)?;
+    let prints = !outputs().any(|path| is_dash(path));
+    outputs().try_for_each(|path| files::check(path))?;
+    if prints {
+        files::check("-".as_ref())?;
     }
     if let Some(path) = twice(&args.files) {
         return Err(format!("{} is given twice, and would count twice", path.display()).into());
     }
     let mut sum: Option<Outcome> = None;
     let mut parts: Vec<Outcome> = Vec::new();
+    let mut seen: HashMap<String, &Path> = HashMap::new();
     for path in &args.files {
         let outcome = read(path)?;
+        for id in &outcome.ids {
+            if let Some(before) = seen.insert(id.clone(), path) {
+                let (one, other) = (before.display(), path.display());
+                let why =
+                    format!("{one} and {other} have the same run in them, which would count twice");
+                return Err(why.into());
+            }
+        }
         sum = Some(match sum {
             None => read(path)?,
             Some(mut sum) => {
@@ -49,7 +61,7 @@ pub(super) fn run(args: Merge) -> Done {
     args.fail_if.iter().try_for_each(|condition| condition.check(&sum.load, watched))?;
     sum.find(&args.fail_if);
 
-    if !outputs().any(|path| is_dash(path)) {
+    if prints {
         files::write("-".as_ref(), &report::full(&sum))?;
     }
     if let Some(path) = &args.json {
@@ -72,7 +84,7 @@ fn twice(files: &[PathBuf]) -> Option<&PathBuf> {
 }
 
 /// The only run of a file.
-fn read(path: &std::path::Path) -> Result<Outcome, String> {
+fn read(path: &Path) -> Result<Outcome, String> {
     let document = baseline::read(path)?;
     let runs = document["runs"].as_array().map_or(&[][..], Vec::as_slice);
     match (document["kind"].as_str(), runs) {
@@ -90,6 +102,7 @@ impl Outcome {
     /// Takes what another generator has measured at the same server.
     fn join(&mut self, other: &Outcome) -> Result<(), String> {
         self.load.join(&other.load)?;
+        self.ids.extend_from_slice(&other.ids);
         self.latency.add(&other.latency).expect("all histograms have the same bounds");
         self.tally.add(other.tally.clone());
         self.drained += other.drained;

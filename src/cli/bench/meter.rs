@@ -232,9 +232,8 @@ impl Meter {
             self.stage.settled.fetch_add(1, Ordering::SeqCst);
         }
         let all_settled = self.stage.settled.load(Ordering::SeqCst) == self.stage.workers;
-        let stop = self.stage.stop.load(Ordering::Relaxed);
-        let stuck = self.is_stuck(now);
-        match self.phase {
+        let (phase, stop) = (self.phase, self.stage.stop.load(Ordering::Relaxed));
+        match phase {
             _ if self.settled && standing.alive == 0 => Some(Phase::Over),
             Phase::Connecting if stop => Some(Phase::Over),
             Phase::Connecting if all_settled && self.stage.has_begun() => {
@@ -245,9 +244,11 @@ impl Meter {
             }
             Phase::Warming if stop => Some(Phase::Over),
             Phase::Warming => (now >= self.until).then_some(Phase::Measuring),
-            Phase::Measuring
-                if stop || now >= self.until || self.tally.messages >= self.goal || stuck =>
-            {
+            Phase::Measuring if stop || now >= self.until || self.tally.messages >= self.goal => {
+                Some(Phase::Draining)
+            }
+            Phase::Measuring if self.is_stuck(now, standing) => {
+                self.tally.trouble.fell_silent = true;
                 Some(Phase::Draining)
             }
             Phase::Draining if standing.pending == 0 || now >= self.until => Some(Phase::Over),
@@ -256,9 +257,12 @@ impl Meter {
     }
 
     /// Whether a number of replies is waited for that won't come.
-    fn is_stuck(&mut self, now: u64) -> bool {
-        let timeout = nanos(self.load.timeout);
-        self.patience.is_at_its_end(&self.tally, timeout, now) && self.goal != u64::MAX
+    fn is_stuck(&mut self, now: u64, standing: &Standing) -> bool {
+        let Load { rate, think, timeout, .. } = &self.load;
+        if standing.pending == 0 && (rate.is_some() || !think.is_zero() && self.left > 0) {
+            self.patience.rest(now);
+        }
+        self.goal != u64::MAX && self.patience.is_at_its_end(&self.tally, nanos(*timeout), now)
     }
 
     fn enter(&mut self, next: Phase, now: u64) {

@@ -15,6 +15,8 @@ use super::tcp::Tcp;
 
 /// What has become of a run.
 pub(super) struct Outcome {
+    /// What this run is known by; of a merged result, what each of its runs is.
+    pub(super) ids: Vec<String>,
     pub(super) load: Load,
     pub(super) tally: Tally,
     /// Of all messages, those without a reply too.
@@ -65,6 +67,7 @@ pub(super) struct Part {
 impl Outcome {
     pub(super) fn new(load: &Load, stopped: bool, series: Vec<Point>) -> Outcome {
         Outcome {
+            ids: Vec::new(),
             load: load.clone(),
             tally: Tally::new(),
             latency: histogram(),

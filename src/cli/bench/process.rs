@@ -35,6 +35,8 @@ pub(super) struct Watched {
 /// Looks at the server, which may be several processes, before and after.
 pub(super) struct Probe {
     pids: Vec<u32>,
+    /// When each of them began, so that another one with its number isn't taken for it.
+    began: Vec<Option<u64>>,
     system_calls: bool,
     counters: Option<Counters>,
     counted: Counts,
@@ -48,6 +50,8 @@ pub(super) struct Probe {
 /// What the server has used.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Usage {
+    /// A process that has ended meanwhile. Then nothing else is known.
+    pub(super) ended: Option<u32>,
     pub(super) cpu: Option<Duration>,
     /// Bytes, at the end of the measured time, all connections still there.
     pub(super) memory: Option<u64>,
@@ -63,8 +67,10 @@ impl Probe {
         let Watched { pids, system_calls } = watched;
         let (idle, counted) = (all(&pids, memory), Counts::default());
         let is_there = !pids.is_empty();
+        let began = pids.iter().map(|pid| began(*pid)).collect();
         let (counters, before, after) = (None, None, None);
-        is_there.then_some(Probe { pids, system_calls, counters, counted, idle, before, after })
+        let probe = Probe { pids, began, system_calls, counters, counted, idle, before, after };
+        is_there.then_some(probe)
     }
 
     /// With counters too. By the thread that will read them, as its descriptors are its own.
@@ -77,18 +83,29 @@ impl Probe {
         self.counted = self.count();
     }
 
-    /// At the end, while the connections are still there.
+    /// At the end, while the connections are still there. Of a process that has ended there is no saying for which
+    /// part of the time it was there, and what a message has cost.
     pub(super) fn end(&mut self) -> Usage {
         self.after = all(&self.pids, cpu);
+        if let Some(pid) = self.ended() {
+            return Usage { ended: Some(pid), ..Usage::default() };
+        }
         let counts = self.count().since(&self.counted);
         let used = self.after.zip(self.before);
         let cpu = used.map(|(after, before)| after.saturating_sub(before));
-        Usage { cpu, memory: all(&self.pids, memory), idle: self.idle, counts }
+        Usage { ended: None, cpu, memory: all(&self.pids, memory), idle: self.idle, counts }
     }
 
     /// Processor time now, or when the measured time ended.
     pub(super) fn cpu(&self) -> Option<Duration> {
         self.after.or_else(|| all(&self.pids, cpu))
+    }
+
+    /// The first process that isn't there any more.
+    fn ended(&self) -> Option<u32> {
+        let mut processes = self.pids.iter().zip(&self.began);
+        let has_ended = |pid: u32, then: Option<u64>| then.is_some() && began(pid) != then;
+        processes.find(|(pid, then)| has_ended(**pid, **then)).map(|(pid, _)| *pid)
     }
 
     fn count(&mut self) -> Counts {
@@ -120,11 +137,25 @@ fn cpu_by_clock(_pid: u32) -> Option<Duration> {
 }
 
 fn cpu_by_tick(pid: u32) -> Option<Duration> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name, in parentheses, may have any bytes; behind it the state is field 3.
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
-    let mut ticks = || fields.next()?.parse::<u64>().ok();
-    Some(Duration::from_millis((ticks()? + ticks()?) * 10))
+    let stat = stat(pid)?;
+    let ticks = |field: usize| stat.get(field)?.parse::<u64>().ok();
+    Some(Duration::from_millis((ticks(14)? + ticks(15)?) * 10))
+}
+
+/// When a process began, in ticks since the machine did; `None`: it has ended, though its parent may not know it yet.
+fn began(pid: u32) -> Option<u64> {
+    let stat = stat(pid)?;
+    let is_there = !matches!(stat.get(3)?.as_str(), "Z" | "X");
+    stat.get(22)?.parse().ok().filter(|_| is_there)
+}
+
+/// The fields of a process by their numbers, counted from 1.
+fn stat(pid: u32) -> Option<Vec<String>> {
+    // The name, in parentheses, may have any bytes.
+    let stat = String::from_utf8_lossy(&fs::read(format!("/proc/{pid}/stat")).ok()?).into_owned();
+    let (front, behind) = stat.rsplit_once(')')?;
+    let fields = ["", front, ""].into_iter().chain(behind.split_whitespace());
+    Some(fields.map(str::to_owned).collect())
 }
 
 /// Memory of a process, in bytes: its proportional share of what is resident, which counts what it has

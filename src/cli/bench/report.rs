@@ -190,7 +190,7 @@ fn resources(outcome: &Outcome, out: &mut String) {
         };
         table.row(["tcp".to_owned(), again, trip]);
     }
-    if let Some(usage) = outcome.server {
+    if let Some(usage) = outcome.server.filter(|it| it.ended.is_none()) {
         let share = outcome.server_share();
         let share = share.map(|share| format!("{:.0} % of a processor", share * 100.0));
         let rate = outcome.per_server_cpu().map(per);

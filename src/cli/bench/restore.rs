@@ -41,6 +41,7 @@ pub(super) fn outcome(run: &Value) -> Result<Outcome, String> {
     let run = Object(run);
     let load = load(run.object("settings")?)?;
     let mut outcome = Outcome::new(&load, run.flag("stopped")?, series(&run)?);
+    outcome.ids = ids(&run);
     let tally = &mut outcome.tally;
     tally.messages = run.whole("messages")?;
     tally.connects = run.whole("connects")?;
@@ -53,6 +54,7 @@ pub(super) fn outcome(run: &Value) -> Result<Outcome, String> {
         first_gone: run.0["first_lost_after"].as_u64(),
         silent: run.whole("connections_silent")?,
         owed: run.whole("messages_owed")?,
+        fell_silent: run.flag("fell_silent").unwrap_or(false),
     };
     let errors = run.object("errors")?;
     for (name, count) in tally.errors.by_name() {
@@ -76,6 +78,7 @@ pub(super) fn outcome(run: &Value) -> Result<Outcome, String> {
     outcome.waited = generator.number("waited_for_processor")?;
     outcome.no_room = generator.whole("datagrams_without_room")?;
     outcome.server = run.object("server").ok().filter(|it| !it.0.is_null()).map(|server| Usage {
+        ended: server.whole("ended_process").ok().and_then(|pid| u32::try_from(pid).ok()),
         cpu: server.time("cpu_seconds").ok(),
         memory: server.whole("memory_bytes").ok(),
         idle: server.whole("memory_bytes_before").ok(),
@@ -89,6 +92,15 @@ pub(super) fn outcome(run: &Value) -> Result<Outcome, String> {
     let began = run.0["began_at"].as_f64();
     outcome.began = began.map(|seconds| UNIX_EPOCH + Duration::from_secs_f64(seconds));
     Ok(outcome)
+}
+
+/// What it is known by. Results of earlier versions have no name, but no two are the same to the nanosecond.
+fn ids(run: &Object<'_>) -> Vec<String> {
+    let named = run.list("ids").unwrap_or_default();
+    match named.iter().filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>() {
+        none if none.is_empty() => vec![format!("{} {}", run.0["began_at"], run.0["histograms"])],
+        named => named,
+    }
 }
 
 /// What was counted of the server. Why something wasn't is not kept: whoever saved it was told.

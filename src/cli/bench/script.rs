@@ -5,12 +5,11 @@ use super::partial::end_of;
 use super::talk::{Answer, Frame, Sizes, Talk};
 use super::wheel::Wheel;
 
-/// What is wrong with what has come in.
+/// What is wrong with what has come in, behind so many right bytes of this piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
     /// Nobody has asked for it.
-    Surplus,
-    /// Behind so many right bytes of this piece.
+    Surplus(usize),
     Wrong(usize),
 }
 
@@ -80,7 +79,8 @@ impl Script {
         self.out.at(self.out.place(lane.out), usize::try_from(lane.unsent()).unwrap_or(usize::MAX))
     }
 
-    /// What has come in: how many replies are whole now, or what is wrong.
+    /// What has come in: how many replies are whole now, or what is wrong; then the lane is as it was, and the
+    /// right bytes in front can be had on their own.
     #[inline]
     pub(super) fn check(&self, lane: &mut Lane, input: &[u8]) -> Result<u64, Fault> {
         if let Kind::Framed { request, frame } = &self.kind {
@@ -93,10 +93,13 @@ impl Script {
             }
             _ => lane.out - lane.start,
         };
-        if input.len() as u64 > owed - (lane.back - lane.start) {
-            return Err(Fault::Surplus);
-        }
+        let left = owed - (lane.back - lane.start);
         let back = self.back.as_ref().unwrap_or(&self.out);
+        if input.len() as u64 > left {
+            let asked = &input[..left as usize];
+            back.compare(back.place(lane.back), asked).map_err(Fault::Wrong)?;
+            return Err(Fault::Surplus(asked.len()));
+        }
         back.compare(back.place(lane.back), input).map_err(Fault::Wrong)?;
         lane.back += input.len() as u64;
         lane.arrived += input.len() as u64;
@@ -117,23 +120,6 @@ impl Script {
         let whole = lane.arrived / size;
         lane.arrived %= size;
         Ok(whole)
-    }
-
-    /// Which reply it is, counted from 1, and which byte of it, that comes behind so many right ones.
-    pub(super) fn place_of(&self, lane: &Lane, right: usize) -> (u64, u64) {
-        let (mut reply, mut byte) = (lane.answered, lane.arrived + right as u64);
-        loop {
-            let size = match &self.kind {
-                Kind::Echo(sizes) => sizes.of(lane.number, reply),
-                Kind::Fixed { answer, .. } => *answer,
-                Kind::Framed { .. } => return (reply + 1, byte + 1),
-            } as u64;
-            reply += 1;
-            if byte < size {
-                return (reply, byte + 1);
-            }
-            byte -= size;
-        }
     }
 
     /// Where the bytes of a message of this lane begin on what goes out.
@@ -161,10 +147,11 @@ fn several(lane: &mut Lane, sizes: &Sizes) -> u64 {
 /// Whole answers that may be anything, by their frames alone.
 fn framed(lane: &mut Lane, input: &[u8], request: u64, frame: Frame) -> Result<u64, Fault> {
     let asked = (lane.out - lane.start) / request - lane.whole;
-    let (mut whole, mut rest) = (0, input);
+    let (mut whole, mut rest, before) = (0, input, lane.partial);
     while !rest.is_empty() {
         if whole == asked {
-            return Err(Fault::Surplus);
+            lane.partial = before;
+            return Err(Fault::Surplus(input.len() - rest.len()));
         }
         let Some(end) = end_of(&mut lane.partial, rest, frame) else { break };
         whole += 1;
@@ -210,7 +197,7 @@ mod tests {
                 }
             }
             assert_eq!((whole, lane.flying), (messages, 0), "{cut}");
-            assert_eq!(script.check(&mut lane, b"x"), Err(Fault::Surplus), "{cut}");
+            assert_eq!(script.check(&mut lane, b"x"), Err(Fault::Surplus(0)), "{cut}");
         }
     }
 
@@ -242,11 +229,43 @@ mod tests {
         let redis = request(r"PING\r\n", Some(r"+PONG\r\n"), None);
         let mut lane = lane(&redis);
         redis.begin(&mut lane, 1, 100);
-        assert_eq!(redis.check(&mut lane, b"+"), Err(Fault::Surplus), "before it was asked");
+        assert_eq!(redis.check(&mut lane, b"+"), Err(Fault::Surplus(0)), "before it was asked");
         send(&redis, &mut lane);
         assert_eq!(redis.check(&mut lane, b"+PO"), Ok(0));
         assert_eq!(redis.check(&mut lane, b"NK"), Err(Fault::Wrong(1)));
-        assert_eq!(redis.place_of(&lane, 1), (1, 5));
-        assert_eq!(redis.place_of(&lane, 4), (2, 1), "+PONG CR LF has seven");
+        assert_eq!(redis.check(&mut lane, b"N"), Ok(0), "what is in front of it is right");
+        assert_eq!(lane.arrived, 4);
+    }
+
+    /// What comes behind a whole answer is wrong, and the answer is not.
+    #[test]
+    fn an_answer_with_more_behind_it_is_whole() {
+        let scripts = [
+            (request("ping", Some("pong"), None), b"pong!".to_vec(), 4),
+            (request("ping", None, Some(Frame::Line)), b"any\nmore".to_vec(), 4),
+            (request("ping", None, Some(Frame::Length(2))), b"\0\x01x\0".to_vec(), 3),
+            (Script::new(&Talk::Echo(Sizes::one(4))), Vec::new(), 4),
+        ];
+        for (script, answer, right) in scripts {
+            for cut in 0..right {
+                let mut lane = lane(&script);
+                script.begin(&mut lane, 1, 100);
+                let sent = send(&script, &mut lane);
+                let answer = match answer.is_empty() {
+                    true => [&sent[..], b"more"].concat(),
+                    false => answer.clone(),
+                };
+                assert_eq!(script.check(&mut lane, &answer[..cut]), Ok(0));
+                let rest = right - cut;
+                assert_eq!(script.check(&mut lane, &answer[cut..]), Err(Fault::Surplus(rest)));
+                assert_eq!(script.check(&mut lane, &answer[cut..right]), Ok(1), "{cut}");
+            }
+        }
+        // Nor is one whole that differs, however much comes behind it.
+        let ping = request("ping", Some("pong"), None);
+        let mut lane = lane(&ping);
+        ping.begin(&mut lane, 1, 100);
+        send(&ping, &mut lane);
+        assert_eq!(ping.check(&mut lane, b"pony and more"), Err(Fault::Wrong(3)));
     }
 }

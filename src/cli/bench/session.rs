@@ -1,6 +1,5 @@
 //! Runs, one after the other, and what is kept of each.
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,6 +17,7 @@ use super::outcome::Outcome;
 use super::plot::Plot;
 use super::stream::Stream;
 use super::{files, json, limits, process, worker};
+use crate::cli::output;
 
 pub(super) type Failure = Box<dyn std::error::Error>;
 
@@ -65,8 +65,9 @@ impl Session {
             return Err(format!("cannot watch process {pid}: there is none").into());
         }
         // Now, so that a long run doesn't end with a wrong name.
-        for path in args.outputs() {
-            files::check(path)?;
+        args.outputs().try_for_each(files::check)?;
+        if !args.outputs().any(is_dash) {
+            files::check("-".as_ref())?;
         }
         let log = args.hdr.as_deref().map(Log::new);
         let stream = args.stream.as_deref().map(Stream::new);
@@ -144,10 +145,7 @@ impl Session {
         if self.args.outputs().any(is_dash) {
             return Ok(());
         }
-        match io::stdout().write_all(text.as_bytes()) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-            _ => Ok(()),
-        }
+        Ok(output::print(text.as_bytes())?)
     }
 
     /// Writes the files. The exit status says whether the server was right.

@@ -254,17 +254,33 @@ impl Streams {
         }
     }
 
+    /// What came before the fault counts; the message whose reply is wrong has one, and is given up.
     #[cold]
-    fn condemn(&mut self, cx: &mut Context<'_>, index: usize, fault: Fault) {
+    fn condemn(&mut self, cx: &mut Context<'_>, index: usize, input: &[u8], fault: Fault) {
+        let (Fault::Wrong(right) | Fault::Surplus(right)) = fault;
+        let now = self.meter.now();
+        if let Ok(replies) = self.script.check(&mut self.lanes[index], &input[..right]) {
+            self.answered(index, replies, now);
+        }
         let lane = &mut self.lanes[index];
         lane.state = State::Condemned;
+        let (replies, byte) = (lane.answered, lane.arrived + 1);
+        let tally = &mut self.meter.tally;
         match fault {
-            Fault::Wrong(right) => {
-                let (reply, byte) = self.script.place_of(lane, right);
-                let tally = &mut self.meter.tally;
-                tally.wrong(|| format!("connection {index}: byte {byte} of reply {reply}"));
+            Fault::Wrong(_) => {
+                tally.wrong(|| format!("connection {index}: byte {byte} of reply {}", replies + 1));
+                if let Some((sent, _)) = lane.answer(1) {
+                    let since = lane.dues.pop_front().unwrap_or(sent);
+                    self.pending -= 1;
+                    self.meter.gave_up([(since, 1)], now);
+                }
             }
-            Fault::Surplus => self.meter.tally.errors.surplus += 1,
+            Fault::Surplus(_) => tally.surplus(|| match replies {
+                0 => format!("connection {index}: bytes before they were asked for"),
+                _ => format!(
+                    "connection {index}: more bytes behind reply {replies}, the last asked for"
+                ),
+            }),
         }
         cx.abort();
     }
@@ -300,7 +316,7 @@ impl Service for Streams {
         let Some(index) = self.finder.find(cx.id()) else { return input.len() };
         let now = self.meter.now();
         match self.script.check(&mut self.lanes[index], input) {
-            Err(fault) => self.condemn(cx, index, fault),
+            Err(fault) => self.condemn(cx, index, input, fault),
             Ok(0) => {}
             Ok(replies) => {
                 self.answered(index, replies, now);

@@ -195,6 +195,8 @@ pub(super) struct Trouble {
     /// Those that still owed replies when nobody waited any longer, and how many replies.
     pub(super) silent: u64,
     pub(super) owed: u64,
+    /// Whether a number of replies wasn't waited for any longer, as none came on any of them.
+    pub(super) fell_silent: bool,
 }
 
 impl Trouble {
@@ -210,6 +212,7 @@ impl Trouble {
         self.first_gone = self.first_gone.into_iter().chain(other.first_gone).min();
         self.silent += other.silent;
         self.owed += other.owed;
+        self.fell_silent |= other.fell_silent;
     }
 }
 
@@ -270,6 +273,12 @@ impl Tally {
         }
         self.errors.gone(cause);
         self.first_error.get_or_insert_with(|| cause.to_string());
+    }
+
+    /// Bytes that nobody had asked for.
+    pub(super) fn surplus(&mut self, what: impl FnOnce() -> String) {
+        self.errors.surplus += 1;
+        self.first_fault.get_or_insert_with(what);
     }
 
     /// A reply that can't be right.

@@ -221,7 +221,11 @@ impl FromStr for Goal {
         let expected = "expected a percentile and a time, as in p99=1ms or p99.9=5ms";
         let (percent, limit) = text.split_once('=').ok_or(expected)?;
         let percent = percentile(percent).filter(|percent| *percent < 100.0).ok_or(expected)?;
-        Ok(Goal { percent, limit: units::duration(limit)? })
+        let limit = units::duration(limit)?;
+        if limit.is_zero() {
+            return Err(format!("no message takes no time: {expected}"));
+        }
+        Ok(Goal { percent, limit })
     }
 }
 

@@ -58,6 +58,11 @@ pub(super) fn sentences(outcome: &Outcome) -> Vec<String> {
         Some(rate) => sentences.extend(open_loop(outcome, rate)),
         None => sentences.extend(closed_loop(outcome)),
     }
+    sentences.extend(outcome.server.and_then(|server| server.ended).map(|pid| {
+        format!(
+            "Process {pid} of the server ended within the run: what the server used is left out."
+        )
+    }));
     sentences.extend(outcome.server.iter().flat_map(|server| server.counts.refusals()));
     if is_disturbed(outcome) {
         sentences.push(format!(

@@ -1,9 +1,10 @@
 //! One run: workers, each with a reactor of its own, and what they bring back.
 
+use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use echoloop::{Config, Reactor};
 
@@ -74,6 +75,7 @@ pub(super) fn run(
     }
 
     let mut outcome = Outcome::new(load, stop.load(Ordering::Relaxed), points);
+    outcome.ids.push(format!("{:016x}", RandomState::new().hash_one(SystemTime::now())));
     outcome.tcp = tcp.whole();
     for worker in workers {
         let part = worker.join().map_err(|_| "a worker has panicked")??;

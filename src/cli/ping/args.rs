@@ -58,7 +58,7 @@ pub(crate) struct Args {
     #[arg(long, help_heading = "What is pinged")]
     #[arg(conflicts_with_all = ["expect", "pong", "size", "connect_timeout"])]
     pub(super) tcp_connect: bool,
-    /// Give up if there is no connection within this time.
+    /// How long an attempt to connect may take. The next message makes another one.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = some_time)]
     #[arg(help_heading = "What is pinged")]
     pub(super) connect_timeout: Duration,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use echoloop::{Address, Cause, Context, Error, Id, Service, TimerId, describe};
+use echoloop::{Address, Cause, Context, Error, Id, Service, TimerId};
 
 use super::Ping;
 use super::course::{CATCH_UP, Course, Tick};
@@ -28,7 +28,7 @@ impl Connector {
             let Some(number) = self.course.due() else { break };
             match self.target.connect(cx) {
                 Ok(id) => drop(self.dials.insert(id, number)),
-                Err(error) => self.course.refused(cx, number, &describe(&error)),
+                Err(error) => self.course.refused(cx, number, &error.into()),
             }
         }
         self.course.skip_overdue();
@@ -84,7 +84,7 @@ impl Service for Connector {
 
     fn closed(&mut self, cx: &mut Context<'_>, cause: &Cause) {
         if let (Some(number), Cause::ConnectFailed(error)) = (self.dials.remove(&cx.id()), cause) {
-            self.course.refused(cx, number, &describe(error));
+            self.course.refused(cx, number, error);
             self.course.set_timers(cx, true);
         }
     }

@@ -1,9 +1,10 @@
 //! What all ways of pinging share: when the next message is due, what waits, what is told, and the end.
 
+use std::io;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use echoloop::{Context, Stop, TimerId};
+use echoloop::{Context, Stop, TimerId, describe};
 
 use super::args::Args;
 use super::report::{Fault, Reply, Report};
@@ -48,6 +49,8 @@ pub(super) struct Course {
     loss_timer: Option<TimerId>,
     deadline_timer: Option<TimerId>,
     error: Option<String>,
+    /// Why there is no connection so far.
+    unreached: Option<String>,
     is_interrupted: bool,
     has_begun: bool,
 }
@@ -77,6 +80,7 @@ impl Course {
             loss_timer: None,
             deadline_timer: None,
             error: None,
+            unreached: None,
             is_interrupted: false,
             has_begun: false,
         }
@@ -88,17 +92,35 @@ impl Course {
         self.deadline_timer = self.pace.deadline.map(|deadline| cx.after(deadline));
     }
 
-    /// How long the preparations have taken.
-    pub(super) fn since_prepared(&self) -> Duration {
-        self.started.elapsed()
+    /// The first message is due; or, after some that found no connection, the next one.
+    pub(super) fn begin(&mut self, peer: Option<String>) {
+        let now = Instant::now();
+        match self.has_begun {
+            false => self.report.begins(peer),
+            true => self.report.has_peer(peer),
+        }
+        if let Some(connect) = self.tally.connect {
+            self.report.connected(connect);
+        }
+        if !self.has_begun {
+            self.started = now;
+        }
+        (self.next, self.has_begun, self.unreached) = (now, true, None);
     }
 
-    /// The first message is due.
-    pub(super) fn begin(&mut self, peer: Option<String>) {
-        self.report.begins(peer, self.tally.connect);
-        self.started = Instant::now();
-        self.next = self.started;
-        self.has_begun = true;
+    /// There is no connection for the message that is due, for this reason; the next one tries again.
+    pub(super) fn unreached(&mut self, cx: &mut Context<'_>, error: &io::Error) {
+        if !self.has_begun {
+            self.begin(None);
+        }
+        let why = describe(error);
+        let deed = format!("cannot connect to {}: ", self.endpoint());
+        self.unreached = Some(if why.starts_with(&deed) { why } else { deed + &why });
+        if let Some(number) = self.due() {
+            self.refused(cx, number, error);
+        }
+        self.skip_overdue();
+        self.set_timers(cx, true);
     }
 
     /// Somebody has had enough.
@@ -123,15 +145,18 @@ impl Course {
 
     /// Tells the result.
     pub(super) fn finish(&mut self, args: &Args) -> ExitCode {
-        if self.has_begun {
-            self.tally.elapsed = self.started.elapsed();
+        if !self.has_begun {
+            self.begin(None);
+            self.due(); // It was on its way to a connection.
         }
+        self.tally.elapsed = self.started.elapsed();
+        self.error = self.error.take().or(self.unreached.take());
         self.report.ends(args, &self.tally, self.error.as_deref(), self.is_interrupted);
         if let Some(error) = &self.error {
             printer::complain(&format!("echoloop: {error}\n"));
         }
         if let Some(error) = self.report.unwritable() {
-            printer::complain(&format!("echoloop: cannot write to standard output: {error}\n"));
+            printer::complain(&format!("echoloop: {error}\n"));
             return ExitCode::from(2);
         }
         let wanted = self.pace.deadline.and(self.pace.count).unwrap_or(1);
@@ -269,18 +294,18 @@ impl Course {
     }
 
     /// Nor will this one, and it is known why.
-    pub(super) fn refused(&mut self, cx: &mut Context<'_>, number: u64, why: &str) {
+    pub(super) fn refused(&mut self, cx: &mut Context<'_>, number: u64, error: &io::Error) {
         if self.window.lose(number) {
-            self.tally.errors += 1;
-            self.report.lost(number, Some(why));
+            self.tally.error(error);
+            self.report.lost(number, Some(&describe(error)));
             self.end_if_done(cx);
         }
     }
 
     /// The network has said that something didn't arrive.
-    pub(super) fn error(&mut self, cx: &mut Context<'_>, error: &str) {
-        self.tally.errors += 1;
-        self.report.error(error);
+    pub(super) fn error(&mut self, cx: &mut Context<'_>, error: &io::Error) {
+        self.tally.error(error);
+        self.report.error(&describe(error));
         self.end_if_done(cx);
     }
 

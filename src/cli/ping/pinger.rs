@@ -1,8 +1,9 @@
 //! Sends, and recognises replies.
 
 use std::io;
+use std::time::Instant;
 
-use echoloop::{Cause, Context, Error, Id, Peer, Service, TimerId, describe};
+use echoloop::{Cause, Context, Error, Id, Peer, Service, TimerId};
 
 use super::Ping;
 use super::args::Args;
@@ -27,6 +28,8 @@ pub(super) struct Pinger {
     expected: Option<Vec<u8>>,
     is_datagram: bool,
     socket: Option<Id>,
+    /// When the last attempt to connect began.
+    dialled: Instant,
     /// A message that a stream has not taken to its end: its number and how much of it is out.
     outgoing: Option<(u64, usize)>,
     incoming: Incoming,
@@ -51,16 +54,28 @@ impl Pinger {
             expected: args.expected(),
             is_datagram: args.endpoint.is_datagram(),
             socket: None,
+            dialled: Instant::now(),
             outgoing: None,
             incoming: Incoming::default(),
             scratch: Vec::new(),
         }
     }
 
+    fn connect(&mut self, cx: &mut Context<'_>) {
+        self.dialled = Instant::now();
+        match self.target.connect(cx) {
+            // It is connected at once, and nobody says so.
+            Ok(socket) if self.is_datagram => self.connected(&mut cx.source(socket)),
+            Ok(_) => {}
+            Err(error) => self.course.unreached(cx, &error.into()),
+        }
+    }
+
     fn connected(&mut self, cx: &mut Context<'_>) {
         self.socket = Some(cx.id());
+        self.incoming.number = self.course.next_number();
         if !self.is_datagram {
-            self.course.tally.connect = Some(self.course.since_prepared());
+            self.course.tally.connect = Some(self.dialled.elapsed());
         }
         self.course.begin(cx.peer().map(|peer| peer.to_string()));
         self.send_due(cx);
@@ -69,11 +84,8 @@ impl Pinger {
 
 impl Ping for Pinger {
     fn begin(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
-        let socket = self.target.connect(cx)?;
         self.course.prepare(cx);
-        if self.is_datagram {
-            self.connected(&mut cx.source(socket)); // It is, at once, and nobody says so.
-        }
+        self.connect(cx);
         Ok(())
     }
 
@@ -84,9 +96,9 @@ impl Ping for Pinger {
 
 /// Sending.
 impl Pinger {
-    /// Sends what is due, and sets the timer for the next.
+    /// Sends what is due, and sets the timer for the next; as long as there is no connection, tries to make one.
     fn send_due(&mut self, cx: &mut Context<'_>) {
-        let Some(socket) = self.socket else { return };
+        let Some(socket) = self.socket else { return self.connect(cx) };
         let mut cx = cx.source(socket);
         for _ in 0..CATCH_UP {
             if self.outgoing.is_some() {
@@ -233,7 +245,7 @@ impl Service for Pinger {
     }
 
     fn unreachable(&mut self, cx: &mut Context<'_>, error: &io::Error) {
-        self.course.error(cx, &describe(error));
+        self.course.error(cx, error);
     }
 
     fn timer(&mut self, cx: &mut Context<'_>, timer: TimerId) {
@@ -247,14 +259,13 @@ impl Service for Pinger {
     }
 
     fn closed(&mut self, cx: &mut Context<'_>, cause: &Cause) {
-        let endpoint = self.course.endpoint();
-        let error = match cause {
-            Cause::Stopped => return,
-            Cause::ConnectFailed(error) => {
-                format!("cannot connect to {endpoint}: {}", describe(error))
+        match cause {
+            Cause::Stopped => {}
+            Cause::ConnectFailed(error) => self.course.unreached(cx, error),
+            _ => {
+                let error = format!("{}: {cause}", self.course.endpoint());
+                self.course.fail(cx, error);
             }
-            _ => format!("{endpoint}: {cause}"),
-        };
-        self.course.fail(cx, error);
+        }
     }
 }

@@ -1,10 +1,10 @@
 //! What is printed.
 
 use std::fmt::Display;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use echoloop::{Endpoint, describe};
+use echoloop::Endpoint;
 use serde_json::{Value, json};
 
 use super::args::Args;
@@ -12,7 +12,7 @@ use super::payload::Wrong;
 use super::tally::Tally;
 use super::times::milliseconds;
 use super::window::Verdict;
-use crate::cli::closed;
+use crate::cli::output;
 
 /// Lines on standard output, dots, or nothing before the end.
 #[derive(Debug)]
@@ -92,19 +92,13 @@ impl Report {
         self.broken.is_some()
     }
 
-    /// Why nothing could be printed. That nobody reads any more, as in `| head`, is an end like any other.
-    pub(super) fn unwritable(&self) -> Option<String> {
-        let error = self.broken.as_ref()?;
-        (error.kind() != io::ErrorKind::BrokenPipe).then(|| describe(error))
+    /// Why nothing could be printed.
+    pub(super) fn unwritable(&mut self) -> Option<String> {
+        output::judge(Err(self.broken.take()?)).err()
     }
 
     fn print(&mut self, text: impl Display) {
-        let mut output = io::stdout().lock();
-        let written = match closed::output_was_closed() {
-            true => Err(closed::error()),
-            false => write!(output, "{text}").and_then(|()| output.flush()),
-        };
-        if let Err(error) = written {
+        if let Err(error) = output::write(text.to_string().as_bytes()) {
             self.broken.get_or_insert(error);
         }
     }
@@ -122,18 +116,24 @@ impl Report {
         }
     }
 
-    /// It begins, to this address, if it is another one than was known.
-    pub(super) fn begins(&mut self, peer: Option<String>, connect: Option<Duration>) {
+    /// From now on it is this address, if it is another one than was known.
+    pub(super) fn has_peer(&mut self, peer: Option<String>) {
         if let Some(peer) = peer {
             self.peer = peer;
         }
+    }
+
+    /// It begins.
+    pub(super) fn begins(&mut self, peer: Option<String>) {
+        self.has_peer(peer);
         if self.style != Style::Json {
             let (name, peer, size) = (&self.endpoint, &self.peer, self.size);
             self.print(format!("PING {name} ({peer}) {size} bytes of data.\n"));
         }
-        if let Some(connect) = connect {
-            self.line(format_args!("connected in {:.3} ms", milliseconds(connect)));
-        }
+    }
+
+    pub(super) fn connected(&mut self, connect: Duration) {
+        self.line(format_args!("connected in {:.3} ms", milliseconds(connect)));
     }
 
     pub(super) fn sent(&mut self) {
@@ -147,9 +147,9 @@ impl Report {
         self.line(format_args!("no answer yet for seq={}", number + 1));
     }
 
-    /// There will be none, for this reason, or in time.
+    /// There will be none in time, or there is no connection for it, for this reason.
     pub(super) fn lost(&mut self, number: u64, why: Option<&str>) {
-        let what = if self.connects { "connection for" } else { "reply to" };
+        let what = if self.connects || why.is_some() { "connection for" } else { "reply to" };
         let why = match why {
             Some(why) => format!(": {why}"),
             None => format!(" within {} ms", milliseconds(self.timeout)),
@@ -211,9 +211,6 @@ impl Report {
                 json.extend(result);
             }
             return self.print(format_args!("{json:#}\n"));
-        }
-        if tally.sent == 0 {
-            return; // Whoever it was never got there: the error says all.
         }
         let (endpoint, summary) = (&self.endpoint, tally.summary(args.floods()));
         self.print(format!("\n--- {endpoint} ping statistics ---\n{summary}"));

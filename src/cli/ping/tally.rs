@@ -1,7 +1,7 @@
 //! What is counted, and how it is told at the end.
 
-use std::fmt;
 use std::time::Duration;
+use std::{fmt, io};
 
 use serde_json::{Value, json};
 
@@ -25,6 +25,8 @@ pub(super) struct Tally {
     pub(super) unexpected: u64,
     /// What the network said, such as that nobody is there.
     pub(super) errors: u64,
+    /// Among that, that nobody listens there.
+    pub(super) refused: u64,
     /// The most messages that waited for their replies at a time.
     pub(super) most_waiting: usize,
     pub(super) elapsed: Duration,
@@ -32,6 +34,12 @@ pub(super) struct Tally {
 }
 
 impl Tally {
+    /// The network has said something.
+    pub(super) fn error(&mut self, error: &io::Error) {
+        self.errors += 1;
+        self.refused += u64::from(error.kind() == io::ErrorKind::ConnectionRefused);
+    }
+
     fn lost(&self) -> u64 {
         self.sent.saturating_sub(self.received)
     }
@@ -47,7 +55,7 @@ impl Tally {
             "sent": self.sent, "received": self.received, "lost": self.lost(),
             "loss_percent": rounded(self.loss()), "late": self.late,
             "duplicates": self.duplicates, "reordered": self.reordered, "wrong": self.wrong,
-            "unexpected": self.unexpected, "errors": self.errors,
+            "unexpected": self.unexpected, "errors": self.errors, "refused": self.refused,
             "elapsed_ms": rounded(milliseconds(self.elapsed)),
             "round_trip_ms": self.times.to_json(),
         })
@@ -79,7 +87,8 @@ impl Tally {
             text += &format!("\n{}\n", self.times.percentiles());
         }
         let ours = [(self.late, "late"), (self.reordered, "out of order")];
-        let ours = ours.into_iter().chain([(self.unexpected, "unexpected")]);
+        let others = [(self.unexpected, "unexpected"), (self.refused, "refused")];
+        let ours = ours.into_iter().chain(others);
         let ours: Vec<_> = ours.filter(|(count, _)| *count > 0).collect();
         if !ours.is_empty() {
             let ours: Vec<_> = ours.iter().map(|(count, what)| format!("{count} {what}")).collect();

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use echoloop::Statistics;
+use echoloop::{Histogram, Statistics};
 
 use super::offer::Bound;
 
@@ -84,7 +84,25 @@ pub(crate) struct Difference<'a> {
     pub(crate) now: &'a Snapshot,
 }
 
+/// How long something took.
+pub(crate) type Times = fn(&Statistics) -> &Histogram;
+
+pub(crate) const TURNS: Times = |it| &it.turn_times;
+
+/// How long sources waited for their go: those that use little, and those that used much lately.
+pub(crate) const WAITS: [(&str, Times); 2] =
+    [("sparse", |it| &it.sparse_waits), ("busy", |it| &it.busy_waits)];
+
 impl Difference<'_> {
+    /// Of all workers together.
+    pub(crate) fn times(&self, times: Times) -> Histogram {
+        let mut sum = Histogram::default();
+        for (now, before) in self.now.statistics().zip(self.before.statistics()) {
+            sum.add(&times(now).since(times(before)));
+        }
+        sum
+    }
+
     pub(crate) fn count(&self, part: Part) -> u64 {
         self.now.sum(part).saturating_sub(self.before.sum(part))
     }

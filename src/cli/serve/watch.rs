@@ -1,5 +1,7 @@
 //! Those who watch the workers: a service manager, scrapers, a screen.
 
+use std::rc::Rc;
+
 use echoloop::{Reactor, ServiceId};
 
 use super::Args;
@@ -17,14 +19,14 @@ pub(super) fn watch(
     passed: &mut Passed,
 ) -> Result<Vec<Bound>, Failure> {
     systemd::start(reactor, crew);
-    let mut bound = Vec::new();
+    let (room, mut bound) = (Rc::default(), Vec::new());
     for place in &args.metrics {
-        let endpoints = metrics::listen(reactor, crew, site(place, passed)?)?;
+        let endpoints = metrics::listen(reactor, crew, &room, site(place, passed)?)?;
         let service = ServiceName::Metrics;
         bound.extend(endpoints.into_iter().map(|endpoint| Bound { service, endpoint }));
     }
     if args.live {
-        live::start(reactor, crew);
+        live::start(reactor, crew)?;
     }
     Ok(bound)
 }

@@ -3,13 +3,12 @@
 mod read;
 
 use std::fs;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::Done;
+use super::{Done, output};
 use read::Trace;
 
 /// Make a page of a recording, to step through its turns
@@ -33,16 +32,14 @@ pub(crate) fn run(args: Args) -> Done {
     let text = fs::read(&args.file)
         .map_err(|error| about("read", &args.file, echoloop::describe(&error)))?;
     let trace = Trace::parse(&text).map_err(|why| about("make a page of", &args.file, why))?;
-    write(&args.html, page(&trace).as_bytes())
-        .map_err(|error| about("write", &args.html, echoloop::describe(&error)))?;
-    Ok(ExitCode::SUCCESS)
-}
-
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    if path == Path::new("-") {
-        return io::stdout().lock().write_all(bytes);
+    let page = page(&trace);
+    if args.html == Path::new("-") {
+        output::print(page.as_bytes())?;
+    } else {
+        fs::write(&args.html, page)
+            .map_err(|error| about("write", &args.html, echoloop::describe(&error)))?;
     }
-    fs::write(path, bytes)
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The page with the recording in it.

@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
+use echoloop::Histogram;
+
 use crate::cli::bench::words::{bytes, count, duration, number_of, rate};
-use crate::cli::serve::snapshot::{CLOSED, DROPPED, Difference, Part, REFUSED, Snapshot, WAITED};
+use crate::cli::serve::snapshot::{
+    CLOSED, DROPPED, Difference, Part, REFUSED, Snapshot, TURNS, WAITED, WAITS,
+};
 
 /// What a line is about, and what it says.
 pub(super) type Line = (&'static str, String);
@@ -36,7 +40,12 @@ pub(super) fn block(it: &Difference<'_>, up: Duration) -> Vec<Line> {
         ("in", moved(|it| it.messages_in, |it| it.bytes_in, |it| it.datagrams_in)),
         ("out", moved(|it| it.messages_out, |it| it.bytes_out, |it| it.datagrams_out)),
         ("loop", turns.concat()),
+        ("turns", times(&it.times(TURNS))),
     ];
+    for (source, waits) in WAITS {
+        let name = if source == "busy" { "waits, busy" } else { "waits" };
+        lines.push((name, times(&it.times(waits))));
+    }
     let reasons: [(&str, &[(&str, Part)]); 4] = [
         ("closed", &CLOSED),
         ("refused", &REFUSED),
@@ -65,6 +74,13 @@ pub(super) fn line(it: &Difference<'_>) -> String {
         rate(it.rate(|it| it.datagrams_out)),
         duration(now.longest_turn()),
     );
+    let waits = WAITS.map(|(source, waits)| (format!("{source} waits"), it.times(waits)));
+    for (name, times) in [("turns".to_owned(), it.times(TURNS))].into_iter().chain(waits) {
+        if times.count() > 0 {
+            let [half, most, max] = spread(&times).map(|(name, time)| format!("{name} {time}"));
+            line += &format!("; {name} {half}, {most}, {max}");
+        }
+    }
     let reasons: [(&str, &[(&str, Part)]); 3] =
         [("refused", &REFUSED), ("had to wait", &WAITED), ("dropped", &DROPPED)];
     for (name, rows) in reasons {
@@ -75,6 +91,21 @@ pub(super) fn line(it: &Difference<'_>) -> String {
     }
     late(now, &mut line);
     line + "\n"
+}
+
+/// In the last second: half of them, nearly all, and the longest.
+fn times(histogram: &Histogram) -> String {
+    if histogram.count() == 0 {
+        return cell("none", "");
+    }
+    let [half, most, max] =
+        spread(histogram).map(|(name, time)| measured(&time, &format!(" {name}")));
+    [half, most, max].concat()
+}
+
+fn spread(histogram: &Histogram) -> [(&'static str, String); 3] {
+    let percentile = |percent| duration(histogram.percentile(percent));
+    [("p50", percentile(50.0)), ("p99", percentile(99.0)), ("max", duration(histogram.max()))]
 }
 
 fn state(now: &Snapshot, up: Duration) -> String {

@@ -9,9 +9,12 @@ use std::time::{Duration, Instant};
 
 use anstream::{AutoStream, ColorChoice};
 use echoloop::{Context, Reactor, Service, ServiceId, TimerId};
-use rustix::termios::tcgetwinsize;
+use rustix::process::getpgrp;
+use rustix::termios::{tcgetpgrp, tcgetwinsize};
+use signal_hook::consts::SIGCONT;
 
 use super::crew::{Crew, look};
+use super::listen::Failure;
 use super::snapshot::{Difference, Snapshot};
 use crate::cli::printer;
 
@@ -30,7 +33,7 @@ struct Live {
 }
 
 /// Shows it on standard output from now on.
-pub(super) fn start(reactor: &mut Reactor, crew: ServiceId<Crew>) {
+pub(super) fn start(reactor: &mut Reactor, crew: ServiceId<Crew>) -> Result<(), Failure> {
     let is_terminal = io::stdout().is_terminal();
     let live = reactor.add_with(|me| Live {
         me,
@@ -42,6 +45,14 @@ pub(super) fn start(reactor: &mut Reactor, crew: ServiceId<Crew>) {
     let mut cx = reactor.context(live);
     cx.every(PERIOD);
     look(&mut cx, crew, live, Live::show); // What the first second is compared with.
+    if is_terminal {
+        // After Ctrl-Z and `fg` what the shell has said stands below the block.
+        reactor.on_signal(SIGCONT, move |cx| {
+            printer::leave_block();
+            look(cx, crew, live, Live::show);
+        })?;
+    }
+    Ok(())
 }
 
 impl Live {
@@ -52,11 +63,19 @@ impl Live {
         if !self.is_terminal {
             return printer::show(&block::line(&difference));
         }
+        if !is_in_foreground() {
+            return printer::leave_block(); // The terminal is somebody else's, after `bg`.
+        }
         let (columns, rows) = size();
         let has_colours = AutoStream::choice(&io::stdout()) != ColorChoice::Never;
         let block = block::block(&difference, now.at.duration_since(self.started));
         printer::show_block(&block::fit(&block, columns, rows, has_colours));
     }
+}
+
+/// Whether the terminal is for us at the moment. Where there is no job control, it always is.
+fn is_in_foreground() -> bool {
+    tcgetpgrp(io::stdout()).map_or(true, |group| group == getpgrp())
 }
 
 /// Columns and rows of the terminal.

@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use echoloop::{Histogram, Statistics};
 
 use super::process;
+use super::room::Room;
 use super::text::{Family, Kind, Label, Text};
 use crate::cli::serve::snapshot::{
-    CLOSED, DROPPED, Door, Part, REFUSED, Snapshot, State, WAITED, WorkerView,
+    CLOSED, DROPPED, Door, Part, REFUSED, Snapshot, State, TURNS, WAITED, WAITS, WorkerView,
 };
 
 /// One value of each worker.
@@ -105,9 +106,10 @@ const fn gauge(name: &'static str, help: &'static str, part: Part) -> Plain {
 }
 
 /// All that is known, in the text format.
-pub(super) fn render(snapshot: &Snapshot) -> String {
+pub(super) fn render(snapshot: &Snapshot, room: &Room) -> String {
     let mut text = Text::default();
     whole(&mut text, snapshot);
+    scrapers(&mut text, room);
     let numbers: Vec<_> = (0..snapshot.workers.len()).map(|number| number.to_string()).collect();
     let workers: Vec<_> = numbers.iter().map(String::as_str).zip(&snapshot.workers).collect();
     loops(&mut text, &workers);
@@ -143,6 +145,16 @@ fn whole(text: &mut Text, snapshot: &Snapshot) {
     text.family("echoloop_stopping", Kind::Gauge, help).value(&[], stopping);
 }
 
+/// What has become of scrapers that were too many.
+fn scrapers(text: &mut Text, room: &Room) {
+    let name = "echoloop_metrics_connections_refused_total";
+    let help = "Connections for metrics that were too many: the quietest, displaced by others, or refused.";
+    let mut family = text.family(name, Kind::Counter, help);
+    for (reason, number) in [("displaced", &room.displaced), ("full", &room.refused)] {
+        family.value(&[("reason", reason)], number.get());
+    }
+}
+
 /// How each worker is.
 fn loops(text: &mut Text, workers: &Workers<'_>) {
     let help = "Whether the loop has turned within the last second.";
@@ -164,14 +176,13 @@ fn histograms(text: &mut Text, workers: &Workers<'_>) {
     let help = "How long turns of the loop took, their waiting not counted.";
     let mut family = text.family("echoloop_turn_seconds", Kind::Histogram, help);
     for (number, worker) in workers {
-        let turns = &worker.sample.statistics.turn_times;
-        histogram(&mut family, &[("worker", number)], turns);
+        histogram(&mut family, &[("worker", number)], TURNS(&worker.sample.statistics));
     }
     let help = "How long sources waited in the loop for their go.";
     let mut family = text.family("echoloop_wait_seconds", Kind::Histogram, help);
     for (number, worker) in workers {
-        let Statistics { sparse_waits, busy_waits, .. } = &worker.sample.statistics;
-        for (source, waits) in [("sparse", sparse_waits), ("busy", busy_waits)] {
+        for (source, waits) in WAITS {
+            let waits = waits(&worker.sample.statistics);
             histogram(&mut family, &[("worker", number), ("source", source)], waits);
         }
     }
@@ -303,7 +314,7 @@ mod tests {
 
     #[test]
     fn each_value_has_its_worker_and_its_unit() {
-        let text = render(&snapshot(numbered()));
+        let text = render(&snapshot(numbered()), &Room::default());
         for line in [
             "echoloop_connections_accepted_total{worker=\"0\"} 1",
             "echoloop_datagrams_dropped_total{worker=\"0\",reason=\"denied\"} 31",

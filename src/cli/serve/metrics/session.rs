@@ -7,18 +7,17 @@
 //! ```
 
 use std::mem;
-use std::time::Duration;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use echoloop::{Cause, Context, Hub, ServiceId, Session, Sessions, TimerId};
 
 use super::answer::{Body, Code, Method, answer};
 use super::families::render;
 use super::request::{Next, Request, next};
+use super::room::{MOST, Room};
 use crate::cli::serve::crew::Crew;
 use crate::cli::serve::snapshot::Snapshot;
-
-/// Connections at once. They aren't counted with the others, so they have a limit of their own.
-const MOST: usize = 32;
 
 /// How long the first request may take from the beginning of the connection, and another one from its
 /// first byte.
@@ -32,11 +31,16 @@ const IDLE: Duration = Duration::from_secs(90);
 pub(super) struct Desk {
     pub(super) me: ServiceId<Sessions<Http>>,
     pub(super) crew: ServiceId<Crew>,
+    pub(super) room: Rc<Room>,
 }
 
 /// A connection.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Http {
+    /// When it said or read something last.
+    heard: Instant,
+    /// There is no room for it any more.
+    goes: bool,
     /// What is asked of the crew at the moment.
     wanted: Option<Wanted>,
     /// The answer, and how much of it was sent.
@@ -65,9 +69,14 @@ impl Session for Http {
     type Shared = Desk;
 
     fn opened(hub: &mut Hub<'_, Http>, cx: &mut Context<'_>) -> Http {
-        let mut http = Http::default();
-        if hub.others.len() >= MOST {
-            cx.abort_because("too many connections for metrics");
+        let mut http = Http::new(cx.now());
+        if hub.others.len() >= MOST && !make_room(hub, cx) {
+            hub.shared.room.refused(cx.now());
+            http.goes = true;
+            match hub.others.len() < 2 * MOST {
+                true => http.refuse(cx, Code::Unavailable, Method::Get),
+                false => cx.abort_because("too many connections for metrics"),
+            }
             return http;
         }
         cx.set_idle_timeout(Some(IDLE));
@@ -76,6 +85,7 @@ impl Session for Http {
     }
 
     fn received(&mut self, hub: &mut Hub<'_, Http>, cx: &mut Context<'_>, input: &[u8]) -> usize {
+        self.heard = cx.now();
         let mut taken = 0;
         while self.is_waiting() && taken < input.len() {
             match next(&input[taken..]) {
@@ -118,7 +128,26 @@ impl Session for Http {
     }
 }
 
+/// Lets the quietest go that isn't being answered, unless some that are there go already. `false`: there is none.
+fn make_room(hub: &mut Hub<'_, Http>, cx: &mut Context<'_>) -> bool {
+    let Hub { shared, others } = hub;
+    if others.iter().filter(|(_, http)| !http.goes).count() < MOST {
+        return true;
+    }
+    let quiet = others.iter_mut().filter(|(_, http)| !http.goes && http.wanted.is_none());
+    let Some((id, http)) = quiet.min_by_key(|(_, http)| http.heard) else { return false };
+    http.goes = true;
+    shared.room.displaced(cx.now());
+    cx.source(id).abort_because("others want metrics too");
+    true
+}
+
 impl Http {
+    fn new(now: Instant) -> Http {
+        let (wanted, answer, sent, deadline) = (None, Vec::new(), 0, None);
+        Http { heard: now, goes: false, wanted, answer, sent, deadline, is_last: false }
+    }
+
     /// Whether the next request can be served.
     fn is_waiting(&self) -> bool {
         self.wanted.is_none() && self.answer.is_empty() && !self.is_last
@@ -144,16 +173,21 @@ impl Http {
         cx.tell(hub.shared.crew, move |crew, cx| {
             crew.ask(cx, move |snapshot, cx| {
                 let snapshot = snapshot.clone();
-                cx.tell_one(me, id, move |http, _, cx| http.show(cx, &snapshot));
+                cx.tell_one(me, id, move |http, hub, cx| {
+                    http.show(cx, &snapshot, &hub.shared.room);
+                });
             });
         });
     }
 
     /// The crew has answered.
-    fn show(&mut self, cx: &mut Context<'_>, snapshot: &Snapshot) {
+    fn show(&mut self, cx: &mut Context<'_>, snapshot: &Snapshot, room: &Room) {
         let Some(Wanted { method, what }) = self.wanted.take() else { return };
         match what {
-            What::Metrics => self.reply(cx, Code::Ok, &Body::metrics(render(snapshot)), method),
+            What::Metrics => {
+                let text = render(snapshot, room);
+                self.reply(cx, Code::Ok, &Body::metrics(text), method);
+            }
             What::Health => {
                 let (code, why) = health(snapshot);
                 self.reply(cx, code, &Body::plain(why), method);
@@ -176,7 +210,11 @@ impl Http {
 
     /// As much as there is room for. When all has been sent, the next request may come.
     fn send(&mut self, cx: &mut Context<'_>) {
-        self.sent += cx.send(&self.answer[self.sent..]);
+        let sent = cx.send(&self.answer[self.sent..]);
+        self.sent += sent;
+        if sent > 0 {
+            self.heard = cx.now();
+        }
         if self.sent < self.answer.len() {
             return;
         }
