@@ -13,7 +13,7 @@ use signal_hook::iterator::Signals;
 
 const USAGE: &str = "\
 usage: cargo run -- list            the steps
-       cargo run -- run STEP        how STEP fails, 1 to 15, and the next doesn't
+       cargo run -- run STEP        how STEP, 1 to 15, fails, and the next holds
        cargo run --release -- cost  what each step costs; takes half a minute
        cargo run -- book [runs]     brings the chapters up to date with the
                                     programs, or with what runs show";
