@@ -11,7 +11,7 @@ use echoloop::{
     Sessions, TimerId,
 };
 
-/// Who has not said a name by then has to go.
+/// A connection that has said no name by then has to go.
 const AT_THE_DOOR: Duration = Duration::from_secs(10);
 
 /// What all members share.
@@ -87,7 +87,7 @@ impl Member {
     }
 }
 
-/// Says it to all others in the room. Who doesn't read is not waited for.
+/// Says it to all others in the room. One that doesn't read is not waited for.
 fn tell(hub: &mut Hub<'_, Member>, cx: &mut Context<'_>, text: &str) {
     for (id, _) in hub.others.iter().filter(|(_, other)| other.name.is_some()) {
         if !cx.source(id).send_all(text.as_bytes()) {

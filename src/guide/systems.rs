@@ -137,3 +137,5 @@
 //!
 //! `dealer.rs` accepts on one thread and serves on others; [the chapter on threads](super::threads) has it. `framed.rs`
 //! is a [layer](super::layers), and `lounge.rs` is [the service of your own](super::your_own).
+//!
+//! That was the last chapter. Beyond it is the source, from the bottom up: [the guide's first page](super) has the order.

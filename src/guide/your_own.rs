@@ -1,9 +1,9 @@
 //! A service of your own: from an empty directory to a program with tests.
 //!
 //! The program is a room to talk in. Members come over TCP, say their name in the first line, and hear what the
-//! others say. Who is silent for ten minutes has to go. And whoever wants to know who is there asks with a
-//! datagram. That takes most of what the chapters before this one are about: messages that come in pieces,
-//! state for each connection, one member that concerns another, timers, datagrams, an end in order.
+//! others say. A member that is silent for ten minutes has to go. And a datagram asks who is there. That takes
+//! most of what the chapters before this one are about: messages that come in pieces, state for each connection,
+//! one member that concerns another, timers, datagrams, an end in order.
 //!
 //! # A directory
 //!
@@ -62,7 +62,7 @@
 //! **Lines.** A stream has no messages. `received` may be shown half a line, or three and a half.
 //! [`Lines`](crate::Lines) finds the whole ones, and what is returned is how many bytes these had. The rest is kept by the
 //! reactor and shown again with more behind it: the program has no buffer. It has a bound instead, 200 bytes. Without
-//! one, who never sends a line feed would fill [`Config::input_limit`](crate::Config::input_limit) and be closed
+//! one, a client that never sends a line feed would fill [`Config::input_limit`](crate::Config::input_limit) and be closed
 //! then, with a cause that says less. What stands behind the last line feed when a client ends is shown to
 //! [`ended`](crate::Session::ended) as `rest`; here it is nobody's message, and what `ended` does by default is enough.
 //!
@@ -70,7 +70,7 @@
 //! [`cx.source(id)`](crate::Context::source) turns to the connection of each. What is sent to a member that doesn't read
 //! is kept, up to [`Config::output_limit`](crate::Config::output_limit). Then [`send_all`](crate::Context::send_all)
 //! takes nothing and says so. To wait for that one would silence all, so it has to go, at once: there is no use in
-//! [closing](crate::Context::close) politely towards one that doesn't read. The gentler way, in which whoever talks too
+//! [closing](crate::Context::close) politely towards one that doesn't read. The gentler way, in which a member that talks too
 //! fast is slowed down first, is `examples/chat.rs` ([`systems`](super::systems)).
 //!
 //! **Two kinds of deadline.** A connection on which no byte moves is ended by
@@ -91,7 +91,7 @@
 //!
 //! **The answer is no longer than the question.** [`reply`](crate::Context::reply) would drop a longer one. A
 //! datagram's sender can be forged, and what answers 4 bytes with 400 multiplies whatever is sent in somebody
-//! else's name ([`datagrams`](super::datagrams)). So who wants to know much asks with 80 spaces.
+//! else's name ([`datagrams`](super::datagrams)). So a question for many names has 80 spaces.
 //!
 //! **The end of the program.** [`stop_on_signals`](crate::Reactor::stop_on_signals) makes Ctrl-C a graceful stop: what has
 //! arrived is still passed on, each member reads an end and no reset, and then [`run`](crate::Reactor::run) returns.
@@ -115,7 +115,7 @@
 //! | what happens | what the program does about it |
 //! |---|---|
 //! | no descriptor is left | clients wait in the backlog, and are let in when another one has gone |
-//! | a member sends as fast as it can | it has its share; who says little is served before it |
+//! | a member sends as fast as it can | it has its share; one that says little is served before it |
 //! | ten thousand members say nothing | they cost about a megabyte and no processor time |
 //! | all together keep too much | [`Config::buffer_limit`](crate::Config::buffer_limit) |
 //! | a member's machine has lost power | [`Config::keep_alive`](crate::Config::keep_alive) finds out |
@@ -125,3 +125,5 @@
 //! To see what it does, log: the library writes to [`log`], at `debug` which connections come and go, and any logger
 //! shows it. [`Reactor::record`](crate::Reactor::record) has each step of each turn, and
 //! [`Reactor::statistics`](crate::Reactor::statistics) the counts of everything.
+//!
+//! Next: [`systems`](super::systems).
