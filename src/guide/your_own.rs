@@ -83,7 +83,8 @@
 //! While `tell` closes one member in the middle of telling others, nothing is called back: `closed` follows when this
 //! callback has returned. So no list changes while it is gone through.
 //!
-//! **Datagrams have a service of their own,** since there is no connection that a session could belong to.
+//! **Datagrams have a service of their own,** since there is no connection that a session could belong to; a datagram
+//! socket that is given to [`Sessions`](crate::Sessions) answers nothing.
 //! Both services lie in one reactor, but `Who` is not called while the room is, and can't look into it. Nor does it
 //! need a lock or a `RefCell` for that: the room *tells* it who has come and gone
 //! ([`Context::tell`](crate::Context::tell)), and it answers from what it knows. The order in which they are made says
