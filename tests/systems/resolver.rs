@@ -1,6 +1,6 @@
 //! A resolver, and name servers that lose, delay, forge and cut.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::process::{Command, Output};
 use std::thread;
@@ -28,6 +28,18 @@ impl Server {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.set_read_timeout(Some(DEADLINE)).unwrap();
         Server { socket }
+    }
+
+    /// One that listens at the same port over TCP too; another port, if somebody else has that one.
+    fn with_tcp() -> (Server, TcpListener) {
+        loop {
+            let server = Server::new();
+            match TcpListener::bind(server.socket.local_addr().unwrap()) {
+                Ok(listener) => return (server, listener),
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
     }
 
     fn endpoint(&self) -> String {
@@ -192,8 +204,7 @@ fn the_next_server_is_asked_at_once() {
 /// What doesn't fit into a datagram comes over TCP, in pieces.
 #[test]
 fn what_is_too_long_is_asked_for_over_tcp() {
-    let server = Server::new();
-    let listener = TcpListener::bind(server.socket.local_addr().unwrap()).unwrap();
+    let (server, listener) = Server::with_tcp();
     let many: Vec<Ipv4Addr> = (1..=200).map(|last| Ipv4Addr::new(192, 0, 2, last)).collect();
     let (_, text) = resolve(&["--timeout", "30", "long.example"], &[&server], || {
         let question = server.question();
