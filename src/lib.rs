@@ -23,7 +23,8 @@
 //! - [`Lines`] and [`Frames`] find messages in a stream.
 //! - [`Statistics`] tell what has happened, [`Cause`] why a connection has gone.
 //!
-//! The [`guide`] explains from the ground up how all of this works, and what goes wrong without it.
+//! The [`guide`] explains from the ground up how all of this works, and what goes wrong without it. Its chapter
+//! [`your_own`](guide::your_own) goes from an empty directory to a service with tests.
 //!
 //! # Promises
 //!

@@ -8,6 +8,26 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// The chapters of the guide, in the order in which its first page has them, each name the next one: rustdoc lists
+/// them by the alphabet.
+#[test]
+fn each_chapter_of_the_guide_leads_to_the_next() {
+    let guide = root().join("src/guide");
+    let first = fs::read_to_string(guide.join("mod.rs")).unwrap();
+    let named = first.lines().filter_map(|line| line.strip_prefix("//! ")?.split_once(". [`"));
+    let chapters: Vec<&str> = named
+        .filter(|(number, _)| number.parse::<u32>().is_ok())
+        .filter_map(|(_, rest)| rest.split('`').next())
+        .collect();
+    let files = fs::read_dir(&guide).unwrap().count() - 1;
+    assert_eq!(chapters.len(), files, "the first page names each chapter once");
+    for pair in chapters.windows(2) {
+        let text = fs::read_to_string(guide.join(format!("{}.rs", pair[0]))).unwrap();
+        let next = format!("//! Next: [`{0}`](super::{0}).\n", pair[1]);
+        assert!(text.ends_with(&next), "{} doesn't end with {next}", pair[0]);
+    }
+}
+
 fn pages(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

@@ -1,6 +1,6 @@
 //! `course run STEP`, `course list`, `course cost`, `course book`.
 
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::thread;
@@ -12,24 +12,25 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 const USAGE: &str = "\
-usage: course list         the steps
-       course run STEP     shows how a step fails, and how the next one doesn't
-       course cost         measures what each step costs; takes half a minute
-       course book [runs]  brings the chapters up to date with the programs, or with what runs show";
+usage: cargo run -- list            the steps
+       cargo run -- run STEP        how STEP, 1 to 15, fails, and the next holds
+       cargo run --release -- cost  what each step costs; takes half a minute
+       cargo run -- book [runs]     brings the chapters up to date with the
+                                    programs, or with what runs show";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match words[..] {
         ["list"] => run::list(&mut Stage::standard()),
-        ["run", step] => match step.parse().ok().and_then(Step::numbered) {
+        ["run", step] => match Step::called(step) {
             Some(step) => with_servers(|| run::run(step, &mut Stage::standard())),
             None => return wrong(&format!("there is no step {step:?}: 1 to {}", STEPS.len())),
         },
         ["cost"] => with_servers(cost::table),
         ["book"] => book::update(false),
         ["book", "runs"] => with_servers(|| book::update(true)),
-        ["help" | "--help" | "-h"] => Stage::standard().say(USAGE),
+        ["help" | "--help" | "-h"] => writeln!(io::stdout(), "{USAGE}"),
         _ => return wrong(USAGE),
     };
     match result {

@@ -57,10 +57,10 @@ fn is_before(it: &Step, step: &Step) -> bool {
 
 /// `course list`.
 pub fn list(stage: &mut Stage) -> io::Result<()> {
-    stage.say("step                                   a client that brings it down")?;
+    stage.row("step                                   ", "a client that brings it down")?;
     for step in STEPS {
         let client = step.trap.as_ref().map_or("none of the above", |trap| trap.client);
-        stage.say(&format!("{:>4}  {:<32} {client}", step.number, step.idea))?;
+        stage.row(&format!("{:>4}  {:<32} ", step.number, step.idea), client)?;
     }
     Ok(())
 }

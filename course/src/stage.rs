@@ -5,6 +5,9 @@ use std::io::{self, IsTerminal, Write};
 const WIDTH: usize = 96;
 const LEFT: usize = 46;
 
+/// A terminal that is narrower breaks the lines itself.
+const NARROWEST: usize = 40;
+
 /// Where a demonstration is shown. What the clients saw is also kept.
 pub struct Stage {
     out: Box<dyn Write>,
@@ -33,7 +36,7 @@ impl Stage {
             true => rustix::termios::tcgetwinsize(&out).map_or(WIDTH, |size| size.ws_col as usize),
             false => WIDTH,
         };
-        let width = columns.clamp(60, WIDTH);
+        let width = columns.clamp(NARROWEST, WIDTH);
         Stage { out: Box::new(out), width, colours, left: Vec::new() }
     }
 
@@ -44,8 +47,9 @@ impl Stage {
 
     /// Above the two sides.
     pub fn heading(&mut self, text: &str, right: &str) -> io::Result<()> {
-        let text = format!("{text:<0$}", (self.width - 2).saturating_sub(right.chars().count()));
-        self.line(Look::Heading, &format!("{text}{right}"))?;
+        for line in headline(text, right, self.width - 2) {
+            self.line(Look::Heading, &line)?;
+        }
         writeln!(self.out)?;
         self.columns(Look::Faint, "the client", "the server")
     }
@@ -72,6 +76,16 @@ impl Stage {
     /// A paragraph.
     pub fn say(&mut self, text: &str) -> io::Result<()> {
         self.line(Look::Plain, text)
+    }
+
+    /// A line of a table: what has no room beside the first cell stands below it, behind a margin.
+    pub fn row(&mut self, first: &str, rest: &str) -> io::Result<()> {
+        let width = first.chars().count();
+        if width + rest.chars().count() <= self.width {
+            return self.line(Look::Plain, &format!("{first}{rest}"));
+        }
+        self.line(Look::Plain, first.trim_end())?;
+        wrap(rest, self.width - 6).iter().try_for_each(|it| self.say(&format!("      {it}")))
     }
 
     fn line(&mut self, look: Look, text: &str) -> io::Result<()> {
@@ -106,6 +120,15 @@ impl Stage {
         };
         format!("\x1b[{code}m{text}\x1b[0m")
     }
+}
+
+/// Both at the ends of a line, or, where that has no room, in a line each.
+fn headline(text: &str, right: &str, width: usize) -> Vec<String> {
+    let (length, right_length) = (text.chars().count(), right.chars().count());
+    if length + right_length < width {
+        return vec![format!("{text}{right:>0$}", width - length)];
+    }
+    vec![text.to_owned(), right.to_owned()]
 }
 
 /// Breaks a text between words. What stands at the front of it stays there.
@@ -150,6 +173,13 @@ mod tests {
         assert_eq!(wrap("one two three", 8), ["one two", "three"]);
         assert_eq!(wrap("    indented", 6), ["    in", "dented"]);
         assert_eq!(wrap("", 8), [""]);
+    }
+
+    #[test]
+    fn what_has_no_room_in_a_heading_stands_below() {
+        assert_eq!(headline("Step 1", "process 7", 20), ["Step 1     process 7"]);
+        assert_eq!(headline("Step 1", "process 7", 16), ["Step 1 process 7"]);
+        assert_eq!(headline("Step 1", "process 7", 15), ["Step 1", "process 7"]);
     }
 
     #[test]

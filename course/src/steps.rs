@@ -38,6 +38,14 @@ impl Step {
     pub fn numbered(number: usize) -> Option<&'static Step> {
         STEPS.get(number.checked_sub(1)?)
     }
+
+    /// The step that a reader means: by its number, or by its program.
+    pub fn called(name: &str) -> Option<&'static Step> {
+        match name.parse() {
+            Ok(number) => Step::numbered(number),
+            Err(_) => STEPS.iter().find(|step| step.file == name.trim_end_matches(".rs")),
+        }
+    }
 }
 
 macro_rules! step {

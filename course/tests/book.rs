@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use course::book::{pages, render, root};
-use course::steps::STEPS;
+use course::steps::{STEPS, Step};
 
 #[test]
 fn what_is_made_of_the_programs_is_up_to_date() {
@@ -60,4 +60,74 @@ fn every_page_is_reached_from_the_index() {
         let name = page.strip_prefix(root()).unwrap().display().to_string();
         assert!(index.contains(&format!("({name})")), "{name}");
     }
+}
+
+/// What the index promises of the programs.
+#[test]
+fn a_step_needs_no_more_than_the_standard_library_mio_and_slab() {
+    for step in STEPS {
+        let used = step.source.lines().filter_map(|line| line.strip_prefix("use "));
+        for used in used {
+            let name = used.split([':', ';']).next().unwrap_or_default();
+            let allowed = match step.number {
+                4 => &["std", "rustix"][..],
+                _ => &["std", "mio", "slab"],
+            };
+            assert!(allowed.contains(&name), "{} uses {name}", step.file);
+        }
+    }
+}
+
+/// The map to the library leads to the very things, not only to files that exist: what it names is in the
+/// program of the step on the one side, and on the other in the files beside it.
+#[test]
+fn what_the_map_names_is_there() {
+    let book = root().join("book");
+    let text = fs::read_to_string(book.join("last.md")).unwrap();
+    let rows = text.lines().filter(|line| line.starts_with("| ") && line.contains("../src/"));
+    let mut count = 0;
+    for row in rows {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        if let [step, here, ..] = cells[..]
+            && let Some(step) = step.parse().ok().and_then(Step::numbered)
+        {
+            for name in quoted(here) {
+                assert!(step.source.contains(name), "step {} has no {name}: {row}", step.number);
+            }
+        }
+        let there = cells.iter().position(|cell| cell.contains("../src/")).unwrap();
+        let files: Vec<String> = cells[there]
+            .split("](")
+            .skip(1)
+            .filter_map(|link| link.split(')').next())
+            .map(|path| code(&fs::read_to_string(book.join(path)).unwrap()))
+            .collect();
+        let names = quoted(cells[there + 1]);
+        assert!(!names.is_empty(), "{row}");
+        for name in &names {
+            assert!(files.iter().any(|file| has_word(file, name)), "no {name}: {row}");
+        }
+        for file in &files {
+            assert!(names.iter().any(|name| has_word(file, name)), "a file without any: {row}");
+        }
+        count += 1;
+    }
+    assert!(count > 20, "{count} rows only: are they still found?");
+}
+
+fn quoted(cell: &str) -> Vec<&str> {
+    cell.split('`').skip(1).step_by(2).collect()
+}
+
+/// Without its comments.
+fn code(source: &str) -> String {
+    source
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn has_word(text: &str, word: &str) -> bool {
+    text.split(|it: char| !it.is_alphanumeric() && it != '_').any(|it| it == word)
 }

@@ -36,6 +36,25 @@ fn a_run_shows_both_sides_and_the_code() {
     assert!(!text.contains('\x1b'), "plain text when not on a terminal");
 }
 
+/// `cargo run --bin 15-budget` starts it; `run` takes the same name.
+#[test]
+fn a_step_can_be_called_by_its_program() {
+    let output = course(&["run", "15-budget"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(String::from_utf8(output.stdout).unwrap().starts_with("Step 15, a budget of answers"));
+}
+
+/// As it was written, one command a line, whatever the width.
+#[test]
+fn help_says_how_it_is_called() {
+    let (asked, wrong) = (course(&["--help"]), course(&["walk"]));
+    assert!(asked.status.success());
+    assert_eq!(asked.stdout, wrong.stderr);
+    let text = String::from_utf8(asked.stdout).unwrap();
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    assert!(text.contains("cargo run -- run STEP"), "{text}");
+}
+
 #[test]
 fn what_makes_no_sense_is_refused_with_what_would() {
     for (arguments, says) in [

@@ -146,3 +146,5 @@
 //! together. When it is used up, connections that keep nothing are still served, in small steps, since
 //! their answers go straight through; those whose output waits go on waiting; and a connection that sends the
 //! beginning of a long message, and would need new memory for it, is closed with a stated cause.
+//!
+//! Next: [`fairness`](super::fairness).

@@ -72,3 +72,5 @@
 //! A deadline, a limit, a stop at once may come when bytes are still to be sent, or were read and not
 //! taken. Closing as if nothing were missing would tell the peer that it has everything. So such a
 //! connection is reset, where there is such a thing, TCP, and the peer's next read says so.
+//!
+//! Next: [`running_out`](super::running_out).

@@ -68,3 +68,5 @@
 //! the kernel can (UDP_GRO and UDP_SEGMENT, udp(7)) a run of equal datagrams from one sender arrives as
 //! one piece, is shown to the service one by one, and its answers leave as one piece again, from where
 //! they lie: nothing is copied. What the peers see is the same.
+//!
+//! Next: [`dialling`](super::dialling).

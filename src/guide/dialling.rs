@@ -144,3 +144,5 @@
 //! is still being made is kept, and `finish` too, it need not know whether its server is there yet; the
 //! whole of it is in [the chapter on back-pressure](super::back_pressure#when-the-answer-goes-elsewhere). When
 //! one side ends its direction, so does the proxy towards the other, and the way back stays open.
+//!
+//! Next: [`sessions`](super::sessions).

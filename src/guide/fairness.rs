@@ -67,3 +67,5 @@
 //! Fairness has a second half: a callback is not interrupted. One that computes for a second delays everybody
 //! for a second. [`Statistics`](crate::Statistics) tell: `turn_times`, `sparse_waits` and `busy_waits` are
 //! histograms of how long turns took, and of how long sources waited for their gos.
+//!
+//! Next: [`closing`](super::closing).

@@ -121,3 +121,5 @@
 //!
 //! The example `tls` puts rustls in front of `Echo` and `Pong` in this way, and `framed` a length before each
 //! line of any service that speaks in lines.
+//!
+//! Next: [`testing`](super::testing).

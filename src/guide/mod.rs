@@ -16,7 +16,8 @@
 //! 10. [`threads`]: reaching the loop from other threads, and from other loops.
 //! 11. [`layers`]: a protocol in front of a service that knows nothing of it.
 //! 12. [`testing`]: the other end without ports, threads or sleeps, and everything that can go wrong.
-//! 13. [`systems`]: small programs, and the trap that each of them mends.
+//! 13. [`your_own`]: a service of your own, from an empty directory to a program with tests.
+//! 14. [`systems`]: small programs, and the trap that each of them mends.
 //!
 //! From front to back: the README's first screen, these chapters, then the source. Beside the crate, in `course/`, the
 //! same is learnt the other way round: fifteen echo servers, each brought down by a client before the next one
@@ -52,3 +53,4 @@ pub mod sessions;
 pub mod systems;
 pub mod testing;
 pub mod threads;
+pub mod your_own;

@@ -44,3 +44,5 @@
 //! ready at that moment. `echoloop -vv` shows each of these steps as it happens.
 //!
 //! In between, the connection costs an entry in a table. Ten thousand silent clients are a megabyte.
+//!
+//! Next: [`readiness`](super::readiness).

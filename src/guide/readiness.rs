@@ -67,3 +67,5 @@
 //! assert!(!cx.source(old).is_open());
 //! # Ok(()) }
 //! ```
+//!
+//! Next: [`back_pressure`](super::back_pressure).

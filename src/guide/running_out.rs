@@ -30,3 +30,5 @@
 //! message only notes the time, which is known, since the clock is read once a turn. The timer fires at
 //! the old deadline, sees that there was life since, and sets itself for the rest. Twenty thousand
 //! connections and any number of messages cost each connection one timer a period.
+//!
+//! Next: [`datagrams`](super::datagrams).

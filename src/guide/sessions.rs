@@ -141,3 +141,5 @@
 //! all is waited for. [`after_with`](crate::Context::after_with) gives each a word that comes back when it is
 //! due, the kind of the timer or the number of what it is about, so no table of timers is kept.
 //! One that comes due when its connection has gone is told to no session.
+//!
+//! Next: [`threads`](super::threads).

@@ -33,7 +33,7 @@
 //! The trap is the buffer's end: `recv(1024)` may cut a character in two, and `decode` then fails on
 //! both halves. A service doesn't take the first half, and is shown it again with the second behind it.
 //! And an answer may be longer than the question, up to three times here. So the handler takes no more
-//! than there is [`room`](crate::Context::send_capacity) to answer, and [asks](crate::Context::await_writable) to
+//! than there is [room](crate::Context::send_capacity) to answer, and [asks](crate::Context::await_writable) to
 //! be called again when there is more.
 //!
 //! # A chat with an operator: `chat.rs`
@@ -116,7 +116,7 @@
 //! way the connection goes, its [session](super::sessions) is dropped. A size over the limit is refused when the header is
 //! there; a bad name, a full disk, a forbidden directory are answered, and the next file is welcome.
 //!
-//! # Five more
+//! # Seven more
 //!
 //! `proxy.rs` has two connections where the others have one, and each must show what the other end does: an end, a
 //! reset, slowness. Its trap is the last byte that is missing. When a server resets its connection in the middle of
@@ -135,4 +135,7 @@
 //! if there is room for its answer, since one that has changed something can't be run again. What was not taken is
 //! shown again.
 //!
-//! `dealer.rs` accepts on one thread and serves on others; [the chapter on threads](super::threads) has it.
+//! `dealer.rs` accepts on one thread and serves on others; [the chapter on threads](super::threads) has it. `framed.rs`
+//! is a [layer](super::layers), and `lounge.rs` is [the service of your own](super::your_own).
+//!
+//! That was the last chapter. Beyond it is the source, from the bottom up: [the guide's first page](super) has the order.

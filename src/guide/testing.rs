@@ -100,3 +100,5 @@
 //!
 //! `Simulation::from_bytes` takes chance from bytes rather than from a seed: then a fuzzer looks for the world
 //! that fails.
+//!
+//! Next: [`your_own`](super::your_own).

@@ -251,3 +251,5 @@
 //! `reactor.on_signal(SIGUSR1, |cx| ...)` is called on the loop, and `reactor.stop_on_signals()` stops it on
 //! Ctrl-C. A service hears of it as of anything else:
 //! `reactor.on_signal(SIGCHLD, move |cx| { cx.tell(commands, reap); })`.
+//!
+//! Next: [`layers`](super::layers).

@@ -38,7 +38,7 @@ impl Width {
 /// ```
 ///
 /// Keeps nothing between calls. Show it the unread bytes from the first, and consume
-/// [`Frame::len`] of them for each frame.
+/// [`Frame::len`] of them for each frame, in a loop as that of [`Lines`](crate::Lines).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frames {
     width: Width,

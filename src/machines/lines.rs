@@ -6,7 +6,56 @@ use crate::values::TooLong;
 ///
 /// Keeps nothing between calls. Show it the unread bytes from the first, and consume
 /// [`Line::len`] of them for each line; an unfinished one is looked through again each time that
-/// there is more of it, so `max` bounds the work as well as the memory.
+/// there is more of it, so `max` bounds the work as well as the memory. In
+/// [`received`](crate::Service::received) that is a loop, and what it returns is how many bytes were whole lines:
+///
+/// ```
+/// # use echoloop::{Context, Lines, Service};
+/// struct Reverse {
+///     lines: Lines,
+/// }
+///
+/// impl Service for Reverse {
+///     fn received(&mut self, cx: &mut Context<'_>, input: &[u8]) -> usize {
+///         let mut taken = 0;
+///         loop {
+///             match self.lines.next(&input[taken..]) {
+///                 Ok(Some(line)) => {
+///                     let answer: Vec<u8> = line.text.iter().rev().chain(line.ending).copied().collect();
+///                     if !cx.send_all(&answer) {
+///                         return taken; // No room for it: shown again when there is.
+///                     }
+///                     taken += line.len();
+///                 }
+///                 Ok(None) => return taken, // The beginning of a line is shown again, with more behind it.
+///                 Err(_) => {
+///                     cx.close_because("line too long");
+///                     return input.len();
+///                 }
+///             }
+///         }
+///     }
+/// }
+/// # let mut reactor = echoloop::Reactor::new(echoloop::Config::default())?;
+/// # reactor.listen(&"mem://lines".parse()?, Reverse { lines: Lines::new(9) })?;
+/// # struct Client;
+/// # impl Service for Client {
+/// #     fn opened(&mut self, cx: &mut Context<'_>) {
+/// #         cx.send(b"one\r\ntw");
+/// #     }
+/// #     fn received(&mut self, cx: &mut Context<'_>, input: &[u8]) -> usize {
+/// #         match input {
+/// #             b"eno\r\n" => drop(cx.send(b"o\n")),
+/// #             b"owt\n" => cx.stop(echoloop::Stop::AtOnce),
+/// #             other => panic!("{}", other.escape_ascii()),
+/// #         }
+/// #         input.len()
+/// #     }
+/// # }
+/// # reactor.connect(&"mem://lines".parse()?, Client)?;
+/// # reactor.run()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lines {
     max: usize,

@@ -20,7 +20,7 @@ pub struct Statistics {
     /// Stream connections that have gone, by cause. Outgoing ones that never came about are counted
     /// too, as `connect_failed`.
     pub closed: Closed,
-    /// Bytes read from streams.
+    /// Bytes read from streams. A pipe is one too, but not that by which a signal comes.
     pub bytes_in: u64,
     /// Bytes that streams were given to send: written, or kept for writing.
     pub bytes_out: u64,

@@ -10,6 +10,8 @@ mod echo;
 mod framed;
 mod greeting;
 mod group_chat;
+#[cfg(feature = "signals")]
+mod lounge;
 mod program;
 mod proxy;
 mod remote_command;
