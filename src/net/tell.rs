@@ -57,6 +57,7 @@ impl Handle {
     /// bounds and the stop holds here too; a service that has gone by then isn't told.
     ///
     /// ```
+    /// # use std::time::Duration;
     /// # use echoloop::{Config, Context, Reactor, Service, Stop};
     /// struct Counter(u64);
     /// # impl Service for Counter {}
@@ -72,7 +73,10 @@ impl Handle {
     /// for thread in threads {
     ///     thread.join().unwrap().expect("the reactor has not stopped");
     /// }
-    /// reactor.turn(None)?;
+    /// reactor.turn(None)?; // Runs a share of it.
+    /// while reactor.poll_timeout() == Some(Duration::ZERO) {
+    ///     reactor.turn(None)?;
+    /// }
     /// assert_eq!(reactor.with(counter, |counter, _| counter.0), Some(6));
     /// # Ok(()) }
     /// ```
