@@ -335,10 +335,11 @@ impl Core {
 
     /// Whether new sources may be made.
     pub(super) fn check_going(&self, service: ServiceKey) -> io::Result<()> {
-        if self.stopping.going() != Going::On {
-            return Err(io::Error::other("the reactor is stopping"));
+        match self.stopping.going() {
+            Going::On => self.check_service(service),
+            Going::Stopped => self.check_not_stopped(service),
+            _ => Err(io::Error::other("the reactor is stopping")),
         }
-        self.check_service(service)
     }
 
     /// Whether a source that the host has may still be taken in: also while stopping, for what is yet

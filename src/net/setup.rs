@@ -358,7 +358,8 @@ impl Context<'_> {
     ///
     /// A descriptor that is no such socket; a datagram socket that is bound to a group or may send to
     /// broadcast addresses, unless [`Config::multicast`](crate::Config::multicast) is switched on; no
-    /// memory for one more in the poller; the reactor is stopping.
+    /// descriptor is left, which a bound UDP socket takes for a moment to find that out; no memory for one
+    /// more in the poller; the reactor is stopping.
     pub fn listen_on(&mut self, socket: impl Into<OwnedFd>) -> Result<Id, Error> {
         adopt::listen_on(self.core, self.service, socket.into())
             .map_err(|error| Error::new("listen on", "a descriptor", error))

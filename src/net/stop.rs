@@ -29,13 +29,11 @@ impl Reactor {
             Going::Draining => {
                 // In this order: who is told may say something to somebody else.
                 if core.stopping.is_over() {
+                    let dials = core.dials_to_abandon();
                     while let Some(id) = self.halves.core.stopping.next_served() {
                         self.tell(id);
                     }
-                    if self.halves.core.stopping.abandons_dials() {
-                        self.abandon_dials();
-                        self.halves.core.stopping.has_abandoned_dials();
-                    }
+                    dials.into_iter().for_each(|id| self.abandon(id));
                 }
             }
             Going::AtOnce => {}
@@ -106,16 +104,13 @@ impl Reactor {
         self.halves.core.schedule(id);
     }
 
-    /// Connections that are being made, and that were sent nothing, are of no use any more.
-    fn abandon_dials(&mut self) {
-        for id in self.halves.core.table.ids() {
-            let Some(entry) = self.halves.core.table.get(id) else { continue };
-            if let Source::Dial(dial) = &entry.source
-                && !entry.is_background
-                && !dial.has_kept()
-            {
-                self.gone(id, Cause::Stopped);
-            }
+    /// A connection that is being made, and that was sent nothing, is of no use any more.
+    fn abandon(&mut self, id: Id) {
+        let entry = self.halves.core.table.get(id);
+        if let Some(Source::Dial(dial)) = entry.map(|entry| &entry.source)
+            && !dial.has_kept()
+        {
+            self.gone(id, Cause::Stopped);
         }
     }
 
@@ -190,6 +185,19 @@ impl Core {
             }
             self.stopping.ask(Stop::AtOnce);
         }
+    }
+
+    /// Once: the connections that are being made before anybody is told of the stop. Whoever makes one when it is
+    /// told has a use for it.
+    fn dials_to_abandon(&mut self) -> Vec<Id> {
+        if !self.stopping.abandons_dials() {
+            return Vec::new();
+        }
+        self.stopping.has_abandoned_dials();
+        let is_dial = |entry: &Entry| matches!(entry.source, Source::Dial(_));
+        let mut dials = self.table.ids();
+        dials.retain(|&id| self.table.get(id).is_some_and(|it| is_dial(it) && !it.is_background));
+        dials
     }
 
     /// From here on nothing new is taken. Listeners go when their backlog is empty, datagram sockets
