@@ -168,9 +168,14 @@ fn calls_that_fail_in_a_client() {
             cases.push((fault.clone(), (program, which / PROGRAMS.len() % SCHEMES.len())));
         }
     }
-    check_all(&cases, |fault, (program, scheme)| {
+    let hits = check_all(&cases, |fault, (program, scheme)| {
         programs::fails(fault, program, SCHEMES[scheme], &servers[scheme].endpoint)
     });
+    let mut by_anyone = BTreeMap::new();
+    for ((call, _), count) in hits {
+        *by_anyone.entry((call, ())).or_default() += count;
+    }
+    check_hit(&by_anyone);
 }
 
 /// Nothing is called that the table doesn't know.

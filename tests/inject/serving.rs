@@ -44,9 +44,9 @@ fn arguments(directory: &TempDir) -> Vec<String> {
     ]
 }
 
-/// How many calls of each kind it makes before it makes its first of the loop, and before it serves.
+/// How many calls of each kind it makes before its main function, and before it serves.
 struct Calls {
-    before_the_loop: HashMap<String, usize>,
+    before_main: HashMap<String, usize>,
     before_serving: HashMap<String, usize>,
 }
 
@@ -55,7 +55,7 @@ fn calls() -> &'static Calls {
     CALLS.get_or_init(|| {
         let log = healthy(&[]).expect("all is well").log;
         Calls {
-            before_the_loop: calls_before(&log, "epoll_create1("),
+            before_main: calls_before(&log, "sigaltstack("),
             before_serving: calls_before(&log, "\"listening on "),
         }
     })
@@ -98,7 +98,7 @@ pub(crate) fn fails_serving(fault: &Fault, load: Load) -> Result<usize, String> 
 
 /// Of the calls that it makes before it serves. Returns how many failed.
 pub(crate) fn fails_starting(fault: &Fault) -> Result<usize, String> {
-    let after = calls().before_the_loop.get(fault.call).copied().unwrap_or(0);
+    let after = calls().before_main.get(fault.call).copied().unwrap_or(0);
     let (server, traced) = Server::start(Some(&Fault { after, ..fault.clone() }));
     let (ended, directory) = match (server, traced) {
         (Some(mut server), _) => {

@@ -7,6 +7,9 @@ use std::path::Path;
 
 use rustix::fs::Access;
 
+/// Stands for the standard output.
+pub(super) const DASH: &str = "-";
+
 /// Whether it can be written, as far as that can be known without doing it.
 pub(super) fn check(path: &Path) -> Result<(), String> {
     if is_dash(path) {
@@ -48,7 +51,7 @@ pub(super) fn write(path: &Path, text: &str) -> Result<(), String> {
 
 pub(super) fn cannot_write(path: &Path) -> impl Fn(io::Error) -> String {
     let name = match is_dash(path) {
-        true => "the standard output".to_owned(),
+        true => "to standard output".to_owned(),
         false => path.display().to_string(),
     };
     move |error| format!("cannot write {name}: {}", echoloop::describe(&error))
@@ -56,5 +59,5 @@ pub(super) fn cannot_write(path: &Path) -> impl Fn(io::Error) -> String {
 
 /// Whether this name stands for the standard output.
 pub(super) fn is_dash(path: &Path) -> bool {
-    path == Path::new("-")
+    path == Path::new(DASH)
 }

@@ -1,6 +1,6 @@
 //! Runs, one after the other, and what is kept of each.
 
-use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +10,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::args::Args;
 use super::baseline::Baseline;
-use super::files::is_dash;
+use super::files::{DASH, is_dash};
 use super::hdr::Log;
 use super::live::{Live, Outputs};
 use super::load::Load;
@@ -144,10 +144,7 @@ impl Session {
         if self.args.outputs().any(is_dash) {
             return Ok(());
         }
-        match io::stdout().write_all(text.as_bytes()) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-            _ => Ok(()),
-        }
+        Ok(files::write(Path::new(DASH), text)?)
     }
 
     /// Writes the files. The exit status says whether the server was right.
