@@ -79,6 +79,16 @@ impl Client {
         self.stream.shut().map_err(Trouble::Lost)
     }
 
+    /// Sends a little now and then, for as long as it may, and then reads to the end.
+    pub(crate) fn send_to_the_end(mut self) -> io::Result<()> {
+        let start = Instant::now();
+        while self.stream.write_all(b"more").is_ok() && start.elapsed() < DEADLINE {
+            thread::sleep(Duration::from_millis(1)); // All of it at once would never be read to its end.
+        }
+        io::copy(&mut self.stream, &mut io::sink())?;
+        Ok(())
+    }
+
     /// Nothing comes any more.
     pub(crate) fn expect_end(&mut self) -> Result<(), Trouble> {
         match self.stream.read(&mut [0; 100]) {

@@ -178,6 +178,14 @@ fn calls_that_fail_in_a_client() {
     check_hit(&by_anyone);
 }
 
+/// Between its last look and the close, something may arrive.
+#[test]
+fn a_slow_close_resets_nobody() {
+    if !is_left_out() {
+        serving::close_is_slow().unwrap();
+    }
+}
+
 /// Nothing is called that the table doesn't know.
 #[test]
 fn every_call_has_been_thought_of() {

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::OnceLock;
+use std::thread;
 
 use tempfile::TempDir;
 
 use crate::Verdict;
 use crate::clients::{Client, Place, Sender, Trouble};
 use crate::table::{Harm, Load};
-use crate::traced::{Ended, Fault, Traced, calls_before};
+use crate::traced::{Ended, Fault, Traced, When, calls_before};
 
 /// Which of the bytes that a client sends is which.
 fn bytes(seed: usize, length: usize) -> Vec<u8> {
@@ -125,6 +126,33 @@ pub(crate) fn fails_starting(fault: &Fault) -> Result<usize, String> {
     Ok(ended.hits())
 }
 
+/// Each close takes its time, and meanwhile a client sends on until it is told not to. What it finds behind its answers
+/// is the end, and no reset.
+pub(crate) fn close_is_slow() -> Verdict {
+    let fault = Fault {
+        call: "close",
+        error: "delay_enter=50000",
+        harm: Harm::None,
+        when: When::Always,
+        after: calls().before_serving.get("close").copied().unwrap_or(0),
+    };
+    let server = Server::start(Some(&fault)).0.ok_or("it doesn't start")?;
+    let mut clients = Vec::new();
+    for place in server.streams.iter().cycle().take(4) {
+        let mut client = Client::connect(place).map_err(|error| error.to_string())?;
+        let done = client.exchange(b"before the stop");
+        Harmed::default().note(&client, done)?;
+        clients.push(client);
+    }
+    let clients = clients.into_iter().map(|client| thread::spawn(|| client.send_to_the_end()));
+    let clients: Vec<_> = clients.collect();
+    let ended = server.traced.stop()?;
+    for client in clients {
+        client.join().unwrap().map_err(|error| format!("behind its answers it finds: {error}"))?;
+    }
+    ended.check_stopped()
+}
+
 /// No path is left behind; unless it couldn't be removed.
 fn check_empty(directory: &TempDir, may_leave: bool) -> Verdict {
     let ours = ["s", "g", "s.lock", "g.lock"];
@@ -224,7 +252,7 @@ impl Server {
             let half = present.len() / 2;
             present[..half].iter_mut().for_each(|client| drop(client.shut()));
         }
-        let ends = std::thread::spawn(move || {
+        let ends = thread::spawn(move || {
             let see_end = |mut client: Client| (client.expect_end(), client);
             present.into_iter().map(see_end).collect::<Vec<_>>()
         });

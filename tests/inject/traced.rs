@@ -19,6 +19,7 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug)]
 pub(crate) struct Fault {
     pub(crate) call: &'static str,
+    /// Or `delay_enter=` and a time in microseconds: then the call is made, but late.
     pub(crate) error: &'static str,
     pub(crate) harm: Harm,
     pub(crate) when: When,
@@ -32,6 +33,7 @@ pub(crate) enum When {
     Nth(usize),
     /// The third, and every third after it.
     EveryThird,
+    Always,
 }
 
 pub(crate) const MOMENTS: [When; 6] =
@@ -44,8 +46,10 @@ impl Fault {
         let when = match when {
             When::Nth(n) => (after + n).to_string(),
             When::EveryThird => format!("{}+3", after + 3),
+            When::Always => format!("{}+", after + 1),
         };
-        format!("inject={call}:error={error}:when={when}")
+        let what = if error.starts_with("delay") { "" } else { "error=" };
+        format!("inject={call}:{what}{error}:when={when}")
     }
 
     /// As a person wants it.
@@ -54,6 +58,7 @@ impl Fault {
         match when {
             When::Nth(n) => format!("{call} fails with {error} at number {n}"),
             When::EveryThird => format!("every third {call} fails with {error}"),
+            When::Always => format!("each {call} fails with {error}"),
         }
     }
 }
