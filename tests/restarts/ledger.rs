@@ -162,9 +162,12 @@ impl Ledger {
                     self.talk(client, stream)?;
                 }
                 Err(error) if self.manners.may_refuse => {
-                    let kinds = [io::ErrorKind::ConnectionRefused, io::ErrorKind::NotFound];
-                    let is_reset = error.kind() == io::ErrorKind::ConnectionReset;
-                    if !kinds.contains(&error.kind()) && !(is_reset && self.manners.may_break) {
+                    let is_bearable = match error.kind() {
+                        io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => true,
+                        io::ErrorKind::ConnectionReset => self.manners.may_break,
+                        _ => false,
+                    };
+                    if !is_bearable {
                         return Err(format!("cannot connect: {error}"));
                     }
                     self.refused.fetch_add(1, SeqCst);

@@ -23,6 +23,7 @@ use super::{Done, closed, printer};
 pub(crate) use args::Args;
 use datagrams::Datagrams;
 use screen::Screen;
+use stdio::{READ, WRITE, cannot};
 use stream::Stream;
 
 /// How long closing may take: standard output may be a pipe whose reader takes its time, and whoever
@@ -43,10 +44,10 @@ pub(crate) fn run(args: Args) -> Done {
         ..Config::default()
     };
     let mut reactor = Reactor::new(config)?;
-    let input = stdio::input()?;
+    let input = stdio::input().map_err(cannot(READ))?;
     let output = match closed::output_was_closed() {
         true => stdio::Own { descriptor: closed::output()?, restore: None },
-        false => stdio::output()?,
+        false => stdio::output().map_err(cannot(WRITE))?,
     };
     let restore = (input.restore, output.restore);
     let (keyboard, screen) = (input.descriptor, Screen::new(output.descriptor, args.hex));
@@ -62,7 +63,7 @@ pub(crate) fn run(args: Args) -> Done {
 /// A conversation, and how it ended.
 trait Talk: Service {
     /// It listens there, for the one that it will talk with.
-    fn listens(&mut self, cx: &mut Context<'_>, listener: Id) -> Result<(), echoloop::Error>;
+    fn listens(&mut self, cx: &mut Context<'_>, listener: Id) -> Result<(), String>;
 
     fn ending(&mut self) -> &mut Ending;
 }

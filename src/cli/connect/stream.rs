@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use echoloop::{Cause, Context, Endpoint, Half, Id, Service, Stop, TimerId, describe};
 
 use super::screen::Screen;
+use super::stdio::{READ, cannot};
 use super::text::{Crlf, LeaveLine};
 use super::{Args, Ending, Talk, greet};
 
@@ -172,7 +173,7 @@ impl Stream {
         }
     }
 
-    fn begin(&mut self, cx: &mut Context<'_>) -> Result<(), echoloop::Error> {
+    fn begin(&mut self, cx: &mut Context<'_>) -> Result<(), String> {
         self.socket = Some(cx.id());
         self.state = State::Talking;
         let deed = match self.listener.take() {
@@ -187,7 +188,7 @@ impl Stream {
         };
         self.screen.open(cx)?;
         if let Some(keyboard) = self.keyboard.take() {
-            self.keyboard_id = Some(cx.adopt(keyboard, Half::Read)?);
+            self.keyboard_id = Some(cx.adopt(keyboard, Half::Read).map_err(cannot(READ))?);
         }
         greet(&deed, self.leave_word.as_deref());
         Ok(())
@@ -214,7 +215,7 @@ impl Stream {
 }
 
 impl Talk for Stream {
-    fn listens(&mut self, _cx: &mut Context<'_>, listener: Id) -> Result<(), echoloop::Error> {
+    fn listens(&mut self, _cx: &mut Context<'_>, listener: Id) -> Result<(), String> {
         self.listener = Some(listener);
         Ok(())
     }
@@ -227,7 +228,7 @@ impl Talk for Stream {
 impl Service for Stream {
     fn opened(&mut self, cx: &mut Context<'_>) {
         if let Err(error) = self.begin(cx) {
-            self.ending.fail(describe(&error));
+            self.ending.fail(error);
             cx.stop(Stop::AtOnce);
         }
     }
