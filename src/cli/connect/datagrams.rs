@@ -10,9 +10,8 @@ use echoloop::{
 
 use super::post::{Fate, Message, OnItsWay};
 use super::screen::Screen;
-use super::stdio::{READ, cannot};
 use super::text::LeaveLine;
-use super::{Args, Ending, Talk, greet, say};
+use super::{Args, Ending, READ, Talk, cannot, greet, say};
 
 /// What a member of a group sends so that it is not taken for gone.
 const HEARTBEAT: &[u8] = b"^hb^";

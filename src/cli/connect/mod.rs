@@ -16,19 +16,28 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use echoloop::{Address, Config, Context, Endpoint, Id, Reactor, Service, ServiceId, Stop};
+use echoloop::{
+    Address, Config, Context, Endpoint, Id, Reactor, Service, ServiceId, Stop, describe,
+};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::{Done, closed, printer};
 pub(crate) use args::Args;
 use datagrams::Datagrams;
 use screen::Screen;
-use stdio::{READ, WRITE, cannot};
 use stream::Stream;
 
 /// How long closing may take: standard output may be a pipe whose reader takes its time, and whoever
 /// is too slow elsewhere meets another deadline first.
 const LINGER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+const READ: &str = "read standard input";
+const WRITE: &str = "write to standard output";
+
+/// What can't be done with a standard stream, and the reason alone: that it is a descriptor nobody wants to know.
+fn cannot<E: Error + 'static>(deed: &str) -> impl Fn(E) -> String {
+    move |error| format!("cannot {deed}: {}", describe(error.source().unwrap_or(&error)))
+}
 
 /// Talks until somebody leaves.
 pub(crate) fn run(args: Args) -> Done {

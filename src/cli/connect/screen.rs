@@ -5,9 +5,8 @@ use std::os::fd::OwnedFd;
 
 use echoloop::{Cause, Context, Half, Id, describe};
 
-use super::Ending;
 use super::hex::Dump;
-use super::stdio::{WRITE, cannot};
+use super::{Ending, WRITE, cannot};
 
 /// Standard output.
 ///

@@ -4,14 +4,12 @@
 //! shell and everybody else on the same terminal or pipe share, open(2). They would see their own reads
 //! and writes fail. So terminals and pipes are opened anew, and what can't be is put back at the end.
 
-use std::error::Error;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::PathBuf;
 
-use echoloop::describe;
 use socket2::SockRef;
 
 /// A standard stream to give to the loop.
@@ -32,14 +30,6 @@ impl Drop for Restore {
             log::warn!("a standard stream stays non-blocking: {error}");
         }
     }
-}
-
-pub(super) const READ: &str = "read standard input";
-pub(super) const WRITE: &str = "write to standard output";
-
-/// What can't be done with a standard stream, and the reason alone: that it is a descriptor nobody wants to know.
-pub(super) fn cannot<E: Error + 'static>(deed: &str) -> impl Fn(E) -> String {
-    move |error| format!("cannot {deed}: {}", describe(error.source().unwrap_or(&error)))
 }
 
 /// Standard input.

@@ -7,9 +7,8 @@ use std::time::{Duration, Instant};
 use echoloop::{Cause, Context, Endpoint, Half, Id, Service, Stop, TimerId, describe};
 
 use super::screen::Screen;
-use super::stdio::{READ, cannot};
 use super::text::{Crlf, LeaveLine};
-use super::{Args, Ending, Talk, greet};
+use super::{Args, Ending, READ, Talk, cannot, greet};
 
 /// How long somebody who leaves waits for a peer that takes nothing, or doesn't say goodbye.
 const LEAVE: Duration = Duration::from_secs(1);
