@@ -226,6 +226,17 @@ impl StreamSocket {
         }
     }
 
+    /// Has the kernel refuse what the other end of a Unix stream sends from here on: what arrived between a last
+    /// look and the close would reset it. TCP has no way to say so; there, a reset behind the end that was
+    /// acknowledged takes nothing away.
+    pub(super) fn refuse_more(&self) {
+        if let StreamSocket::Unix(stream, ..) = self
+            && let Err(error) = stream.shutdown(Shutdown::Read)
+        {
+            log::trace!("could not be shut for reading: {error}");
+        }
+    }
+
     /// How many bytes can have arrived unread.
     pub(super) fn receive_buffer(&self) -> Option<usize> {
         match self {

@@ -168,10 +168,14 @@ impl StreamSource {
     }
 
     /// Whether closing can't take anything from anybody: all we sent has been acknowledged, but for the
-    /// end itself, and nothing is unread.
+    /// end itself, and nothing is unread; nor can anything arrive from now on that would be.
     fn is_owed_nothing(&self) -> bool {
         let socket = self.connection.stream();
-        socket.unread() == Some(0) && socket.has_delivered()
+        let nothing_there = || socket.unread() == Some(0);
+        nothing_there() && socket.has_delivered() && {
+            socket.refuse_more();
+            nothing_there()
+        }
     }
 }
 

@@ -30,7 +30,7 @@ impl Reactor {
         action: impl FnMut(&mut Context<'_>) + 'static,
     ) -> Result<Id, Error> {
         let (signals, service) = catch(signal, action)?;
-        self.serve(service, |cx| hear(cx, signals))
+        self.serve(service, |cx| hear(cx, signal, signals))
     }
 
     /// SIGINT, which is Ctrl-C, and SIGTERM stop the reactor: gracefully, the second one at once.
@@ -67,9 +67,11 @@ impl Context<'_> {
         action: impl FnMut(&mut Context<'_>) + 'static,
     ) -> Result<Id, Error> {
         let (signals, service) = catch(signal, action)?;
-        self.serve(service, |cx| hear(cx, signals))
+        self.serve(service, |cx| hear(cx, signal, signals))
     }
 }
+
+const CATCH: &str = "catch";
 
 /// Has the handler write a byte for each signal.
 fn catch<F>(signal: i32, action: F) -> Result<(UnixStream, OnSignal<F>), Error> {
@@ -81,13 +83,14 @@ fn catch<F>(signal: i32, action: F) -> Result<(UnixStream, OnSignal<F>), Error> 
         Ok((ours, Caught(pipe::register(signal, handlers)?)))
     };
     let (ours, caught) =
-        caught().map_err(|error| Error::new("catch", format_args!("signal {signal}"), error))?;
+        caught().map_err(|error| Error::new(CATCH, format_args!("signal {signal}"), error))?;
     Ok((ours, OnSignal { action, _caught: caught }))
 }
 
 /// Makes a source of them, for the service of this context.
-fn hear(cx: &mut Context<'_>, signals: UnixStream) -> Result<Id, Error> {
-    let id = cx.adopt(signals, Half::Read)?;
+fn hear(cx: &mut Context<'_>, signal: i32, signals: UnixStream) -> Result<Id, Error> {
+    let adopted = cx.adopt(signals, Half::Read);
+    let id = adopted.map_err(|error| error.of(CATCH, format_args!("signal {signal}")))?;
     cx.source(id).unref();
     Ok(id)
 }

@@ -19,6 +19,12 @@ impl Error {
         Error { deed, object: object.to_string(), reason }
     }
 
+    /// The same reason, told by whoever had a part of a deed done.
+    #[cfg(feature = "signals")]
+    pub(crate) fn of(self, deed: &'static str, object: impl fmt::Display) -> Error {
+        Error::new(deed, object, self.reason)
+    }
+
     /// The kind of the reason.
     pub fn kind(&self) -> io::ErrorKind {
         self.reason.kind()

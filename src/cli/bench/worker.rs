@@ -6,7 +6,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use echoloop::{Config, Reactor};
+use echoloop::{Config, Reactor, describe};
 
 use super::churn::Churn;
 use super::datagrams::Datagrams;
@@ -57,7 +57,10 @@ pub(super) fn run(
             let probe = probe.map(Probe::counting);
             work(Meter::new(part, worker, probe, stage, reports), worker, first)
         };
-        workers.push(thread::Builder::new().name(format!("worker {worker}")).spawn(work)?);
+        let name = format!("worker {worker}");
+        let thread = thread::Builder::new().name(name.clone()).spawn(work);
+        let cannot = |error| format!("cannot start {name}: {}", describe(&error));
+        workers.push(thread.map_err(cannot)?);
         first += connections;
     }
     drop(reports);

@@ -11,7 +11,7 @@ use echoloop::{
 use super::post::{Fate, Message, OnItsWay};
 use super::screen::Screen;
 use super::text::LeaveLine;
-use super::{Args, Ending, Talk, greet, say};
+use super::{Args, Ending, READ, Talk, cannot, greet, say};
 
 /// What a member of a group sends so that it is not taken for gone.
 const HEARTBEAT: &[u8] = b"^hb^";
@@ -124,16 +124,16 @@ impl Datagrams {
         }
     }
 
-    fn begin(&mut self, cx: &mut Context<'_>) -> Result<(), echoloop::Error> {
+    fn begin(&mut self, cx: &mut Context<'_>) -> Result<(), String> {
         self.socket = Some(cx.id());
         self.screen.open(cx)?;
         let deed = format!("sending to {}", self.endpoint);
         self.begin_to_send(cx, &deed)
     }
 
-    fn begin_to_send(&mut self, cx: &mut Context<'_>, deed: &str) -> Result<(), echoloop::Error> {
+    fn begin_to_send(&mut self, cx: &mut Context<'_>, deed: &str) -> Result<(), String> {
         if let Some(keyboard) = self.keyboard.take() {
-            self.keyboard_id = Some(cx.adopt(keyboard, Half::Read)?);
+            self.keyboard_id = Some(cx.adopt(keyboard, Half::Read).map_err(cannot(READ))?);
         }
         if let Some(period) = self.heartbeat {
             self.send_heartbeat(cx);
@@ -148,7 +148,7 @@ impl Datagrams {
         if self.is_listening && self.peer.is_none() {
             self.peer = Some(*from);
             if let Err(error) = self.begin_to_send(cx, &format!("talking to {}", from.address)) {
-                self.ending.fail(describe(&error));
+                self.ending.fail(error);
                 cx.stop(Stop::AtOnce);
             }
         }
@@ -280,7 +280,7 @@ fn datagrams(count: u64) -> String {
 }
 
 impl Talk for Datagrams {
-    fn listens(&mut self, cx: &mut Context<'_>, listener: Id) -> Result<(), echoloop::Error> {
+    fn listens(&mut self, cx: &mut Context<'_>, listener: Id) -> Result<(), String> {
         self.socket = Some(listener);
         self.screen.open(cx)
     }
@@ -361,7 +361,7 @@ impl Service for Datagrams {
 
     fn opened(&mut self, cx: &mut Context<'_>) {
         if let Err(error) = self.begin(cx) {
-            self.ending.fail(describe(&error));
+            self.ending.fail(error);
             cx.stop(Stop::AtOnce);
         }
     }

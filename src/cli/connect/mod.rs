@@ -16,7 +16,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use echoloop::{Address, Config, Context, Endpoint, Id, Reactor, Service, ServiceId, Stop};
+use echoloop::{
+    Address, Config, Context, Endpoint, Id, Reactor, Service, ServiceId, Stop, describe,
+};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::{Done, closed, printer};
@@ -28,6 +30,14 @@ use stream::Stream;
 /// How long closing may take: standard output may be a pipe whose reader takes its time, and whoever
 /// is too slow elsewhere meets another deadline first.
 const LINGER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+const READ: &str = "read standard input";
+const WRITE: &str = "write to standard output";
+
+/// What can't be done with a standard stream, and the reason alone: that it is a descriptor nobody wants to know.
+fn cannot<E: Error + 'static>(deed: &str) -> impl Fn(E) -> String {
+    move |error| format!("cannot {deed}: {}", describe(error.source().unwrap_or(&error)))
+}
 
 /// Talks until somebody leaves.
 pub(crate) fn run(args: Args) -> Done {
@@ -43,10 +53,10 @@ pub(crate) fn run(args: Args) -> Done {
         ..Config::default()
     };
     let mut reactor = Reactor::new(config)?;
-    let input = stdio::input()?;
+    let input = stdio::input().map_err(cannot(READ))?;
     let output = match closed::output_was_closed() {
         true => stdio::Own { descriptor: closed::output()?, restore: None },
-        false => stdio::output()?,
+        false => stdio::output().map_err(cannot(WRITE))?,
     };
     let restore = (input.restore, output.restore);
     let (keyboard, screen) = (input.descriptor, Screen::new(output.descriptor, args.hex));
@@ -62,7 +72,7 @@ pub(crate) fn run(args: Args) -> Done {
 /// A conversation, and how it ended.
 trait Talk: Service {
     /// It listens there, for the one that it will talk with.
-    fn listens(&mut self, cx: &mut Context<'_>, listener: Id) -> Result<(), echoloop::Error>;
+    fn listens(&mut self, cx: &mut Context<'_>, listener: Id) -> Result<(), String>;
 
     fn ending(&mut self) -> &mut Ending;
 }

@@ -3,10 +3,10 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
-use echoloop::{Cause, Context, Error, Half, Id, describe};
+use echoloop::{Cause, Context, Half, Id, describe};
 
-use super::Ending;
 use super::hex::Dump;
+use super::{Ending, WRITE, cannot};
 
 /// Standard output.
 ///
@@ -34,9 +34,9 @@ impl Screen {
     }
 
     /// Gives standard output to the loop.
-    pub(super) fn open(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
+    pub(super) fn open(&mut self, cx: &mut Context<'_>) -> Result<(), String> {
         if let Some(descriptor) = self.descriptor.take() {
-            self.id = Some(cx.adopt(descriptor, Half::Write)?);
+            self.id = Some(cx.adopt(descriptor, Half::Write).map_err(cannot(WRITE))?);
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use echoloop::{Cause, Context, Endpoint, Half, Id, Service, Stop, TimerId, descr
 
 use super::screen::Screen;
 use super::text::{Crlf, LeaveLine};
-use super::{Args, Ending, Talk, greet};
+use super::{Args, Ending, READ, Talk, cannot, greet};
 
 /// How long somebody who leaves waits for a peer that takes nothing, or doesn't say goodbye.
 const LEAVE: Duration = Duration::from_secs(1);
@@ -172,7 +172,7 @@ impl Stream {
         }
     }
 
-    fn begin(&mut self, cx: &mut Context<'_>) -> Result<(), echoloop::Error> {
+    fn begin(&mut self, cx: &mut Context<'_>) -> Result<(), String> {
         self.socket = Some(cx.id());
         self.state = State::Talking;
         let deed = match self.listener.take() {
@@ -187,7 +187,7 @@ impl Stream {
         };
         self.screen.open(cx)?;
         if let Some(keyboard) = self.keyboard.take() {
-            self.keyboard_id = Some(cx.adopt(keyboard, Half::Read)?);
+            self.keyboard_id = Some(cx.adopt(keyboard, Half::Read).map_err(cannot(READ))?);
         }
         greet(&deed, self.leave_word.as_deref());
         Ok(())
@@ -214,7 +214,7 @@ impl Stream {
 }
 
 impl Talk for Stream {
-    fn listens(&mut self, _cx: &mut Context<'_>, listener: Id) -> Result<(), echoloop::Error> {
+    fn listens(&mut self, _cx: &mut Context<'_>, listener: Id) -> Result<(), String> {
         self.listener = Some(listener);
         Ok(())
     }
@@ -227,7 +227,7 @@ impl Talk for Stream {
 impl Service for Stream {
     fn opened(&mut self, cx: &mut Context<'_>) {
         if let Err(error) = self.begin(cx) {
-            self.ending.fail(describe(&error));
+            self.ending.fail(error);
             cx.stop(Stop::AtOnce);
         }
     }

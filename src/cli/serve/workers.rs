@@ -189,7 +189,9 @@ fn start(
         back.retire(number, &mut reactor, reporter, served.is_err());
         served.map(|()| (reactor.statistics(), reactor.recording().cloned()))
     };
-    let thread = thread::Builder::new().name(format!("worker {number}")).spawn(serve)?;
+    let name = format!("worker {number}");
+    let thread = thread::Builder::new().name(name.clone()).spawn(serve);
+    let thread = thread.map_err(|error| format!("cannot start {name}: {}", describe(&error)))?;
     let (handle, listening) = is_ready.recv()??;
     Ok((Worker { handle, thread }, listening))
 }
