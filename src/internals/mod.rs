@@ -1,9 +1,36 @@
-//! For our own benchmarks, which are outside of the crate. No promise is made about anything in here.
+//! For our own benchmarks and fuzz targets, which are outside of the crate. No promise is made about anything
+//! in here.
+
+mod machine;
 
 use std::io::{self, Read, Write};
 
-use crate::machines::{Connection, Latch, Step, Stream};
+use crate::machines::{Client, Connection, Latch, ProxyHeader, Step, Stream};
+pub use crate::net::{Told, told};
 use crate::values::{Account, Config};
+pub use machine::{Did, Kernel, Machine};
+
+/// What a proxy says before anything else: for whom it speaks, in words, and how long its header is. `None`: it
+/// may become one.
+///
+/// # Errors
+///
+/// It is none, and why.
+pub fn proxy_header(bytes: &[u8]) -> Result<Option<(String, usize)>, String> {
+    match ProxyHeader::parse(bytes) {
+        Ok(None) => Ok(None),
+        Ok(Some(ProxyHeader { client, length })) => Ok(Some((
+            match client {
+                Client::Proxy => "the proxy".to_owned(),
+                Client::Unknown => "somewhere".to_owned(),
+                Client::Ip(address) => address.to_string(),
+                Client::Unix(name) => name.as_bytes().escape_ascii().to_string(),
+            },
+            length,
+        ))),
+        Err(error) => Err(error.to_string()),
+    }
+}
 
 /// The connection machine and what a reactor would have around it, echoing on any stream.
 pub struct EchoMachine<S> {
