@@ -9,10 +9,10 @@
 //! | `process` | what the system says of this process |
 //! | `page.html` | draws what `/metrics` says |
 
-mod answer;
+pub(crate) mod answer;
 mod families;
 mod process;
-mod request;
+pub(crate) mod request;
 mod session;
 mod text;
 
