@@ -48,3 +48,23 @@ pub fn told(name: &[u8], control: &[u8]) -> Told {
     });
     Told { from, segment: extra.segment, cast: extra.cast, control: each }
 }
+
+#[cfg(all(test, any(target_os = "linux", target_os = "android")))]
+mod tests {
+    use super::*;
+    use crate::values::Address;
+
+    #[test]
+    fn what_is_written_is_read_and_what_is_too_long_is_cut() {
+        let mut name = vec![0; 16];
+        name[..2].copy_from_slice(&(libc::AF_INET as u16).to_ne_bytes());
+        name[2..8].copy_from_slice(&[0, 80, 192, 0, 2, 1]);
+        for control in [&[][..], &[0; 16], &[255; 1000]] {
+            let told = told(&name, control);
+            assert_eq!(told.from.address, Address::Ip("192.0.2.1:80".parse().unwrap()));
+            assert_eq!((told.segment, told.cast, told.control.len()), (None, Cast::Unicast, 0));
+        }
+        let told = told(&[b'/'; 1000], &[]);
+        assert!(matches!(told.from.address, Address::Unix(name) if name.as_bytes() == [b'/'; 108]));
+    }
+}
