@@ -15,6 +15,9 @@
 //! | `trace` | a recording: its page holds what it held |
 //! | `results` | saved results of the load generator: read, merged, written and read again |
 
+#[expect(dead_code, unused_imports, reason = "of the program only its parsers are used")]
+#[path = "../../src/cli/mod.rs"]
+mod cli;
 mod control;
 mod dice;
 mod endpoints;
@@ -22,6 +25,7 @@ mod frames;
 mod lines;
 mod machine;
 mod prefixes;
+mod program;
 mod proxy;
 mod worlds;
 
@@ -31,11 +35,12 @@ pub use frames::frames;
 pub use lines::lines;
 pub use machine::machine;
 pub use prefixes::prefixes;
+pub use program::{request, results, trace, units};
 pub use proxy::proxy;
 pub use worlds::worlds;
 
 /// Each target by its name.
-pub const TARGETS: [(&str, fn(&[u8])); 8] = [
+pub const TARGETS: [(&str, fn(&[u8])); 12] = [
     ("control", control),
     ("endpoints", endpoints),
     ("frames", frames),
@@ -43,6 +48,10 @@ pub const TARGETS: [(&str, fn(&[u8])); 8] = [
     ("machine", machine),
     ("prefixes", prefixes),
     ("proxy", proxy),
+    ("request", request),
+    ("results", results),
+    ("trace", trace),
+    ("units", units),
     ("worlds", worlds),
 ];
 
