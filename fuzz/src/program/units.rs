@@ -51,24 +51,35 @@ pub fn units(input: &[u8]) {
 
 /// What was read is what exact arithmetic says, as far as 53 bits can say it.
 #[track_caller]
-fn agrees(text: &str, read: Result<u128, String>, exact: Option<u128>, whole: bool) {
-    let read = match (read, exact) {
-        (Ok(read), Some(exact)) => (read, exact),
-        (Err(error), None) => return assert!(!error.is_empty()),
-        // Too large, or a part of what has no parts.
-        (Err(_), Some(exact)) if exact >= G * G * 999_999_999 || whole && exact % G != 0 => return,
-        (read, exact) => panic!("{text:?} was read as {read:?}, and is {exact:?}"),
-    };
-    let (read, exact) = read;
-    let most = exact / (1 << 50) + if whole { G } else { 2 };
-    assert!(read.abs_diff(exact) <= most, "{text:?} was read as {read}, and is {exact}");
+fn agrees(text: &str, read: Result<u128, String>, exact: Option<Exact>, whole: bool) {
+    match (read, exact) {
+        (Ok(read), Some(Exact { billionths, .. })) => {
+            let most = billionths / (1 << 50) + if whole { G } else { 2 };
+            let difference = read.abs_diff(billionths);
+            assert!(difference <= most, "{text:?} was read as {read}, and is {billionths}");
+        }
+        (Err(error), None) => assert!(!error.is_empty()),
+        (Err(_), Some(exact)) => {
+            let is_part = whole && (exact.is_cut || exact.billionths % G != 0);
+            let is_large = exact.billionths >= G * G * 999_999_999;
+            assert!(is_part || is_large, "{text:?} was refused");
+        }
+        (Ok(read), None) => panic!("{text:?} was read as {read}"),
+    }
 }
 
-/// In billionths, cut where they end; `None`: it is no number, or its unit is none.
-fn exact(text: &str, units: &[Unit]) -> Option<u128> {
+/// A number in billionths.
+struct Exact {
+    billionths: u128,
+    /// There would be more of it behind them.
+    is_cut: bool,
+}
+
+/// `None`: it is no number, or its unit is none.
+fn exact(text: &str, units: &[Unit]) -> Option<Exact> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
-    let unit = unit.trim().to_lowercase();
+    let unit = unit.trim().to_ascii_lowercase();
     let &(_, factor) = units.iter().find(|(name, _)| *name == unit)?;
     let (whole, part) = number.split_once('.').unwrap_or((number, ""));
     if part.contains('.') || (whole.is_empty() && part.is_empty()) {
@@ -79,8 +90,10 @@ fn exact(text: &str, units: &[Unit]) -> Option<u128> {
             sum.saturating_mul(10).saturating_add(u128::from(digit - b'0'))
         })
     };
-    // More than so many digits of a part are of no account.
-    let part = &part[..part.len().min(17)];
-    let part = digits(part) * factor / 10_u128.pow(part.len() as u32);
-    Some(digits(whole).saturating_mul(factor).saturating_add(part))
+    let (part, behind) = part.split_at(part.len().min(17));
+    let (part, of) = (digits(part) * factor, 10_u128.pow(part.len() as u32));
+    Some(Exact {
+        billionths: digits(whole).saturating_mul(factor).saturating_add(part / of),
+        is_cut: part % of != 0 || behind.bytes().any(|digit| digit != b'0'),
+    })
 }
