@@ -66,7 +66,9 @@ fn number(text: &str, units: &[(&str, f64)], wanted: &str) -> Result<f64, String
     let number: f64 = number.parse().map_err(|_| expected())?;
     let unit = unit.trim().to_ascii_lowercase();
     let (_, factor) = units.iter().find(|(name, _)| *name == unit).ok_or_else(expected)?;
-    let value = (number * factor * 1e9).round() / 1e9;
+    // 1.1k is 1,100, and not what is next to it.
+    let (value, whole) = (number * factor, (number * factor).round());
+    let value = if (value - whole).abs() <= 2.0 * f64::EPSILON * whole { whole } else { value };
     if value < 1e18 { Ok(value) } else { Err("it is too large".to_string()) }
 }
 
@@ -78,6 +80,9 @@ mod tests {
     fn numbers_are_read_as_people_write_them() {
         assert_eq!(count("10k"), Ok(10_000));
         assert_eq!(count("1.5m"), Ok(1_500_000));
+        assert_eq!(count("1.1k"), Ok(1100));
+        assert_eq!(count("15011110002"), Ok(15_011_110_002));
+        assert_eq!(size("15011110003"), Ok(15_011_110_003));
         assert_eq!(rate("0.5"), Ok(0.5));
         assert_eq!(rate("1.9k"), Ok(1900.0));
         assert_eq!(size("64KiB"), Ok(65_536));

@@ -23,6 +23,19 @@ pub(super) struct Commands {
 }
 
 /// What the handles hold. Nothing is run, and nobody waits, while it is locked.
+///
+/// Only whoever finds the queue empty wakes the loop, and that is enough. Whenever the lock is free and the queue is
+/// not empty, one of three holds:
+///
+/// 1. the loop is `pending`, so it will not wait before it has taken more;
+/// 2. the waker has been woken, and the poller has not yet told of it: its next wait ends at once, and then 1 holds;
+/// 3. whoever put the first one in has unlocked, and is about to wake: then 2 holds.
+///
+/// For it becomes not empty in [`run`](Shared::run) alone, which goes on to 3; who comes second changes nothing. And
+/// `pending` becomes false in [`take`](Commands::take) alone, locked, when the queue is empty. A wake that comes late,
+/// for something that was taken before it, costs a turn in vain. What was put in is seen by whoever takes it out
+/// because of the lock; that the loop has closed too, so that nothing is put in when nobody will look again. `pending`
+/// and `taken` are the loop's own: no other thread has them.
 #[derive(Debug)]
 pub(super) struct Shared {
     waker: Waker,

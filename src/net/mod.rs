@@ -55,6 +55,8 @@ mod watch;
 mod words;
 
 pub use handle::Handle;
+#[cfg(feature = "internals")]
+pub use packets::{Told, told};
 pub use reactor::Reactor;
 pub use service::{Context, Service};
 #[cfg(feature = "simulation")]

@@ -268,3 +268,34 @@ fn a_failed_part_fails_the_whole() {
     assert_eq!(run.code(), 1, "{}", run.out);
     assert!(run.err.contains("its histogram answered can't be read"), "{}", run.err);
 }
+
+/// Anybody may have written the file: a number that no run can have is refused by its name.
+#[test]
+fn numbers_that_no_run_can_have_are_refused() {
+    let server = Server::start("tcp://127.0.0.1:0");
+    let directory = tempfile::tempdir().unwrap();
+    let (good, bad) = (directory.path().join("good"), directory.path().join("bad"));
+    bench(&format!("{} -n 100 -c 2 --json {}", server.endpoint, good.display()));
+    let document: Value = serde_json::from_str(&fs::read_to_string(&good).unwrap()).unwrap();
+    for (place, number) in [
+        ("/messages", u64::MAX.into()),
+        ("/errors/wrong", u64::MAX.into()),
+        ("/settings/connections", u64::MAX.into()),
+        ("/settings/warmup_seconds", 1e19.into()),
+        ("/seconds", 1e19.into()),
+        ("/began_at", Value::from(-1.0)),
+        ("/began_at", 1e300.into()),
+        ("/generator/busiest_worker", f64::MAX.into()),
+        ("/pending_by_quarter", vec![u64::MAX; 4].into()),
+        ("/series/0/second", u64::MAX.into()),
+        ("/series/0/messages", u64::MAX.into()),
+    ] {
+        let mut document = document.clone();
+        *document["runs"][0].pointer_mut(place).unwrap_or_else(|| panic!("{place}")) = number;
+        fs::write(&bad, document.to_string()).unwrap();
+        let run = bench(&format!("merge {} {}", good.display(), bad.display()));
+        assert_eq!(run.code(), 1, "{place}: {}{}", run.out, run.err);
+        let name = place.rsplit('/').next().unwrap();
+        assert!(run.err.contains(&format!("{name:?}")), "{place}: {}", run.err);
+    }
+}

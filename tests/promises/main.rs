@@ -36,6 +36,7 @@ mod stopping_edges;
 mod streams;
 mod support;
 mod telling;
+mod threads;
 mod timing;
 mod trouble;
 mod waking;

@@ -68,6 +68,20 @@ fn each_fault_does_what_it_says() {
     }
 }
 
+/// Nothing is sent, and then something: a write of nothing finds room in any wire.
+#[test]
+fn a_send_of_nothing_is_in_nobodys_way() {
+    for faults in [Faults::none(), Faults::default()] {
+        let mut world = Simulation::new(1, faults, Config::default()).unwrap();
+        world.reactor().listen(&echo(), Echo).unwrap();
+        let second = Duration::from_secs(1);
+        let script = Script::new().sends("").waits(second).sends("").sends("hello").ends();
+        let client = world.client(&echo(), script).unwrap();
+        world.run_for(60 * second).unwrap();
+        assert_eq!((client.received(), client.has_ended()), (b"hello".to_vec(), true));
+    }
+}
+
 /// An hour is a jump, and what a handle asks for is done all the same.
 #[test]
 fn time_is_simulated() {

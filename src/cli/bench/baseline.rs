@@ -10,7 +10,7 @@ use super::values::Axis;
 use super::words;
 
 /// A document that was written before.
-pub(super) struct Baseline {
+pub(crate) struct Baseline {
     path: PathBuf,
     document: Value,
 }
@@ -41,7 +41,11 @@ const FREE: [&str; 2] = ["endpoint", "allow_losses"];
 
 impl Baseline {
     pub(super) fn read(path: &Path) -> Result<Baseline, String> {
-        let document = read(path)?;
+        Baseline::parse(path, &text(path)?)
+    }
+
+    pub(crate) fn parse(path: &Path, text: &str) -> Result<Baseline, String> {
+        let document = document(path, text)?;
         match document["kind"].as_str() {
             Some("single" | "sweep" | "merge") => {}
             _ => {
@@ -75,12 +79,12 @@ impl Baseline {
     }
 
     /// Whether there is something to compare these settings with.
-    pub(super) fn check(&self, settings: &Value) -> Result<(), String> {
+    pub(crate) fn check(&self, settings: &Value) -> Result<(), String> {
         self.run(settings).map(drop)
     }
 
     /// The figures of runs beside those of the baseline; of a sweep, each with its value.
-    pub(super) fn text(&self, runs: &[Value], axis: Option<Axis>) -> String {
+    pub(crate) fn text(&self, runs: &[Value], axis: Option<Axis>) -> String {
         let mut out = String::new();
         for run in runs {
             let value = axis.map(|axis| (axis, run["settings"][axis.to_string()].as_f64()));
@@ -115,7 +119,7 @@ impl Baseline {
     }
 
     /// The same for machines.
-    pub(super) fn json(&self, run: &Value) -> Value {
+    pub(crate) fn json(&self, run: &Value) -> Value {
         let Ok(old) = self.run(&run["settings"]) else { return Value::Null };
         let mut figures = serde_json::Map::new();
         for (_, place, _) in FIGURES {
@@ -133,13 +137,17 @@ impl Baseline {
     }
 }
 
+/// What is in a file.
+pub(super) fn text(path: &Path) -> Result<String, String> {
+    let why = |error| format!("cannot read {}: {}", path.display(), echoloop::describe(&error));
+    fs::read_to_string(path).map_err(why)
+}
+
 /// A document of ours, of this version.
-pub(super) fn read(path: &Path) -> Result<Value, String> {
+pub(super) fn document(path: &Path, text: &str) -> Result<Value, String> {
     let name = path.display();
-    let text = fs::read_to_string(path)
-        .map_err(|error| format!("cannot read {name}: {}", echoloop::describe(&error)))?;
     let document: Value =
-        serde_json::from_str(&text).map_err(|error| format!("cannot read {name}: {error}"))?;
+        serde_json::from_str(text).map_err(|error| format!("cannot read {name}: {error}"))?;
     if document["schema"] != "echoloop-bench" {
         return Err(format!("{name} was not written by echoloop bench --json, or by an older one"));
     }

@@ -1,6 +1,5 @@
 //! Results of several generators at one server, made one result.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -32,48 +31,89 @@ pub(super) fn run(args: Merge) -> Done {
     if let Some(path) = twice(&args.files) {
         return Err(format!("{} is given twice, and would count twice", path.display()).into());
     }
-    let mut sum: Option<Outcome> = None;
-    let mut parts: Vec<Outcome> = Vec::new();
-    let mut seen: HashMap<String, &Path> = HashMap::new();
-    for path in &args.files {
-        let outcome = read(path)?;
-        for id in &outcome.ids {
-            if let Some(before) = seen.insert(id.clone(), path) {
-                let (one, other) = (before.display(), path.display());
-                let why =
-                    format!("{one} and {other} have the same run in them, which would count twice");
-                return Err(why.into());
-            }
-        }
-        sum = Some(match sum {
-            None => read(path)?,
-            Some(mut sum) => {
-                sum.join(&outcome).map_err(|why| format!("{}: {why}", path.display()))?;
-                sum
-            }
-        });
-        parts.push(outcome);
+    let mut merged = Merged::default();
+    for path in args.files {
+        let text = baseline::text(&path)?;
+        merged.add(path, &text)?;
     }
-    let mut sum = sum.ok_or("there is nothing to merge")?;
-    sum.load.allow_losses = args.allow_losses;
-    sum.notes.extend(apart(&parts));
-    let watched = sum.server.is_some();
-    args.fail_if.iter().try_for_each(|condition| condition.check(&sum.load, watched))?;
-    sum.find(&args.fail_if);
+    let mut sum = merged.sum()?;
+    let outcome = &mut sum.outcome;
+    outcome.load.allow_losses = args.allow_losses;
+    let watched = outcome.server.is_some();
+    args.fail_if.iter().try_for_each(|condition| condition.check(&outcome.load, watched))?;
+    outcome.find(&args.fail_if);
 
     if prints {
-        files::write("-".as_ref(), &report::full(&sum))?;
+        files::write("-".as_ref(), &sum.report())?;
     }
     if let Some(path) = &args.json {
-        let names = args.files.iter().map(|path| path.display().to_string());
-        let merged = json!(names.collect::<Vec<_>>());
-        let document = json::document("merge", vec![json::run(&sum, 0)], ("merged", merged));
-        files::write(path, &format!("{document:#}\n"))?;
+        files::write(path, &format!("{:#}\n", sum.document()))?;
     }
     if let Some(path) = &args.plot {
-        files::write(path, &Plot::single(&sum).svg())?;
+        files::write(path, &sum.picture())?;
     }
-    Ok(ExitCode::from(session::status(&sum)))
+    Ok(ExitCode::from(session::status(&sum.outcome)))
+}
+
+/// Results of several generators.
+#[derive(Default)]
+pub(crate) struct Merged {
+    parts: Vec<(PathBuf, Outcome)>,
+}
+
+impl Merged {
+    /// One more, which is what is in a file.
+    pub(crate) fn add(&mut self, path: PathBuf, text: &str) -> Result<(), String> {
+        let outcome = read(&path, text)?;
+        let has_one = |part: &Outcome| outcome.ids.iter().any(|id| part.ids.contains(id));
+        if let Some((before, _)) = self.parts.iter().find(|(_, part)| has_one(part)) {
+            let (one, other) = (before.display(), path.display());
+            return Err(format!(
+                "{one} and {other} have the same run in them, which would count twice"
+            ));
+        }
+        self.parts.push((path, outcome));
+        Ok(())
+    }
+
+    /// What they come to together.
+    pub(crate) fn sum(self) -> Result<Sum, String> {
+        let apart = apart(&self.parts);
+        let mut files = Vec::new();
+        let mut sum: Option<Outcome> = None;
+        for (path, part) in self.parts {
+            let file = path.display().to_string();
+            match &mut sum {
+                None => sum = Some(part),
+                Some(sum) => sum.join(&part).map_err(|why| format!("{file}: {why}"))?,
+            }
+            files.push(file);
+        }
+        let mut outcome = sum.ok_or("there is nothing to merge")?;
+        outcome.notes.extend(apart);
+        Ok(Sum { outcome, files })
+    }
+}
+
+/// The result of them all.
+pub(crate) struct Sum {
+    outcome: Outcome,
+    files: Vec<String>,
+}
+
+impl Sum {
+    pub(crate) fn report(&self) -> String {
+        report::full(&self.outcome)
+    }
+
+    pub(crate) fn document(&self) -> Value {
+        let runs = vec![json::run(&self.outcome, 0)];
+        json::document("merge", runs, ("merged", json!(self.files)))
+    }
+
+    pub(crate) fn picture(&self) -> String {
+        Plot::single(&self.outcome).svg()
+    }
 }
 
 /// A file that is there more than once, by whatever names.
@@ -84,8 +124,8 @@ fn twice(files: &[PathBuf]) -> Option<&PathBuf> {
 }
 
 /// The only run of a file.
-fn read(path: &Path) -> Result<Outcome, String> {
-    let document = baseline::read(path)?;
+fn read(path: &Path, text: &str) -> Result<Outcome, String> {
+    let document = baseline::document(path, text)?;
     let runs = document["runs"].as_array().map_or(&[][..], Vec::as_slice);
     match (document["kind"].as_str(), runs) {
         (Some("single" | "merge"), [run]) => {
@@ -199,16 +239,17 @@ impl Load {
 }
 
 /// That they didn't run at the same time, by the clocks of their machines.
-fn apart(parts: &[Outcome]) -> Option<String> {
-    let began: Vec<_> = parts.iter().filter_map(|part| part.began).collect();
-    let ended = parts.iter().filter_map(|part| Some(part.began? + part.elapsed));
+fn apart(parts: &[(PathBuf, Outcome)]) -> Option<String> {
+    let parts = || parts.iter().map(|(_, part)| part);
+    let began: Vec<_> = parts().filter_map(|part| part.began).collect();
+    let ended = parts().filter_map(|part| Some(part.began? + part.elapsed));
     let together = match (began.iter().max(), ended.min()) {
-        (Some(last), Some(first)) if began.len() == parts.len() => {
+        (Some(last), Some(first)) if began.len() == parts().count() => {
             first.duration_since(*last).unwrap_or_default()
         }
         _ => return Some("Not all of these runs have measured anything.".to_owned()),
     };
-    let longest = parts.iter().map(|part| part.elapsed).max().unwrap_or(Duration::ZERO);
+    let longest = parts().map(|part| part.elapsed).max().unwrap_or(Duration::ZERO);
     (together.as_secs_f64() < longest.as_secs_f64() * TOGETHER).then(|| {
         format!(
             "These runs were under way together for {} of {}, by the clocks of their machines: this is not \

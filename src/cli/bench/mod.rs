@@ -17,7 +17,7 @@
 //! | `plot`, `picture`, `scale` | for eyes |
 
 mod args;
-mod baseline;
+pub(crate) mod baseline;
 mod churn;
 mod compare;
 mod conditions;
@@ -36,7 +36,7 @@ mod lane;
 mod limits;
 mod live;
 mod load;
-mod merge;
+pub(crate) mod merge;
 mod meter;
 mod outcome;
 mod pacer;

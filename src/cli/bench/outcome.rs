@@ -194,7 +194,7 @@ impl Outcome {
 
     /// How many could have been.
     pub(super) fn places(&self) -> u64 {
-        self.load.connections as u64 * self.load.depth as u64
+        (self.load.connections as u64).saturating_mul(self.load.depth as u64)
     }
 
     /// The part of the messages that had no reply.

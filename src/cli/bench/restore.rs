@@ -16,6 +16,18 @@ use super::tally::{Times, Trouble};
 use super::tcp::Tcp;
 use super::values::{Arrival, Rate};
 
+/// Anybody may have written the file. More than this no run has counted, and sums of these still have room.
+const MOST: u64 = 1 << 53;
+
+/// What the processor counts may be more, and isn't added up.
+const MOST_CYCLES: u64 = 1 << 62;
+
+/// Seconds of any time, or since 1970: three thousand years.
+const LONGEST: f64 = 1e11;
+
+/// A rate, or a part of something.
+const LARGEST: f64 = 1e18;
+
 /// The names of the phases that a run can have come to.
 const PHASES: [(&str, Phase); 4] = [
     ("connecting", Phase::Connecting),
@@ -88,9 +100,13 @@ pub(super) fn outcome(run: &Value) -> Result<Outcome, String> {
     let reached = run.0["reached"].as_str();
     let reached = PHASES.iter().find(|(name, _)| Some(*name) == reached);
     outcome.reached = reached.ok_or("it has no \"reached\"")?.1;
-    outcome.backlog = run.list("pending_by_quarter")?.iter().filter_map(Value::as_u64).collect();
-    let began = run.0["began_at"].as_f64();
-    outcome.began = began.map(|seconds| UNIX_EPOCH + Duration::from_secs_f64(seconds));
+    outcome.backlog = run.get("pending_by_quarter", |value| {
+        value.as_array()?.iter().map(|pending| pending.as_u64().filter(is_count)).collect()
+    })?;
+    outcome.began = match run.0["began_at"] {
+        Value::Null => None,
+        _ => Some(UNIX_EPOCH + run.time("began_at")?),
+    };
     Ok(outcome)
 }
 
@@ -111,7 +127,7 @@ fn counts(server: &Object<'_>) -> Counts {
         counted
             .as_ref()
             .map_err(drop)
-            .and_then(|it| it.whole(name).map_err(drop))
+            .and_then(|it| it.0[name].as_u64().filter(|&it| it <= MOST_CYCLES).ok_or(()))
             .or(Err(Refusal::Unknown))
     })
 }
@@ -204,6 +220,11 @@ fn series(run: &Object<'_>) -> Result<Vec<Point>, String> {
     run.list("series")?.iter().map(point).collect()
 }
 
+/// Whether so much can have been counted.
+fn is_count(number: &u64) -> bool {
+    *number <= MOST
+}
+
 /// An object, and what is expected in it.
 #[derive(Clone, Copy)]
 struct Object<'a>(&'a Value);
@@ -219,15 +240,16 @@ impl<'a> Object<'a> {
     }
 
     fn whole(&self, name: &str) -> Result<u64, String> {
-        self.get(name, Value::as_u64)
+        self.get(name, |value| value.as_u64().filter(is_count))
     }
 
     fn number(&self, name: &str) -> Result<f64, String> {
-        self.get(name, Value::as_f64)
+        self.get(name, |value| value.as_f64().filter(|number| (0.0..=LARGEST).contains(number)))
     }
 
     fn time(&self, name: &str) -> Result<Duration, String> {
-        self.get(name, |value| Duration::try_from_secs_f64(value.as_f64()?).ok())
+        let seconds = |value: &Value| value.as_f64().filter(|seconds| *seconds <= LONGEST);
+        self.get(name, |value| Duration::try_from_secs_f64(seconds(value)?).ok())
     }
 
     fn flag(&self, name: &str) -> Result<bool, String> {

@@ -137,7 +137,7 @@ pub(super) enum Arrivals {
 
 /// What a sweep varies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Axis {
+pub(crate) enum Axis {
     Connections,
     Size,
     Depth,

@@ -15,7 +15,7 @@ mod crew;
 mod listen;
 mod live;
 mod logged;
-mod metrics;
+pub(crate) mod metrics;
 mod offer;
 mod proxies;
 mod record;

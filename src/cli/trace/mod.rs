@@ -1,6 +1,6 @@
 //! `echoloop trace`: a page to look at what a loop has done.
 
-mod read;
+pub(crate) mod read;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -43,7 +43,7 @@ pub(crate) fn run(args: Args) -> Done {
 }
 
 /// The page with the recording in it.
-fn page(trace: &Trace) -> String {
+pub(crate) fn page(trace: &Trace) -> String {
     const PAGE: &str = include_str!("page.html");
     const PLACE: &str = "DATA</script>";
 

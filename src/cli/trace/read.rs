@@ -5,35 +5,35 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 /// What a page shows.
-pub(super) struct Trace {
-    pub(super) tracks: Vec<Track>,
+pub(crate) struct Trace {
+    pub(crate) tracks: Vec<Track>,
     /// In the order in which they began.
-    pub(super) steps: Vec<Step>,
+    pub(crate) steps: Vec<Step>,
     /// Steps that had made room for these.
-    pub(super) left_out: u64,
+    pub(crate) left_out: u64,
 }
 
 /// A line of the picture: the loop itself, or a source.
-pub(super) struct Track {
-    pub(super) name: String,
-    pub(super) process: u64,
+pub(crate) struct Track {
+    pub(crate) name: String,
+    pub(crate) process: u64,
 }
 
-pub(super) struct Step {
+pub(crate) struct Step {
     /// Microseconds.
-    pub(super) begin: f64,
+    pub(crate) begin: f64,
     /// Microseconds; 0 for a moment.
-    pub(super) length: f64,
+    pub(crate) length: f64,
     /// An index of the tracks.
-    pub(super) track: usize,
-    pub(super) name: String,
-    pub(super) words: String,
+    pub(crate) track: usize,
+    pub(crate) name: String,
+    pub(crate) words: String,
 }
 
 impl Trace {
     /// Reads the Trace Event Format, as an object or as a bare list of events. Kinds of events that say
     /// nothing of turns are passed over.
-    pub(super) fn parse(text: &[u8]) -> Result<Trace, String> {
+    pub(crate) fn parse(text: &[u8]) -> Result<Trace, String> {
         let document: Value = serde_json::from_slice(text)
             .map_err(|error| format!("it is no recording, nor any other JSON: {error}"))?;
         let events = document.get("traceEvents").unwrap_or(&document).as_array();
@@ -46,7 +46,7 @@ impl Trace {
             match text("ph").ok_or_else(|| wrong("ph"))? {
                 "M" => {
                     let args = event.get("args").unwrap_or(&Value::Null);
-                    left_out += number_of(args, "left_out");
+                    left_out = number_of(args, "left_out").saturating_add(left_out);
                     if text("name") == Some("thread_name")
                         && let Some(name) = args.get("name").and_then(Value::as_str)
                     {
@@ -118,6 +118,14 @@ mod tests {
         let names: Vec<&str> = trace.tracks.iter().map(|track| &*track.name).collect();
         assert_eq!((names, trace.left_out), (vec!["the loop", "7"], 3));
         assert_eq!(trace.steps[0].track, 1);
+    }
+
+    /// Of a file that anybody may have written, also the sum is a number.
+    #[test]
+    fn what_was_left_out_is_never_too_much() {
+        let event = format!(r#"{{"ph":"M","args":{{"left_out":{}}}}}"#, u64::MAX);
+        let trace = Trace::parse(format!("[{event},{event}]").as_bytes()).unwrap();
+        assert_eq!(trace.left_out, u64::MAX);
     }
 
     #[test]

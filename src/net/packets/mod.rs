@@ -24,6 +24,8 @@ pub(crate) use raw::{
     Inbox, Message, enable_gro, enable_pktinfo, is_readable, offload_supported, unacknowledged,
     unread,
 };
+#[cfg(feature = "internals")]
+pub use raw::{Told, told};
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) use raw::{bind_address_no_port, read_unix};
 pub(crate) use sent::Sent;

@@ -294,6 +294,8 @@ mod tests {
         refused("tcp://::x:80", "host \"::x\" has a colon, an IPv6 address needs brackets: [::1]");
         refused("tcp://[::1:80", "missing ] after the IPv6 address");
         refused("tcp://[1.2.3.4]:80", "[1.2.3.4] is not an IPv6 address in brackets, as in [::1]");
+        // On one line, whatever was asked for.
+        refused("tcp://[\n]:80", "[\\n] is not an IPv6 address in brackets, as in [::1]");
         refused("tcp://[::1%]:80", "[::1%] is not an IPv6 address in brackets, as in [::1]");
         refused("tcp://me@x:80", "host \"me@x\" is neither a name nor an address");
         refused("unix://", "empty path, expected something like unix:///run/x.sock");

@@ -51,7 +51,8 @@ fn parse_ipv6(text: &str) -> Result<String, String> {
         Some((address, zone)) => (address, Some(zone)),
         None => (text, None),
     };
-    let not_ipv6 = || format!("[{text}] is not an IPv6 address in brackets, as in [::1]");
+    let shown = text.escape_debug(); // On one line, whatever was asked for.
+    let not_ipv6 = || format!("[{shown}] is not an IPv6 address in brackets, as in [::1]");
     let address = address.parse::<Ipv6Addr>().map_err(|_| not_ipv6())?;
     match zone {
         Some(zone) if is_plain(zone) => Ok(format!("{address}%{zone}")),

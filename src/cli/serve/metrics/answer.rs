@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 /// What a request wants done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Method {
+pub(crate) enum Method {
     Get,
     Head,
     Other,
@@ -13,7 +13,7 @@ pub(super) enum Method {
 
 /// What an answer says first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Code {
+pub(crate) enum Code {
     Ok,
     BadRequest,
     NotFound,

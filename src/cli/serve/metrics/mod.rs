@@ -10,10 +10,10 @@
 //! | `process` | what the system says of this process |
 //! | `page.html` | draws what `/metrics` says |
 
-mod answer;
+pub(crate) mod answer;
 mod families;
 mod process;
-mod request;
+pub(crate) mod request;
 mod room;
 mod session;
 mod text;

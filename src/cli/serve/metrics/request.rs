@@ -15,7 +15,7 @@ const MOST_FIELDS: usize = 64;
 
 /// What stands at the front of the input.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Next<'a> {
+pub(crate) enum Next<'a> {
     /// More must come.
     Unfinished,
     /// A request, of so many bytes.
@@ -25,16 +25,16 @@ pub(super) enum Next<'a> {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Request<'a> {
-    pub(super) method: Method,
+pub(crate) struct Request<'a> {
+    pub(crate) method: Method,
     /// Without its query.
-    pub(super) path: &'a str,
+    pub(crate) path: &'a str,
     /// Whether the client wants no other one.
-    pub(super) is_last: bool,
+    pub(crate) is_last: bool,
 }
 
 /// Looks for a request.
-pub(super) fn next(input: &[u8]) -> Next<'_> {
+pub(crate) fn next(input: &[u8]) -> Next<'_> {
     let mut fields = [EMPTY_HEADER; MOST_FIELDS];
     let mut request = httparse::Request::new(&mut fields);
     match request.parse(&input[..input.len().min(MOST)]) {

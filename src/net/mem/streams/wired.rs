@@ -67,6 +67,9 @@ impl Streams {
         events: &mut Events,
         wire: &mut Wire,
     ) -> Result<usize, i32> {
+        if bytes.is_empty() {
+            return Ok(0); // Nothing that could go wrong, and no room that would have to be waited for.
+        }
         if wire.fails(|faults| faults.reset) {
             self.break_off(key, other, events, wire);
             return Err(libc::ECONNRESET);

@@ -112,7 +112,7 @@ impl Inbox {
         control: bool,
     ) -> io::Result<usize> {
         // SAFETY: what `receive_by` promises is all that this needs.
-        self.receive_by(most, control, |headers| unsafe { super::receive(socket, headers) })
+        self.receive_by(None, most, control, |headers| unsafe { super::receive(socket, headers) })
     }
 
     /// The same from a socket that only `peer` can have sent to: nobody's name is asked for, which saves a
@@ -125,7 +125,7 @@ impl Inbox {
         control: bool,
     ) -> io::Result<usize> {
         // SAFETY: what `receive_by` promises is all that this needs.
-        self.take_in(Some(peer), most, control, |headers| unsafe {
+        self.receive_by(Some(peer), most, control, |headers| unsafe {
             super::receive(socket, headers)
         })
     }
@@ -134,15 +134,6 @@ impl Inbox {
     /// this inbox, at places and for lengths that [`new`](Inbox::new) took from them; none of them has
     /// changed its size, and all of them are borrowed by us.
     pub(super) fn receive_by(
-        &mut self,
-        most: usize,
-        control: bool,
-        receive: impl FnOnce(&mut [mmsghdr]) -> io::Result<usize>,
-    ) -> io::Result<usize> {
-        self.take_in(None, most, control, receive)
-    }
-
-    fn take_in(
         &mut self,
         peer: Option<&Address>,
         most: usize,

@@ -8,6 +8,8 @@ mod name;
 #[cfg(test)]
 mod played;
 mod queues;
+#[cfg(feature = "internals")]
+mod told;
 
 use std::io::{self, IoSlice};
 use std::mem::{self, MaybeUninit};
@@ -28,6 +30,8 @@ pub(super) use played::Played;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) use queues::read_unix;
 pub(crate) use queues::{unacknowledged, unread};
+#[cfg(feature = "internals")]
+pub use told::{Told, told};
 
 /// What `sendmmsg` and `recvmmsg` take; where they don't exist, the same for our own loops.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]

@@ -14,6 +14,7 @@ use super::control::Control;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 use super::mmsghdr;
 use super::{Envelope, Inbox};
+use crate::values::Address;
 
 /// A network on which everything that is sent comes back to its sender, who then takes it for the peer's.
 #[derive(Default)]
@@ -51,10 +52,11 @@ impl Played {
     pub(in crate::net::packets) fn receive(
         &mut self,
         inbox: &mut Inbox,
+        from: Option<&Address>,
         most: usize,
         control: bool,
     ) -> io::Result<usize> {
-        inbox.receive_by(most, control, |headers| {
+        inbox.receive_by(from, most, control, |headers| {
             if self.on_the_way.is_empty() {
                 return Err(io::ErrorKind::WouldBlock.into());
             }
@@ -109,6 +111,8 @@ impl Carried {
             length
         };
         let (name, room) = (&self.name, message.msg_namelen as usize);
+        // Where nobody's name is asked for, there is no place for one.
+        assert_eq!(message.msg_name.is_null(), room == 0);
         message.msg_namelen = write(name.as_ptr(), name.len(), message.msg_name.cast(), room) as _;
         let (control, to) = ((&raw const self.control).cast(), message.msg_control.cast());
         let room: usize = message.msg_controllen as _;

@@ -1,4 +1,4 @@
-//! Without system calls: what Miri can run, `.ci/miri`.
+//! Without system calls: what Miri can run, `.ci/sanitizers miri`.
 
 use std::net::SocketAddr;
 
@@ -47,7 +47,7 @@ fn what_the_kernel_writes_behind_our_pointers_is_what_we_read() {
         for most in [1, 7, 32] {
             let mut seen = Vec::new();
             let mut answers = Played::default();
-            while let Ok(received) = kernel.receive(&mut inbox, most, true) {
+            while let Ok(received) = kernel.receive(&mut inbox, None, most, true) {
                 let moved = Box::new(inbox);
                 outbox.open(moved.lend());
                 for (i, message) in (0..received).map(|i| (i, moved.message(i))) {
@@ -76,7 +76,7 @@ fn more_than_one_call_takes_stays_in_order() {
     }
     outbox.flush_by(&mut |e, p| kernel.send(e, p), Lent::default(), true);
     let mut expected = 0..200_u8;
-    while let Ok(received) = kernel.receive(&mut inbox, 32, false) {
+    while let Ok(received) = kernel.receive(&mut inbox, None, 32, false) {
         for (message, n) in (0..received).map(|i| inbox.message(i)).zip(&mut expected) {
             assert_eq!((message.bytes, message.from.local), (&[n; 3][..], None));
         }
@@ -93,10 +93,33 @@ fn a_slot_holds_what_it_can() {
         outbox.push(None, &vec![length as u8; length]);
     }
     outbox.flush_by(&mut |e, p| kernel.send(e, p), Lent::default(), false);
-    assert_eq!(kernel.receive(&mut inbox, 32, false).unwrap(), 2);
+    assert_eq!(kernel.receive(&mut inbox, None, 32, false).unwrap(), 2);
     for (i, length) in lengths.into_iter().enumerate() {
         let message = inbox.message(i);
         assert_eq!(message.truncated, length > SLOT);
         assert!(message.bytes.len() == SLOT && message.bytes.iter().all(|&b| b == length as u8));
+    }
+}
+
+/// Of a socket that only one peer can have sent to, no name is asked for; and the next socket's senders are told
+/// again, also by the headers that were not used meanwhile.
+#[test]
+fn a_peer_that_is_known_is_not_asked_for() {
+    let (mut outbox, mut inbox) = (Outbox::new(), Inbox::new());
+    for (round, peer) in peers().into_iter().enumerate() {
+        for (n, known) in [None, Some(&peer.address)].into_iter().enumerate() {
+            let mut kernel = Played::default();
+            for length in [3, 0, 700] {
+                outbox.push(Some(&peer), &vec![round as u8; length]);
+            }
+            outbox.flush_by(&mut |e, p| kernel.send(e, p), Lent::default(), false);
+            let moved = Box::new(inbox);
+            inbox = *moved;
+            assert_eq!(kernel.receive(&mut inbox, known, 1 + 31 * n, true).unwrap(), 1 + 2 * n);
+            for (i, length) in [3, 0, 700].into_iter().enumerate().take(1 + 2 * n) {
+                let message = inbox.message(i);
+                assert_eq!((message.from, message.bytes), (&peer, &vec![round as u8; length][..]));
+            }
+        }
     }
 }
