@@ -182,6 +182,7 @@ mod tests {
         let id = Id::new(4, 2);
         recording.note_since(Instant::now(), id, Act::Driven);
         recording.note(id, Act::Ended { rest: 7 });
+        recording.note(Id::NONE, Act::Turn);
         let mut text = Vec::new();
         Recording::write_trace(&[&recording], &mut text).unwrap();
         let text = String::from_utf8(text).unwrap();
@@ -191,5 +192,8 @@ mod tests {
             "{text}"
         );
         assert!(text.contains(r#""tid":5,"args":{"name":"4 source"}"#), "{text}");
+        // On its own track; what is of no source is on the first.
+        assert!(text.contains(r#""name":"drive","pid":0,"tid":5,"#), "{text}");
+        assert!(text.contains(r#""name":"turn","pid":0,"tid":0,"#), "{text}");
     }
 }

@@ -100,3 +100,22 @@ fn a_close_while_it_is_shown_again_keeps_nothing() {
         assert_eq!(rig.connection.has_lost(), has_lost);
     }
 }
+
+/// A connection is full from a refusal until there is room again, or nothing is shown any more.
+#[test]
+fn full_means_that_its_own_output_is_in_the_way() {
+    let config = Config { output_limit: 2, ..Config::default() };
+    for closes in [false, true] {
+        let mut rig = Rig::with(Script::new().gives("abc"), config.clone());
+        assert!(!rig.connection.is_full());
+        assert!(rig.event(&mut echo).is_none());
+        assert!(rig.connection.is_full());
+        if closes {
+            rig.hand().close(None);
+        } else {
+            rig.script().takes.push_back(Take::UpTo(usize::MAX));
+            assert!(rig.event(&mut echo).is_none());
+        }
+        assert!(!rig.connection.is_full());
+    }
+}
