@@ -296,6 +296,19 @@ fn a_unit_is_paid_with_the_go() {
     }
 }
 
+/// What was used adds up, go by go.
+#[test]
+fn a_debt_is_the_sum_of_what_was_used() {
+    let mut world = World::new(1);
+    let mut flow = Flow::new();
+    for gos in 1..=3 {
+        world.flows.begin_go(&mut flow);
+        world.flows.spend(10 * UNIT);
+        world.flows.charge(&mut flow);
+        assert_eq!(flow.used(), gos * 11);
+    }
+}
+
 #[test]
 fn a_flow_costs_three_bytes() {
     assert_eq!((size_of::<Flow>(), align_of::<Flow>()), (3, 1));
