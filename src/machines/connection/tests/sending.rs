@@ -112,6 +112,22 @@ fn who_is_refused_before_the_flush_hears_of_room() {
     assert_eq!(rig.told, [Told::Writable]);
 }
 
+/// Whoever took something before it met with what can't fit is shown the rest once more, and may think better of it.
+#[test]
+fn who_took_something_may_answer_otherwise() {
+    let config = Config { output_limit: 4, ..Config::default() };
+    let mut rig = Rig::with(Script::new().gives("ab").takes_all(), config);
+    let mut answers = |hand: &mut Hand<'_>, input: &[u8]| match input {
+        b"ab" => 1 + usize::from(hand.send_all(b"far too long")),
+        _ => hand.send(b"!"),
+    };
+    assert!(rig.event(&mut answers).is_none());
+    assert_eq!(
+        (rig.shown(), &rig.script().taken[..]),
+        (vec![b"ab".to_vec(), b"b".to_vec()], &b"!"[..])
+    );
+}
+
 /// An answer that would fit, if others didn't keep so much, says so when it ends the connection.
 #[test]
 fn an_answer_that_others_leave_no_room_for_ends_the_connection() {

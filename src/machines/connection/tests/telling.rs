@@ -83,21 +83,20 @@ fn what_it_holds_is_told() {
 /// has to know.
 #[test]
 fn a_close_while_it_is_shown_again_keeps_nothing() {
-    let closes: [(fn(&mut Hand<'_>), bool); 2] = [
-        (|hand| hand.close(None), false),
-        (|hand| hand.connection.fail(Cause::Closed, hand.account), true),
-    ];
-    for (close, has_lost) in closes {
+    for aborts in [false, true] {
         let mut rig = Rig::new(Script::new().gives("abc"));
         assert!(rig.event(&mut wants_more).is_none());
         rig.connection.resume();
         let mut ends = |hand: &mut Hand<'_>, _: &[u8]| {
-            close(hand);
+            match aborts {
+                false => hand.close(None),
+                true => hand.connection.fail(Cause::Closed, hand.account),
+            }
             1
         };
         rig.settle(&mut ends);
         assert_eq!((rig.connection.unread(), rig.account.kept()), (0, 0));
-        assert_eq!(rig.connection.has_lost(), has_lost);
+        assert_eq!(rig.connection.has_lost(), aborts);
     }
 }
 
@@ -118,4 +117,16 @@ fn full_means_that_its_own_output_is_in_the_way() {
         }
         assert!(!rig.connection.is_full());
     }
+}
+
+/// There is something to wait for only while something is kept.
+#[test]
+fn only_what_is_kept_is_waited_for() {
+    let mut rig = Rig::new(Script::new().takes_all());
+    assert!(!rig.connection.await_writable());
+    rig.hand().send(b"kept");
+    assert!(rig.connection.await_writable());
+    assert!(rig.event(&mut sink).is_none());
+    assert_eq!(rig.told, [Told::Writable]);
+    assert!(!rig.connection.await_writable());
 }
