@@ -131,9 +131,10 @@ fn who_took_something_may_answer_otherwise() {
 /// An answer that would fit, if others didn't keep so much, says so when it ends the connection.
 #[test]
 fn an_answer_that_others_leave_no_room_for_ends_the_connection() {
-    let config = Config { buffer_limit: 0, ..Config::default() };
+    let limit = 2 * RESERVE;
+    let config = Config { buffer_limit: 0, output_limit: limit, ..Config::default() };
     let mut rig = Rig::with(Script::new().gives("?").takes_all(), config);
-    let answer = pattern(2 * RESERVE);
+    let answer = pattern(limit);
     let mut answers = |hand: &mut Hand<'_>, _: &[u8]| usize::from(hand.send_all(&answer));
     assert_cause(rig.event(&mut answers), Cause::BufferLimit);
 }
