@@ -329,6 +329,23 @@ mod tests {
         assert_eq!(verdicts(on), [Ok(()); 5]);
     }
 
+    /// Who is refused takes no token from anybody; and the address of a socket that has gone is somebody else's.
+    #[test]
+    fn a_verdict_has_two_parts_in_this_order() {
+        let now = Instant::now();
+        let rate = Some(Rate { per_second: 1, burst: 1 });
+        let mut policy = DatagramPolicy::new(&Config { datagram_rate: rate, ..Config::default() });
+        let (echo, pong) = (address("192.0.2.9:8888"), address("192.0.2.9:8889"));
+        policy.bound(echo);
+        policy.bound(pong);
+        let from_pong =
+            |policy: &mut DatagramPolicy| policy.admit(&echo, &pong.into(), Cast::Unicast, now);
+        assert_eq!(from_pong(&mut policy), Err(DatagramRefusal::OwnSocket));
+        policy.gone(&pong);
+        assert_eq!(from_pong(&mut policy), Ok(()));
+        assert_eq!(from_pong(&mut policy), Err(DatagramRefusal::Rate));
+    }
+
     #[test]
     fn sources_on_this_machine_have_a_rate_of_their_own_and_by_default_none() {
         let now = Instant::now();

@@ -121,6 +121,16 @@ mod tests {
         assert_eq!([(); 3].map(|()| limiter.take(&name, now)), [true, true, false]);
     }
 
+    /// What counts is the network of an IPv6 address, and not the host in it.
+    #[test]
+    fn sources_are_told_apart_by_their_networks() {
+        let key = |ip: &str| source_key(ip.parse().unwrap());
+        assert_eq!(key("2001:db8::1"), key("2001:db8::2:3:4:5"));
+        assert_ne!(key("2001:db8::1"), key("2001:db8:0:1::1"));
+        assert_ne!(key("192.0.2.1"), key("192.0.2.2"));
+        assert_ne!(key("::1"), key("0.0.0.0"));
+    }
+
     #[test]
     fn forged_sources_neither_grow_the_table_nor_get_more_than_it_gives() {
         let (mut limiter, now) = (Limiter::new(RATE), Instant::now());

@@ -337,6 +337,11 @@ mod tests {
                     }
                 }
                 prop_assert_eq!(timers.len(), list.len());
+                for id in &ids {
+                    let held = list.iter().any(|entry| entry.2 == *id);
+                    prop_assert_eq!(timers.is_set(*id), held);
+                }
+                prop_assert_eq!(timers.is_due(now), list.iter().any(|entry| entry.0 <= now));
                 prop_assert_eq!(timers.next(), list.iter().map(|entry| entry.0).min());
             }
         }

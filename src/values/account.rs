@@ -102,3 +102,40 @@ impl Account {
         mem::take(&mut self.moved)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What idle timeouts go by: a byte in either direction, and nothing that was thrown away.
+    #[test]
+    fn what_moves_is_a_sign_of_life() {
+        let mut account = Account::new(10);
+        for (deed, moves) in [
+            (Account::receive as fn(&mut Account, usize), true),
+            (Account::send, true),
+            (Account::discard, false),
+        ] {
+            deed(&mut account, 0);
+            assert!(!account.take_moved());
+            deed(&mut account, 3);
+            deed(&mut account, 0); // It has moved before.
+            assert_eq!((account.take_moved(), account.take_moved()), (moves, false));
+        }
+        assert_eq!((account.received(), account.sent()), (6, 3));
+    }
+
+    /// Room that is spoken for isn't free, and is free again when it was not needed.
+    #[test]
+    fn room_is_free_once() {
+        let mut account = Account::new(10);
+        account.take(3);
+        account.promise(4);
+        assert_eq!((account.free(), account.kept(), account.most()), (3, 3, 3));
+        account.fulfil(4);
+        account.take(9); // Beyond the total: a reserve.
+        assert_eq!((account.free(), account.kept()), (0, 12));
+        account.give_back(11);
+        assert_eq!((account.free(), account.kept(), account.most()), (9, 1, 12));
+    }
+}

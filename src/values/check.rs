@@ -140,3 +140,40 @@ impl Bound for usize {
 impl Bound for u32 {
     const MOST: u32 = u32::MAX;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::values::KeepAlive;
+
+    /// A limit is allowed itself, and what is beyond it is not.
+    #[test]
+    fn limits_are_allowed_and_nothing_beyond() {
+        let idle = |idle_timeout| Config { idle_timeout, ..Config::default() };
+        let probes = |probes| {
+            let keep_alive = Config::default().keep_alive.map(|it| KeepAlive { probes, ..it });
+            Config { keep_alive, ..Config::default() }
+        };
+        let mode = |mode| Config { unix_mode: Some(mode), ..Config::default() };
+        for allowed in [
+            idle(None),
+            idle(Some(LEAST_TIME)),
+            idle(Some(Duration::MAX)),
+            mode(0),
+            mode(0o777),
+            probes(1),
+            probes(MOST_PROBES),
+        ] {
+            assert_eq!(allowed.check(), Ok(()), "{allowed:?}");
+        }
+        for (beyond, field) in [
+            (idle(Some(LEAST_TIME - Duration::from_nanos(1))), "idle_timeout"),
+            (idle(Some(Duration::ZERO)), "idle_timeout"),
+            (mode(0o1000), "unix_mode"),
+            (probes(0), "keep_alive.probes"),
+            (probes(MOST_PROBES + 1), "keep_alive.probes"),
+        ] {
+            assert_eq!(beyond.check().unwrap_err().field(), field, "{beyond:?}");
+        }
+    }
+}

@@ -87,3 +87,25 @@ impl Default for Faults {
         Faults { cut: 0.3, short_write: 0.1, delay: 0.3, late: 0.2, ..Faults::none() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each kind has its chance in a rough world, and those that lose something only there.
+    #[test]
+    fn a_rough_world_has_everything() {
+        let chances = |faults: Faults| {
+            let Faults { cut, short_write, delay, late, .. } = faults;
+            let Faults { refuse, reset, vanish, lose, double, reorder, stop, .. } = faults;
+            ([cut, short_write, delay, late], [refuse, reset, vanish, lose, double, reorder, stop])
+        };
+        let some = |chance: f64| 0.0 < chance && chance < 1.0;
+        let (harmless, harmful) = chances(Faults::rough());
+        assert!(harmless.into_iter().all(some) && harmful.into_iter().all(some));
+        let (harmless, harmful) = chances(Faults::default());
+        assert!(harmless.into_iter().all(some));
+        assert_eq!(harmful, [0.0; 7]);
+        assert_eq!(chances(Faults::none()), ([0.0; 4], [0.0; 7]));
+    }
+}

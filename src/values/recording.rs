@@ -180,16 +180,23 @@ mod tests {
     fn what_takes_a_while_has_a_length() {
         let mut recording = Recording::new(9);
         let id = Id::new(4, 2);
-        recording.note_since(Instant::now(), id, Act::Driven);
+        let began = Instant::now().checked_sub(Duration::from_millis(7)).unwrap();
+        recording.note_since(began, id, Act::Driven);
         recording.note(id, Act::Ended { rest: 7 });
+        recording.note(Id::NONE, Act::Turn);
         let mut text = Vec::new();
         Recording::write_trace(&[&recording], &mut text).unwrap();
         let text = String::from_utf8(text).unwrap();
-        assert!(text.contains(r#""ph":"X","dur":"#), "{text}");
+        let (_, micros) = text.split_once(r#""ph":"X","dur":"#).unwrap();
+        let micros: u64 = micros.split('.').next().unwrap().parse().unwrap();
+        assert!(micros >= 7000, "{text}");
         assert!(
             text.contains(r#""words":"4.2 has ended, 7 bytes were not taken","rest":7"#),
             "{text}"
         );
         assert!(text.contains(r#""tid":5,"args":{"name":"4 source"}"#), "{text}");
+        // On its own track; what is of no source is on the first.
+        assert!(text.contains(r#""name":"drive","pid":0,"tid":5,"#), "{text}");
+        assert!(text.contains(r#""name":"turn","pid":0,"tid":0,"#), "{text}");
     }
 }

@@ -232,3 +232,41 @@ fn reasons(f: &mut fmt::Formatter<'_>, rows: &[(&'static str, u64)]) -> fmt::Res
     }
     if separator.is_empty() { f.write_str("none") } else { Ok(()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    /// Each connection that goes is counted once, in the row of its cause.
+    #[test]
+    fn each_cause_has_its_row() {
+        let error = || io::Error::from(io::ErrorKind::ConnectionReset);
+        let causes = [
+            Cause::Ended,
+            Cause::Closed,
+            Cause::Because("of this"),
+            Cause::Idle,
+            Cause::Lingered,
+            Cause::InputLimit,
+            Cause::OutputLimit,
+            Cause::BufferLimit,
+            Cause::ConnectFailed(error()),
+            Cause::Failed(error()),
+            Cause::Detached,
+            Cause::Panicked,
+            Cause::Stopped,
+        ];
+        let mut all = Closed::default();
+        for cause in causes {
+            let mut closed = Closed::default();
+            closed.count(&cause);
+            all.count(&cause);
+            let counted = closed.rows().into_iter().filter(|&(_, count)| count > 0);
+            assert_eq!(counted.collect::<Vec<_>>(), [(cause.kind(), 1)], "{cause:?}");
+        }
+        let counts = all.rows().map(|(_, count)| count);
+        assert_eq!(counts, [1, 1, 1, 1, 1, 3, 1, 1, 1, 1, 1]);
+    }
+}

@@ -329,6 +329,44 @@ fn the_slice_grows_with_what_was_new() {
     assert_eq!(slice(Duration::from_millis(4)), Duration::from_millis(1));
 }
 
+/// Who has more to do than it could do now stands behind those that use much, however little it has used: a
+/// service that takes a little at a time is no stream of newcomers.
+#[test]
+fn who_has_more_to_do_is_no_newcomer() {
+    let mut world = World::new(2);
+    world.tire(0..1);
+    world.arrive(0, 1);
+    let mut flow = Flow::new();
+    world.flows.begin_go(&mut flow);
+    world.flows.requeue(World::id(1), &mut flow);
+    assert_eq!((world.flows.new_ones(), world.flows.old()), (0, 2));
+}
+
+/// Each go costs a unit in any case, so only what is more has to be charged.
+#[test]
+fn a_unit_is_paid_with_the_go() {
+    let mut world = World::new(1);
+    let mut flow = Flow::new();
+    for (spent, has_more) in [(0, false), (UNIT, false), (UNIT + 1, true)] {
+        world.flows.begin_go(&mut flow);
+        world.flows.spend(spent);
+        assert_eq!(world.flows.has_spent(), has_more, "{spent} bytes");
+    }
+}
+
+/// What was used adds up, go by go.
+#[test]
+fn a_debt_is_the_sum_of_what_was_used() {
+    let mut world = World::new(1);
+    let mut flow = Flow::new();
+    for gos in 1..=3 {
+        world.flows.begin_go(&mut flow);
+        world.flows.spend(10 * UNIT);
+        world.flows.charge(&mut flow);
+        assert_eq!(flow.used(), gos * 11);
+    }
+}
+
 #[test]
 fn a_flow_costs_three_bytes() {
     assert_eq!((size_of::<Flow>(), align_of::<Flow>()), (3, 1));

@@ -205,3 +205,15 @@ fn one_who_stays_after_the_end_is_drained() {
     let pipe = Script { is_pipe: true, ..Script::new() };
     assert!(Connection::half(pipe, Half::Write).is_drained());
 }
+
+/// An event with nothing behind it is not the peer's end.
+#[test]
+fn a_close_lingers_until_the_peers_end() {
+    let mut rig = Rig::new(Script::new());
+    rig.hand().close(None);
+    rig.connection.latch(Latch { readable: true, ..Latch::default() });
+    assert!(rig.settle(&mut sink).is_none());
+    assert_eq!(rig.script().reads, 1);
+    rig.script().gives.push_back(Give::End);
+    assert_cause(rig.event(&mut sink), Cause::Closed);
+}

@@ -6,6 +6,7 @@ mod every_cut;
 mod limits;
 mod receiving;
 mod sending;
+mod telling;
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};

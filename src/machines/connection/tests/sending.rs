@@ -1,6 +1,7 @@
 //! The way out.
 
 use super::*;
+use crate::values::RESERVE;
 
 /// A short write keeps the rest for the next event.
 #[test]
@@ -96,6 +97,46 @@ fn an_answer_without_room_waits_for_it() {
     assert!(rig.event(&mut answers).is_none());
     assert_eq!(rig.script().taken, b"abcabc");
     assert_eq!(rig.shown(), [&b"??"[..], b"?"]);
+}
+
+/// Between the event that tells of room and the go that makes use of it, what is kept is still in the way: who is
+/// refused then hears of room too.
+#[test]
+fn who_is_refused_before_the_flush_hears_of_room() {
+    let config = Config { output_limit: 4, ..Config::default() };
+    let mut rig = Rig::with(Script::new().takes_all(), config);
+    assert!(rig.hand().send_all(b"abc"));
+    rig.connection.latch(Latch { writable: true, ..Latch::default() });
+    assert!(!rig.hand().send_all(b"def"));
+    assert!(rig.settle(&mut sink).is_none());
+    assert_eq!(rig.told, [Told::Writable]);
+}
+
+/// Whoever took something before it met with what can't fit is shown the rest once more, and may think better of it.
+#[test]
+fn who_took_something_may_answer_otherwise() {
+    let config = Config { output_limit: 4, ..Config::default() };
+    let mut rig = Rig::with(Script::new().gives("ab").takes_all(), config);
+    let mut answers = |hand: &mut Hand<'_>, input: &[u8]| match input {
+        b"ab" => 1 + usize::from(hand.send_all(b"far too long")),
+        _ => hand.send(b"!"),
+    };
+    assert!(rig.event(&mut answers).is_none());
+    assert_eq!(
+        (rig.shown(), &rig.script().taken[..]),
+        (vec![b"ab".to_vec(), b"b".to_vec()], &b"!"[..])
+    );
+}
+
+/// An answer that would fit, if others didn't keep so much, says so when it ends the connection.
+#[test]
+fn an_answer_that_others_leave_no_room_for_ends_the_connection() {
+    let limit = 2 * RESERVE;
+    let config = Config { buffer_limit: 0, output_limit: limit, ..Config::default() };
+    let mut rig = Rig::with(Script::new().gives("?").takes_all(), config);
+    let answer = pattern(limit);
+    let mut answers = |hand: &mut Hand<'_>, _: &[u8]| usize::from(hand.send_all(&answer));
+    assert_cause(rig.event(&mut answers), Cause::BufferLimit);
 }
 
 /// A failed write ends the connection, and nobody hears of room after it.
