@@ -143,6 +143,19 @@ fn a_count_of_replies_ends_when_the_server_falls_silent() {
     }
 }
 
+/// A burst of loss at the end, when nothing else is on its way, is no silence: nobody was asked after it.
+#[test]
+fn a_burst_of_loss_is_no_silence() {
+    let server = udp_server(|number, payload| match number {
+        30..40 => vec![],
+        _ => vec![payload.to_vec()],
+    });
+    let run = bench(&format!("{server} -c 2 --depth 10 -n 40 --timeout 100ms --json -"));
+    let result = run.only();
+    assert_eq!((run.code(), &result["messages"]), (0, &30.into()), "{result:#}");
+    assert_eq!(result["errors"]["lost"], 10);
+}
+
 #[track_caller]
 fn silence(command: &str, may_lose: bool) {
     let run = bench(&format!("{command} --json -"));

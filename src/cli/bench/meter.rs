@@ -161,6 +161,7 @@ impl Meter {
     pub(super) fn lost(&mut self, due: u64, sent: u64, now: u64) {
         if sent >= self.from {
             self.tally.errors.lost += 1;
+            self.patience.lost(sent);
             self.gave_up([(due.max(self.from), 1)], now);
         } else if self.goal != u64::MAX {
             self.goal -= 1.min(self.goal);

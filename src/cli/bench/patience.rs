@@ -7,24 +7,32 @@ use super::tally::Tally;
 const SILENT: u64 = 5;
 
 /// Whoever waits for a number of replies doesn't wait for ever: not longer than a timeout without any reply, once
-/// so many datagrams have been lost in a row that it isn't chance; and where nothing is given up before the end,
-/// twice the timeout.
+/// so many datagrams that were sent after the last one have been lost that it isn't chance; and where nothing is
+/// given up before the end, twice the timeout.
 #[derive(Default)]
 pub(super) struct Patience {
     /// Messages that were answered or lost on their way, and when another one was.
     moved: (u64, u64),
-    /// Messages that were answered, how many were lost by then, and when another one was answered.
-    answered: (u64, u64, u64),
+    /// Messages that were answered, and when another one was.
+    answered: (u64, u64),
+    /// Of those that were sent after that, how many were lost.
+    lost: u64,
 }
 
 impl Patience {
     pub(super) fn since(now: u64) -> Patience {
-        Patience { moved: (0, now), answered: (0, 0, now) }
+        Patience { moved: (0, now), answered: (0, now), lost: 0 }
     }
 
     /// Nothing is waited for.
     pub(super) fn rest(&mut self, now: u64) {
-        (self.moved.1, self.answered.2) = (now, now);
+        (self.moved.1, self.answered.1) = (now, now);
+    }
+
+    /// One that was sent then is lost. Those that were on their way before the last reply may have been lost in
+    /// a burst, and say nothing of what has become of the server since.
+    pub(super) fn lost(&mut self, sent: u64) {
+        self.lost += u64::from(sent > self.answered.1);
     }
 
     pub(super) fn is_at_its_end(&mut self, tally: &Tally, timeout: u64, now: u64) -> bool {
@@ -33,10 +41,9 @@ impl Patience {
             self.moved = (messages + lost, now);
         }
         if self.answered.0 < messages {
-            self.answered = (messages, lost, now);
+            (self.answered, self.lost) = ((messages, now), 0);
         }
-        let (_, lost_before, since) = self.answered;
-        let silent = lost - lost_before >= SILENT && now - since > timeout;
+        let silent = self.lost >= SILENT && now - self.answered.1 > timeout;
         silent || now - self.moved.1 > timeout.saturating_mul(2)
     }
 }
@@ -45,6 +52,11 @@ impl Patience {
 mod tests {
     use super::*;
 
+    fn lose(tally: &mut Tally, patience: &mut Patience, sent: u64, datagrams: u64) {
+        tally.errors.lost += datagrams;
+        (0..datagrams).for_each(|_| patience.lost(sent));
+    }
+
     /// Lost in a row, without a reply between them: the more sockets there are, the sooner it is known.
     #[test]
     fn silence_is_told_from_loss() {
@@ -52,17 +64,21 @@ mod tests {
             let (mut tally, mut patience) = (Tally::new(), Patience::since(0));
             tally.messages = 7;
             assert!(!patience.is_at_its_end(&tally, 1000, 10));
-            let mut now = 10;
+            // A burst that had been sent before is no silence.
+            lose(&mut tally, &mut patience, 9, 100);
+            assert!(!patience.is_at_its_end(&tally, 1000, 1020));
+            let mut now = 1020;
             while !patience.is_at_its_end(&tally, 1000, now) {
-                now += 1001; // All that were on their way are lost, and others are sent.
-                tally.errors.lost += places;
+                // All that were on their way are lost, and others are sent.
+                lose(&mut tally, &mut patience, now, places);
+                now += 1001;
             }
-            assert_eq!(now, 10 + 1001 * SILENT.div_ceil(places), "{places}");
+            assert_eq!(now, 1020 + 1001 * SILENT.div_ceil(places), "{places}");
         }
         let (mut tally, mut patience) = (Tally::new(), Patience::since(0));
         for now in (0..1_000_000).step_by(1001) {
             assert!(!patience.is_at_its_end(&tally, 1000, now));
-            tally.errors.lost += 1;
+            lose(&mut tally, &mut patience, now, 1);
             tally.messages += u64::from(now % 4 == 0); // Three of four are lost.
         }
     }
