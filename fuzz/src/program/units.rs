@@ -53,8 +53,8 @@ pub fn units(input: &[u8]) {
 #[track_caller]
 fn agrees(text: &str, read: Result<u128, String>, exact: Option<Exact>, whole: bool) {
     match (read, exact) {
-        (Ok(read), Some(Exact { billionths, .. })) => {
-            let most = billionths / (1 << 50) + if whole { G } else { 2 };
+        (Ok(read), Some(Exact { billionths, cut, .. })) => {
+            let most = billionths / (1 << 50) + cut + if whole { G } else { 2 };
             let difference = read.abs_diff(billionths);
             assert!(difference <= most, "{text:?} was read as {read}, and is {billionths}");
         }
@@ -73,6 +73,8 @@ struct Exact {
     billionths: u128,
     /// There would be more of it behind them.
     is_cut: bool,
+    /// Billionths that digits were cut off for.
+    cut: u128,
 }
 
 /// `None`: it is no number, or its unit is none.
@@ -92,8 +94,10 @@ fn exact(text: &str, units: &[Unit]) -> Option<Exact> {
     };
     let (part, behind) = part.split_at(part.len().min(17));
     let (part, of) = (digits(part) * factor, 10_u128.pow(part.len() as u32));
+    let is_more = behind.bytes().any(|digit| digit != b'0');
     Some(Exact {
         billionths: digits(whole).saturating_mul(factor).saturating_add(part / of),
-        is_cut: part % of != 0 || behind.bytes().any(|digit| digit != b'0'),
+        is_cut: part % of != 0 || is_more,
+        cut: if is_more { factor / of } else { 0 },
     })
 }
