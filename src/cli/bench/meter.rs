@@ -223,7 +223,7 @@ impl Meter {
         self.fold();
         if self.reached < Phase::Measuring {
             self.tally.messages = 0;
-            self.forget();
+            self.tally.times.forget_messages();
         }
         cx.stop(Stop::AtOnce);
     }
@@ -296,7 +296,7 @@ impl Meter {
             self.tally.connects = 0;
             self.tally.times.connect.reset();
         }
-        self.forget();
+        self.tally.times.forget_messages();
         (self.from, self.patience) = (now, Patience::since(now));
         self.began = Some(SystemTime::now());
         match self.load.length {
@@ -309,13 +309,6 @@ impl Meter {
             probe.begin();
         }
         self.counted = self.count_now(now);
-    }
-
-    /// Times of messages that weren't measured.
-    fn forget(&mut self) {
-        for histogram in self.tally.times.of_messages() {
-            histogram.reset();
-        }
     }
 
     /// Notes how many messages are pending when another quarter of the measured time has gone by.

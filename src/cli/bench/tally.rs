@@ -49,9 +49,10 @@ impl Times {
         }
     }
 
-    /// All but that of the connections.
-    pub(super) fn of_messages(&mut self) -> [&mut Histogram<u64>; 4] {
-        [&mut self.answered, &mut self.unanswered, &mut self.uncorrected, &mut self.late]
+    /// Empties all but that of the connections: what they hold wasn't measured.
+    pub(super) fn forget_messages(&mut self) {
+        let all = [&mut self.answered, &mut self.unanswered, &mut self.uncorrected, &mut self.late];
+        all.into_iter().for_each(Histogram::reset);
     }
 
     /// Each of them with its name for machines.
