@@ -74,8 +74,14 @@ pub(crate) fn run(mut wish: Wish) -> Result<(), Failure> {
     };
     let watched = watch.watch(wish.every);
     watch.tally.calm_down();
-    // Of a server that has ended, clients tell first and understand less.
-    let ended = watch.check_server();
+    // Of a server that ends, clients tell first and understand less.
+    let is_fault = watched.is_err() || watch.tally.has_failed();
+    let since = Instant::now();
+    let mut ended = watch.check_server();
+    while is_fault && ended.is_ok() && since.elapsed() < Duration::from_secs(1) {
+        thread::sleep(Duration::from_millis(5));
+        ended = watch.check_server();
+    }
     if let Err(fault) = ended.and(watched) {
         watch.tally.put_first(fault);
     }
