@@ -65,7 +65,7 @@ impl<T: Send + 'static> Server<T> {
     /// Sends more than the kernel holds on the whole way there and back, so that the server keeps some of it.
     #[track_caller]
     pub(crate) fn stall(&self, client: &mut TcpStream) {
-        let (start, bytes) = (Instant::now(), pattern(1_000_000));
+        let (start, bytes) = (Instant::now(), vec![b'x'; 1_000_000]); // At once: it may have an idle timeout.
         while self.statistics().buffered == 0 {
             assert!(start.elapsed() < DEADLINE, "it never comes to a standstill");
             stuff(client, &bytes);
