@@ -275,8 +275,9 @@ mod tests {
     fn a_burst_gives_its_memory_back() {
         let start = Instant::now();
         let mut timers = Timers::new();
-        let ids: Vec<_> = (0..1000).map(|n| timers.once(start, n)).collect();
-        assert_eq!(all_due(&mut timers, start).len(), 1000);
+        let many = if cfg!(miri) { 100 } else { 1000 };
+        let ids: Vec<_> = (0..many).map(|n| timers.once(start, n)).collect();
+        assert_eq!(all_due(&mut timers, start).len(), many);
         assert_eq!(timers.timers.capacity(), 0);
 
         let id = timers.once(start, 0);

@@ -78,6 +78,7 @@ impl Account {
     }
 
     /// Bytes that have just been received came from this process itself, as those of a signal do.
+    #[cfg(feature = "signals")]
     pub(crate) fn disown(&mut self, bytes: usize) {
         self.received -= bytes as u64;
     }

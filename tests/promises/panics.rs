@@ -290,8 +290,10 @@ fn what_was_told_behind_a_panic_is_heard() {
         std::sync::Arc::strong_count(&count) == 1 && reactor.poll_timeout().is_none()
     });
     assert_eq!(caught, 3);
-    let expected = |from| (from..from + 10).filter(move |i| i % 10 != 3);
-    assert_eq!(order, expected(10).chain(expected(0)).collect::<Vec<i32>>());
+    // How much of each is heard in one turn says the clock, but each keeps its order.
+    let (from_services, from_threads): (Vec<i32>, Vec<i32>) = order.iter().partition(|i| **i >= 10);
+    let expected = |from| (from..from + 10).filter(move |i| i % 10 != 3).collect::<Vec<i32>>();
+    assert_eq!((from_services, from_threads), (expected(10), expected(0)));
     let echo = reactor.add(Echo);
     assert_eq!(reactor.context(echo).word(), 0);
 }

@@ -4,10 +4,15 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// So many bytes. Interpreted, each run takes a good part of a second: a few then.
+fn some_of(bytes: usize) -> usize {
+    if cfg!(miri) { 6 } else { bytes }
+}
+
 /// All of an echoed stream comes back, whatever the cuts, the writes and the limit.
 #[test]
 fn an_echo_is_the_same_for_every_cut_and_every_write() {
-    let stream = pattern(24);
+    let stream = pattern(some_of(24));
     for cut in 1..=stream.len() {
         for write in 1..=stream.len() {
             for limit in [1, 2, 5, 24, 1000] {
@@ -33,7 +38,7 @@ fn an_echo_is_the_same_for_every_cut_and_every_write() {
 /// The peer may end, reset, or go at every place of the stream: what came before is answered.
 #[test]
 fn an_end_or_an_error_at_every_place_loses_nothing_before_it() {
-    let stream = pattern(40);
+    let stream = pattern(some_of(40));
     for place in 0..=stream.len() {
         for error in [None, Some(ErrorKind::ConnectionReset), Some(ErrorKind::TimedOut)] {
             let script = Script::new().takes_all();
@@ -52,7 +57,7 @@ fn an_end_or_an_error_at_every_place_loses_nothing_before_it() {
 /// The writing may fail at every place: the connection ends there and keeps nothing.
 #[test]
 fn a_failed_write_at_every_place_ends_it_cleanly() {
-    let stream = pattern(30);
+    let stream = pattern(some_of(30));
     for place in 0..stream.len() {
         let mut rig = Rig::new(Script::new().gives(&stream).ends());
         rig.script().takes = vec![Take::UpTo(1); place].into();
@@ -65,7 +70,7 @@ fn a_failed_write_at_every_place_ends_it_cleanly() {
 /// The service may close after every byte: what it sent arrives, then our end.
 #[test]
 fn a_close_at_every_place_sends_what_was_sent_before() {
-    let stream = pattern(30);
+    let stream = pattern(some_of(30));
     for place in 0..stream.len() {
         for write in [1, 3, 100] {
             let mut left = place;
