@@ -15,7 +15,9 @@ use super::Args;
 use super::args::usage;
 use super::counted::Reporter;
 use super::crew::{Crew, Name};
-use super::listen::{Failure, Listening, Site, announce, check_descriptors, listen, site};
+use super::listen::{
+    Failure, Listening, Site, announce, check_descriptors, check_passed, listen, site,
+};
 use super::offer::{Bound, Offer, ServiceName};
 use super::record::{self, Recorder};
 use super::systemd::Passed;
@@ -23,16 +25,16 @@ use super::watch::watch;
 use crate::cli::{self, printer};
 
 /// Serves until it is told to stop.
-pub(crate) fn run(args: Args, passed: Passed) -> cli::Done {
+pub(crate) fn run(args: Args, mut passed: Passed) -> cli::Done {
     let config = args.config();
     if let Err(error) = config.check() {
         usage(&error);
     }
     printer::start_output()?;
-    let done = match args.workers {
+    let done = check_passed(&args, &mut passed).and_then(|()| match args.workers {
         1 => run_one(&args, config, passed),
         _ => run_many(&args, config, passed),
-    };
+    });
     printer::end_block();
     done.map_err(|failure| failure as _)
 }

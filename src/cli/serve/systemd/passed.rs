@@ -35,6 +35,20 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    pub(crate) fn is_datagram(self) -> bool {
+        matches!(self, Kind::Udp | Kind::UnixDatagram)
+    }
+
+    /// As an error calls it.
+    pub(crate) fn describe(self) -> &'static str {
+        match self {
+            Kind::Tcp => "a TCP socket",
+            Kind::Udp => "a UDP socket",
+            Kind::Unix => "a Unix stream socket",
+            Kind::UnixDatagram => "a Unix datagram socket",
+        }
+    }
+
     /// The endpoint with this address.
     pub(crate) fn endpoint(self, address: Address) -> Option<Endpoint> {
         match (self, address) {
