@@ -14,6 +14,9 @@ use crate::cli::units::{count, duration, duration_or_never, size};
 /// streams. Where descriptors are few they have a quarter of them: most listen on one or two endpoints.
 const RESERVED_DESCRIPTORS: u64 = 64;
 
+/// Of few descriptors, those kept back besides for --metrics, times the workers.
+const WATCHERS: u64 = 8;
+
 /// What to serve, where, and within which limits.
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "\
@@ -86,8 +89,9 @@ pub(crate) struct Args {
 /// Everything that [`Config`] can limit.
 #[derive(clap::Args, Clone, Debug)]
 struct Limits {
-    /// Connections at once, all workers together; others wait in the backlog [default: what the
-    /// descriptor limit allows, which is raised to the hard limit]
+    /// Connections at once, all workers together; others wait in the backlog. Each worker has its part,
+    /// rounded up, for those that the kernel gives it. Not more than the descriptor limit allows
+    /// [default: as many as that, which is raised to the hard limit]
     #[arg(long, help_heading = "Connections", value_name = "N", value_parser = positive)]
     connections: Option<u64>,
     /// Connections at once from one IPv4 address or IPv6 /64; more are refused. Each worker counts by
@@ -182,10 +186,7 @@ impl Args {
     pub(crate) fn config(&self) -> Config {
         let limits = &self.limits;
         let workers = u64::from(self.workers);
-        let descriptors = raise_descriptor_limit();
-        let reserved = (RESERVED_DESCRIPTORS * workers).min(descriptors / 4);
-        let default = (descriptors - reserved).max(1);
-        let connections = limits.connections.unwrap_or(default).div_ceil(workers);
+        let connections = self.connections(raise_descriptor_limit()).div_ceil(workers);
         Config {
             connections: Some(small(connections)),
             connections_per_source: limits.connections_per_source.map(small),
@@ -227,6 +228,28 @@ impl Args {
 }
 
 impl Args {
+    /// How many connections there can be, all workers together: what is asked for, if there are descriptors for it.
+    /// Those that are kept back are for us, and for who asks how we are when clients have all others.
+    fn connections(&self, descriptors: u64) -> u64 {
+        let workers = u64::from(self.workers);
+        let watchers = match self.metrics.is_empty() {
+            true => 0,
+            false => (WATCHERS * workers).min(descriptors / 4),
+        };
+        let reserved = (RESERVED_DESCRIPTORS * workers).min(descriptors / 4 + watchers);
+        let most = (descriptors - reserved).max(1);
+        match self.limits.connections {
+            Some(asked) if asked > most => {
+                log::warn!(
+                    "--connections {asked}: there are {descriptors} file descriptors, so at most {most} \
+                     connections are served at once; see ulimit -Hn, LimitNOFILE= of a unit"
+                );
+                most
+            }
+            asked => asked.unwrap_or(most),
+        }
+    }
+
     /// For the reactor that only watches over workers: it obeys the same peers.
     pub(crate) fn control(config: &Config) -> Config {
         let (allow, deny) = (config.allow.clone(), config.deny.clone());
