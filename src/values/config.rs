@@ -219,6 +219,10 @@ pub struct Config {
     /// `SO_SNDBUF`, socket(7), in bytes. Default `None`: the kernel's own, which for TCP grows. Less than
     /// 1 GiB, as above. Also what lies between the ends of a stream in memory, each way: 64 KiB by default,
     /// 4 KiB at least.
+    ///
+    /// On a Unix datagram socket the replies that peers don't read are charged to it, unix(7): one peer that
+    /// never reads can fill it, and then there are replies for nobody until that peer reads or has gone. They are
+    /// dropped, counted as without room, and logged. A larger one only makes that take longer.
     pub send_buffer: Option<usize>,
 
     /// Connections that may wait to be accepted, listen(2): 1 to 2,147,483,647. Default 4,096; the kernel
