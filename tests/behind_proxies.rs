@@ -160,7 +160,7 @@ fn wrong_proxies_are_explained() {
     for (arguments, why) in [
         (["--proxy-protocol", "required"], "expected one like 10.0.0.0/8; or unix: for those"),
         (["--proxy-protocol", "10.0.0.0/40"], "is not a number from 0 to 32; or unix:"),
-        (["--proxy-timeout", "0"], "--proxy-timeout is 0ns and must be at least 1ms"),
+        (["--proxy-timeout", "0"], "--proxy-timeout is 0 and must be at least 1ms"),
     ] {
         let (status, _, err) =
             run(&["serve", arguments[0], arguments[1], "echo=tcp://127.0.0.1:0"]);

@@ -163,6 +163,18 @@ fn another_server_is_not_joined_unasked() {
     }
 }
 
+/// Workers that were ended before they served anybody tell of nothing: the error is all that is said.
+#[test]
+fn a_start_that_fails_says_only_why() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = format!("tcp://{}", taken.local_addr().unwrap());
+    for last in [format!("echo={at}"), format!("--metrics={at}")] {
+        let (code, out, err) = run(&["serve", "--workers", "2", "pong=tcp://127.0.0.1:0", &last]);
+        assert_eq!((code, &*out), (Some(1), ""), "{err}");
+        assert_eq!(err, format!("echoloop: cannot listen on {at}: address already in use\n"));
+    }
+}
+
 /// A number out of its range is the command line's fault, and the option is named.
 #[test]
 fn a_number_out_of_range_names_its_option() {

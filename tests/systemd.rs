@@ -165,7 +165,8 @@ fn wrong_sockets_are_named() {
     let pair = UnixStream::pair().unwrap().0;
     let error = refused(passing(pair, "a", &["echo=systemd://a"]));
     assert!(error.contains("cannot listen on systemd://a: "), "{error}");
-    assert!(error.contains("doesn't listen"), "{error}");
+    assert!(error.contains("it doesn't listen, so it is a connection"), "{error}");
+    assert!(error.contains("Accept=no") && !error.contains("adopt"), "{error}");
 
     let (code, _, error) = cli_support::run(&["serve", "echo=systemd://a:b"]);
     assert_eq!(code, Some(2));

@@ -147,8 +147,8 @@ struct Limits {
     #[arg(long, help_heading = "Sockets", value_name = "SIZE", value_parser = size)]
     send_buffer: Option<usize>,
     /// Connections that may wait to be accepted
-    #[arg(long, help_heading = "Sockets", value_name = "N", value_parser = positive, default_value = "4096")]
-    backlog: u64,
+    #[arg(long, help_heading = "Sockets", value_name = "N", value_parser = from_one_to::<{ i32::MAX as u32 }>, default_value = "4096")]
+    backlog: u32,
     /// Let TCP wait a little for more before it sends (no TCP_NODELAY)
     #[arg(long, help_heading = "Sockets")]
     delay: bool,
@@ -159,8 +159,8 @@ struct Limits {
     #[arg(long, help_heading = "Sockets", value_name = "TIME", value_parser = duration, default_value = "15s")]
     keep_alive_interval: Duration,
     /// How often to ask before the peer is taken for lost
-    #[arg(long, help_heading = "Sockets", value_name = "N", value_parser = positive, default_value = "9")]
-    keep_alive_probes: u64,
+    #[arg(long, help_heading = "Sockets", value_name = "N", value_parser = from_one_to::<127>, default_value = "9")]
+    keep_alive_probes: u32,
     /// Datagrams a second for each source beyond this machine, each worker; 0: no limit. The kernel
     /// spreads the ports of a source over the workers
     #[arg(long, help_heading = "Datagrams", value_name = "N", value_parser = count, default_value = "10k")]
@@ -204,7 +204,7 @@ impl Args {
             read_buffer: limits.read_buffer,
             receive_buffer: limits.receive_buffer,
             send_buffer: limits.send_buffer,
-            backlog: small(limits.backlog),
+            backlog: limits.backlog,
             nodelay: !limits.delay,
             keep_alive: limits.keep_alive(),
             reuse_port: match (self.share_ports, self.workers) {
@@ -262,7 +262,7 @@ impl Limits {
         let idle = self.keep_alive;
         let interval = self.keep_alive_interval;
         let is_off = idle.is_zero() || idle == Duration::MAX;
-        (!is_off).then(|| KeepAlive { idle, interval, probes: small(self.keep_alive_probes) })
+        (!is_off).then(|| KeepAlive { idle, interval, probes: self.keep_alive_probes })
     }
 }
 
@@ -313,6 +313,11 @@ fn positive(text: &str) -> Result<u64, String> {
         0 => Err("expected at least 1".to_string()),
         count => Ok(count),
     }
+}
+
+fn from_one_to<const MOST: u32>(text: &str) -> Result<u32, String> {
+    let count = u32::try_from(count(text)?).ok().filter(|count| (1..=MOST).contains(count));
+    count.ok_or_else(|| format!("must be from 1 to {MOST}"))
 }
 
 fn size_from<const LEAST: usize>(text: &str) -> Result<usize, String> {

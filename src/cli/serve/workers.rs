@@ -120,7 +120,7 @@ fn run_many(args: &Args, mut config: Config, mut passed: Passed) -> Served {
                 }
             }
             Err(error) => {
-                finish(workers, Some(Stop::AtOnce))?;
+                finish(workers, Some(Stop::AtOnce))?; // They have done nothing worth telling.
                 return Err(error);
             }
         }
@@ -137,7 +137,13 @@ fn run_many(args: &Args, mut config: Config, mut passed: Passed) -> Served {
     printer::end_block();
     // If somebody is left, another one has failed, and that is the end for all.
     let failed = left.load(Ordering::Acquire) > 0;
-    let recordings = finish(workers, failed.then_some(Stop::Gracefully))?;
+    let mut recordings = Vec::new();
+    for (number, (statistics, recording)) in
+        finish(workers, failed.then_some(Stop::Gracefully))?.into_iter().enumerate()
+    {
+        conclude(&format!("worker {number}\n"), &statistics);
+        recordings.extend(recording);
+    }
     recorder.map_or(Ok(()), |recorder| recorder.write(&recordings))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -218,19 +224,13 @@ impl Back {
     }
 }
 
-/// Waits for all workers, and shows what each has done. Returns what they have recorded.
-fn finish(workers: Vec<Worker>, stop: Option<Stop>) -> Result<Vec<Recording>, Failure> {
+/// Waits for all workers. Returns what each has done.
+fn finish(workers: Vec<Worker>, stop: Option<Stop>) -> Result<Vec<Done>, Failure> {
     for worker in &workers {
         stop.map(|how| worker.handle.stop(how));
     }
-    let mut recordings = Vec::new();
-    for (number, worker) in workers.into_iter().enumerate() {
-        let served = worker.thread.join().map_err(|_| "a worker has died")?;
-        let (statistics, recording) = served?;
-        conclude(&format!("worker {number}\n"), &statistics);
-        recordings.extend(recording);
-    }
-    Ok(recordings)
+    let join = |worker: Worker| Ok(worker.thread.join().map_err(|_| "a worker has died")??);
+    workers.into_iter().map(join).collect()
 }
 
 fn conclude(title: &str, statistics: &Statistics) {
