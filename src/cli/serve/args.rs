@@ -122,7 +122,8 @@ struct Limits {
     /// Bytes of an unfinished message
     #[arg(long, help_heading = "Memory", value_name = "SIZE", value_parser = size_from::<1>, default_value = "64KiB")]
     input_limit: usize,
-    /// Bytes kept for all clients together, each worker
+    /// Bytes kept for all clients together, each worker. Beyond it, no more than 4 KiB for each direction
+    /// of each connection
     #[arg(long, help_heading = "Memory", value_name = "SIZE", value_parser = size, default_value = "256MiB")]
     buffer_limit: usize,
     /// Bytes of a line that pong answers
