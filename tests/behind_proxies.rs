@@ -67,6 +67,28 @@ fn who_is_no_proxy_is_told_apart() {
     assert!(line.contains("it is none of the proxies"), "{line}");
 }
 
+/// A proxy on a Unix socket closes TCP, and one on TCP closes the Unix sockets: what has no proxy before it is
+/// refused, and said.
+#[test]
+fn any_proxy_closes_all_other_ways_in() {
+    let (_directory, path) = scratch("echo.sock");
+    let unix = format!("echo=unix://{}", path.display());
+    let mut server = Server::start(&["--proxy-protocol", "unix:", &unix, "echo=tcp://127.0.0.1:0"]);
+    for parts in [&[&b"hello"[..]][..], &[HEADER, b"hello"]] {
+        assert_eq!(ask(&server, 1, parts), b"");
+    }
+    let line = server.log_line("refuses 127.0.0.1:");
+    assert!(line.contains("it is none of the proxies"), "{line}");
+    drop(server);
+
+    let proxy = ["--proxy-protocol", "127.0.0.1", "echo=tcp://127.0.0.1:0", &unix];
+    let mut server = Server::start(&proxy);
+    assert_eq!(UnixStream::connect(&path).unwrap().read(&mut [0]).unwrap_or(0), 0);
+    let line = server.log_line("refuses a Unix socket: ");
+    assert!(line.contains("it is none of the proxies"), "{line}");
+    assert_eq!(ask(&server, 0, &[HEADER, b"hello"]), b"hello");
+}
+
 /// Each kind of refusal is in the log, however many of another kind there are at the time; and those are few lines.
 #[test]
 fn a_crowd_of_one_kind_hides_no_other() {
@@ -138,7 +160,7 @@ fn wrong_proxies_are_explained() {
     for (arguments, why) in [
         (["--proxy-protocol", "required"], "expected one like 10.0.0.0/8; or unix: for those"),
         (["--proxy-protocol", "10.0.0.0/40"], "is not a number from 0 to 32; or unix:"),
-        (["--proxy-timeout", "0"], "--proxy-timeout is 0ns and must be at least 1ms"),
+        (["--proxy-timeout", "0"], "--proxy-timeout is 0 and must be at least 1ms"),
     ] {
         let (status, _, err) =
             run(&["serve", arguments[0], arguments[1], "echo=tcp://127.0.0.1:0"]);

@@ -81,6 +81,32 @@ fn few_descriptors_are_for_clients() {
     }
 }
 
+/// More connections than there are descriptors for are not promised: it says so, and keeps some back, so that a
+/// health check is answered however many clients there are.
+#[test]
+fn a_crowd_leaves_descriptors_for_health_checks() {
+    for (limit, asked, most) in [(256, Some("1000"), "192"), (256, None, ""), (64, None, "")] {
+        let asked = asked.map_or(vec![], |asked| vec!["--connections", asked]);
+        let metrics = ["echo=tcp://127.0.0.1:0", "--metrics", "tcp://127.0.0.1:0"];
+        let arguments = [&["serve"], &asked[..], &metrics].concat();
+        let mut command = behind(&format!("ulimit -n {limit}"));
+        let mut server = Server::start_command(command.args(&arguments), &arguments);
+        if !asked.is_empty() {
+            let line = server.log_line("--connections 1000");
+            assert!(line.contains(&limit.to_string()) && line.contains(most), "{line}");
+        }
+        let come = |index| TcpStream::connect(server.address(index)).unwrap();
+        let _crowd: Vec<_> = (0..limit).map(|_| come(0)).collect();
+        let mut health = come(1);
+        server.log_line("accepts nobody for now");
+        health.set_read_timeout(Some(DEADLINE)).unwrap();
+        health.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        let mut answer = [0; 12];
+        health.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 200");
+    }
+}
+
 /// With ever fewer descriptors it says what it can't do any more, or it serves, one client at least, and ends
 /// in order.
 #[test]
@@ -134,6 +160,18 @@ fn another_server_is_not_joined_unasked() {
             server.signal(SIGTERM);
             assert_eq!(server.wait().0.code(), Some(0));
         }
+    }
+}
+
+/// Workers that were ended before they served anybody tell of nothing: the error is all that is said.
+#[test]
+fn a_start_that_fails_says_only_why() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = format!("tcp://{}", taken.local_addr().unwrap());
+    for last in [format!("echo={at}"), format!("--metrics={at}")] {
+        let (code, out, err) = run(&["serve", "--workers", "2", "pong=tcp://127.0.0.1:0", &last]);
+        assert_eq!((code, &*out), (Some(1), ""), "{err}");
+        assert_eq!(err, format!("echoloop: cannot listen on {at}: address already in use\n"));
     }
 }
 

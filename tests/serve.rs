@@ -220,6 +220,16 @@ fn wrong_arguments_are_explained() {
         (&["serve", "--allow", "10.0.0.0/33"], "0 to 32"),
         (&["serve", "--workers", "0"], "1..=1024"),
         (&["sevre"], "serve"),
+        (&["serve", "echo=http://x:1"], "expected tcp, udp, unix, unixgram or systemd"),
+        (&["serve", "--metrics", "http://x:1"], "expected tcp, udp, unix, unixgram or systemd"),
+        (&["bench", "http://x:1"], "expected tcp, udp, unix or unixgram"),
+        (
+            &["serve", "--backlog", "5000000000"],
+            "'5000000000' for '--backlog <N>': must be from 1 to",
+        ),
+        (&["serve", "--keep-alive-probes", "5g"], "must be from 1 to 127"),
+        (&["serve", "--idle-timeout", "0"], "--idle-timeout is 0 and must be at least 1ms"),
+        (&["serve", "--keep-alive-interval", "0"], "is 0 and must be from 1s"),
     ] {
         let (code, out, err) = run(arguments);
         assert_eq!(code, Some(2), "{arguments:?}: {err}");

@@ -67,3 +67,21 @@ fn local_senders_have_a_rate_if_asked_for_and_names_without_tricks() {
     let (_, out, _) = server.wait();
     assert!(out.contains("datagrams: 10 in") && out.contains("over the rate"), "{out}");
 }
+
+/// On a Unix datagram socket what peers leave unread takes up the room of all: that is said.
+#[test]
+fn replies_that_nobody_reads_are_told_of() {
+    let (directory, path) = scratch("echo.sock");
+    let server =
+        Server::start(&["--send-buffer", "16KiB", &format!("echo=unixgram://{}", path.display())]);
+    let deaf = UnixDatagram::bind(directory.path().join("deaf")).unwrap();
+    deaf.connect(&path).unwrap();
+    for _ in 0..500 {
+        again(|| deaf.send(b"hello")).unwrap();
+    }
+    server.signal(SIGTERM);
+    let (_, out, log) = server.wait();
+    assert!(out.contains("no room"), "{out}");
+    let lines = log.lines().filter(|line| line.contains("peers leave replies unread")).count();
+    assert!((1..10).contains(&lines), "{log}");
+}

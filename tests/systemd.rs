@@ -16,7 +16,7 @@ use std::thread;
 use std::time::Instant;
 
 use again::again;
-use cli_support::{DEADLINE, Server, echoloop, scratch};
+use cli_support::{DEADLINE, Mortal, Server, echoloop, scratch, wait};
 use frozen::freeze;
 
 const SIGTERM: i32 = 15;
@@ -35,9 +35,11 @@ fn passing(socket: impl Into<OwnedFd>, names: &str, arguments: &[&str]) -> Comma
 /// What it says when it can't serve so.
 #[track_caller]
 fn refused(mut command: Command) -> String {
-    let output = command.output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    String::from_utf8(output.stderr).unwrap()
+    let mut mortal = Mortal(command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap());
+    assert_eq!(wait(&mut mortal.0).code(), Some(1));
+    let mut error = String::new();
+    mortal.0.stderr.take().unwrap().read_to_string(&mut error).unwrap();
+    error
 }
 
 #[track_caller]
@@ -163,11 +165,48 @@ fn wrong_sockets_are_named() {
     let pair = UnixStream::pair().unwrap().0;
     let error = refused(passing(pair, "a", &["echo=systemd://a"]));
     assert!(error.contains("cannot listen on systemd://a: "), "{error}");
-    assert!(error.contains("doesn't listen"), "{error}");
+    assert!(error.contains("it doesn't listen, so it is a connection"), "{error}");
+    assert!(error.contains("Accept=no") && !error.contains("adopt"), "{error}");
 
     let (code, _, error) = cli_support::run(&["serve", "echo=systemd://a:b"]);
     assert_eq!(code, Some(2));
     assert!(error.contains("a name has printable ASCII, and no colon"), "{error}");
+}
+
+/// Metrics are asked for over streams, so a passed socket for datagrams is none for them.
+#[test]
+fn metrics_refuse_datagram_sockets() {
+    let (_directory, path) = scratch("metrics.sock");
+    let arguments = ["echo=tcp://127.0.0.1:0", "--metrics", "systemd://web", "--workers"];
+    for workers in ["1", "2"] {
+        let arguments = [&arguments[..], &[workers]].concat();
+        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let error = refused(passing(udp, "web", &arguments));
+        let why = "metrics need a stream, and a UDP socket was passed: ListenStream= of the unit\n";
+        assert_eq!(error, format!("echoloop: cannot listen on systemd://web: {why}"));
+        let unix = UnixDatagram::bind(&path).unwrap();
+        let error = refused(passing(unix, "web", &arguments));
+        assert!(error.contains("a Unix datagram socket was passed"), "{error}");
+        std::fs::remove_file(&path).unwrap();
+    }
+}
+
+/// What was passed under one name is served once: two services would each get some of the clients.
+#[test]
+fn a_passed_socket_has_one_service() {
+    for (more, both) in [
+        (&["pong=systemd://web"][..], "echo and pong"),
+        (&["echo=systemd://web"], "echo and echo"),
+        (&["--metrics", "systemd://web"], "echo and metrics"),
+        (&["--metrics", "systemd://web", "--workers", "2", "--share-ports"], "echo and metrics"),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let arguments = [&["echo=systemd://web"], more].concat();
+        let error = refused(passing(listener, "web", &arguments));
+        assert!(error.starts_with("echoloop: cannot listen on systemd://web: "), "{error}");
+        assert!(error.contains(both), "{error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
 }
 
 /// systemd's own tool opens the sockets, and starts it with the first client.

@@ -7,11 +7,12 @@ mod cli_support;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use cli_support::Server;
+use cli_support::{Mortal, Server, wait};
 use echoloop::{Address, Config, Echo, Reactor, Recording};
 use signal_hook::consts::SIGTERM;
 
@@ -162,4 +163,40 @@ fn what_is_no_recording_is_refused() {
     let output = trace(&[&folder.path().join("none"), "--html".as_ref(), &page]);
     let errors = String::from_utf8(output.stderr).unwrap();
     assert!(errors.contains("cannot read") && errors.contains("no such file"), "{errors}");
+}
+
+/// A page must not take the place of what it is made of, by whatever name that goes.
+#[test]
+fn a_recording_is_not_overwritten_by_its_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let [file, symbolic, hard] =
+        ["trace.json", "symbolic", "hard"].map(|it| folder.path().join(it));
+    record(&file);
+    symlink(&file, &symbolic).unwrap();
+    fs::hard_link(&file, &hard).unwrap();
+    let before = fs::read(&file).unwrap();
+    let roundabout = folder.path().join("./trace.json");
+    for page in [&file, &symbolic, &hard, &roundabout] {
+        let output = trace(&[&file, "--html".as_ref(), page]);
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{errors}");
+        assert!(errors.contains("it is the recording itself"), "{errors}");
+        assert!(fs::read(&file).unwrap() == before, "it was written to");
+    }
+}
+
+/// A pipe that nobody reads from is said, and not waited for.
+#[test]
+fn a_pipe_without_a_reader_is_no_place_for_a_recording() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_echoloop"));
+    command.args(["serve", "echo=tcp://127.0.0.1:0", "--record"]).arg(&pipe);
+    let child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let mut child = Mortal(child);
+    assert_eq!(wait(&mut child.0).code(), Some(1));
+    let mut errors = String::new();
+    child.0.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+    assert!(errors.contains("nobody reads from this pipe"), "{errors}");
 }

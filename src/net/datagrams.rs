@@ -10,7 +10,7 @@ use super::packets::{Inbox, Lent, Message};
 use super::reactor::{Halves, Reactor};
 use super::table::{DatagramSource, Source};
 use crate::machines::{DatagramRefusal, on_the_wire};
-use crate::values::{Act, CALL_COST, DATAGRAM_COST, Id, Outcome, Peer, attempt};
+use crate::values::{Act, Address, CALL_COST, DATAGRAM_COST, Id, Outcome, Peer, attempt};
 
 /// What is to become of a sender's datagrams.
 #[derive(Clone, Copy)]
@@ -244,8 +244,10 @@ impl Core {
         let (left, refused) = (sent.datagrams, sent.refused + sent.failed);
         self.watch.note(id, || Act::Dispatched { sent: left, refused });
         self.statistics.datagrams_out += sent.datagrams;
-        self.statistics.dropped.no_room += sent.refused;
         self.statistics.dropped.failed += sent.failed;
+        if sent.refused > 0 {
+            self.drop_replies(id, sent.refused);
+        }
         if let Some(error) = sent.last_error
             && let Some(more) = self.guard.may_log(Trouble::Unsent, self.clock.now())
         {
@@ -253,19 +255,33 @@ impl Core {
         }
     }
 
+    /// Counts datagrams that there was no room for. On a Unix socket that stands open to all, it is peers that
+    /// have it: what they don't read is charged to our send buffer, which all others share, unix(7). The
+    /// kernel gives no way to take it back, so this is for who can find them, or close the path to them.
+    #[cold]
+    fn drop_replies(&mut self, id: Id, count: u64) {
+        self.statistics.dropped.no_room += count;
+        let datagram = self.table.datagram(id);
+        let is_open = datagram.is_some_and(|it| matches!(it.bound, Some(Address::Unix(_))));
+        if is_open && let Some(more) = self.guard.may_log(Trouble::Unread, self.clock.now()) {
+            log::warn!(
+                "{id} has no room for a reply, and drops it: peers leave replies unread{more}"
+            );
+        }
+    }
+
     /// Sends one datagram past the outbox, which gathers for another socket.
     pub(super) fn send_now(&mut self, id: Id, to: Option<&Peer>, payload: &[u8]) -> bool {
         let Some(datagram) = self.table.datagram(id) else { return false };
-        let dropped = &mut self.statistics.dropped;
         match attempt(|| datagram.socket.send_one(to, payload)) {
             Outcome::Done(()) => {
                 self.statistics.datagrams_out += 1;
                 return true;
             }
-            Outcome::Blocked => dropped.no_room += 1,
+            Outcome::Blocked => self.drop_replies(id, 1),
             Outcome::Failed(error) => {
                 log::debug!("{id} could not send a datagram: {error}");
-                dropped.failed += 1;
+                self.statistics.dropped.failed += 1;
             }
         }
         false

@@ -15,10 +15,12 @@ pub(super) enum Trouble {
     Forbidden,
     /// It could not be sent.
     Unsent,
+    /// There was no room for it, as those before it are not read.
+    Unread,
 }
 
 /// How many kinds there are.
-const TROUBLES: usize = Trouble::Unsent as usize + 1;
+const TROUBLES: usize = Trouble::Unread as usize + 1;
 
 /// The policy of all datagram sockets together, and what is logged of it.
 #[derive(Debug)]

@@ -18,7 +18,7 @@ use super::service::Context;
 use super::socket::StreamSocket;
 use super::table::{Origin, Source};
 use crate::machines::{Client, Connection, Latch, ProxyHeader};
-use crate::values::{Id, Outcome, PROXY_HEADER, ServiceKey, attempt, describe};
+use crate::values::{Config, Id, Outcome, PROXY_HEADER, ServiceKey, attempt, describe};
 
 /// How far the header of a proxy has come.
 enum Introduction {
@@ -60,8 +60,8 @@ impl Reactor {
 impl Context<'_> {
     /// Whether this listener has the proxies that [`Config::proxies`](crate::Config::proxies) and
     /// [`Config::unix_proxies`](crate::Config::unix_proxies) tell of before it: `true`, as in the beginning.
-    /// `false`: whoever connects is the peer, without any header, as at a door for operators. For those
-    /// that are accepted from here on.
+    /// `false`: whoever connects is the peer, without any header, as at a door for operators, and it
+    /// needs to be no proxy. For those that are accepted from here on.
     pub fn set_proxied(&mut self, proxied: bool) {
         if let Some(listener) = self.core.table.listener(self.id) {
             listener.is_direct = !proxied;
@@ -71,25 +71,25 @@ impl Context<'_> {
 
 impl Core {
     /// Whether one more connection from there may be served, and if so, whether it is a proxy's, which tells
-    /// first for whom. Counts it, if that is limited.
-    pub(super) fn let_in(
-        &mut self,
-        listener: Id,
-        socket: &StreamSocket,
-    ) -> Result<bool, (SocketAddr, Refusal)> {
+    /// first for whom. Counts it, if that is limited. Where any proxy is named, nobody else gets in, whatever
+    /// the socket: a way past the proxies would be one past all that goes by what they tell.
+    pub(super) fn let_in(&mut self, listener: Id, socket: &StreamSocket) -> Result<bool, Refusal> {
         let is_direct = self.table.listener(listener).is_some_and(|it| it.is_direct);
-        let Some(peer) = socket.internet_peer() else {
-            let is_unix = matches!(socket, StreamSocket::Unix(..));
-            return Ok(self.config.unix_proxies && is_unix && !is_direct);
-        };
-        let proxies = &self.config.proxies;
-        if proxies.is_empty() || is_direct {
-            return self.admit(peer.ip(), false).map(|()| false).map_err(|why| (peer, why));
+        let peer = socket.internet_peer();
+        let Config { proxies, unix_proxies, .. } = &self.config;
+        let has_proxies = *unix_proxies || !proxies.is_empty();
+        if has_proxies && !is_direct && !socket.is_mem() {
+            let is_proxy = match peer {
+                Some(peer) => proxies.iter().any(|prefix| prefix.contains(peer.ip())),
+                None => *unix_proxies && matches!(socket, StreamSocket::Unix(..)),
+            };
+            // Whom it speaks for is what counts.
+            return if is_proxy { Ok(true) } else { Err(Refusal::NoProxy) };
         }
-        if proxies.iter().any(|prefix| prefix.contains(peer.ip())) {
-            return Ok(true); // Whom it speaks for is what counts.
+        match peer {
+            Some(peer) => self.admit(peer.ip(), false).map(|()| false),
+            None => Ok(false),
         }
-        Err((peer, Refusal::NoProxy))
     }
 
     /// Takes the socket of a proxy in, to read its header first.
@@ -215,7 +215,7 @@ impl Core {
     }
 }
 
-/// A proxy, as the log calls it.
-fn name(proxy: Option<SocketAddr>) -> String {
-    proxy.map_or_else(|| "a Unix socket".to_string(), |proxy| proxy.to_string())
+/// A proxy, or whoever else has connected, as the log calls it.
+pub(super) fn name(peer: Option<SocketAddr>) -> String {
+    peer.map_or_else(|| "a Unix socket".to_string(), |peer| peer.to_string())
 }

@@ -10,6 +10,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::acceptor::Refusal;
 use super::bind::bind;
 use super::core::Core;
+use super::introduce::name;
 use super::making::{local_address, set_buffers};
 use super::packets::{enable_gro, enable_pktinfo, offload_supported};
 use super::paths::Bound;
@@ -189,9 +190,9 @@ impl Core {
         let (service, unref) = (entry.service, entry.is_background);
         let is_proxy = match self.let_in(listener, &socket) {
             Ok(is_proxy) => is_proxy,
-            Err((peer, why)) => {
+            Err(why) => {
                 if let Some(more) = self.refuse(why) {
-                    log::warn!("{listener} refuses {peer}: {why}{more}");
+                    log::warn!("{listener} refuses {}: {why}{more}", name(peer));
                 }
                 return None;
             }

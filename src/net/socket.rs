@@ -181,6 +181,11 @@ impl StreamSocket {
         }
     }
 
+    /// Whether its other end is in this reactor too.
+    pub(super) fn is_mem(&self) -> bool {
+        matches!(self, StreamSocket::Mem(_))
+    }
+
     /// A proxy has told whose connection it is.
     pub(super) fn set_internet_peer(&mut self, told: Option<SocketAddr>) {
         match self {

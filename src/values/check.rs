@@ -99,7 +99,8 @@ impl Config {
             [("keep_alive.idle", keep_alive.idle), ("keep_alive.interval", keep_alive.interval)]
         {
             if !(1..=MOST_SECONDS).contains(&time.as_secs()) {
-                let why = format!("is {time:?} and must be from 1s to {MOST_SECONDS}s");
+                let time = shown(time);
+                let why = format!("is {time} and must be from 1s to {MOST_SECONDS}s");
                 return Err(ConfigError { field, why });
             }
         }
@@ -109,8 +110,13 @@ impl Config {
 
 fn at_least_a_moment(field: &'static str, time: Option<Duration>) -> Result<(), ConfigError> {
     let Some(time) = time.filter(|&time| time < LEAST_TIME) else { return Ok(()) };
-    let why = format!("is {time:?} and must be at least {LEAST_TIME:?}");
+    let why = format!("is {} and must be at least {LEAST_TIME:?}", shown(time));
     Err(ConfigError { field, why })
+}
+
+/// As it was probably written: nothing has no unit.
+fn shown(time: Duration) -> String {
+    if time.is_zero() { "0".to_owned() } else { format!("{time:?}") }
 }
 
 /// No number is no limit, and that always makes sense.

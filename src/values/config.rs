@@ -219,6 +219,10 @@ pub struct Config {
     /// `SO_SNDBUF`, socket(7), in bytes. Default `None`: the kernel's own, which for TCP grows. Less than
     /// 1 GiB, as above. Also what lies between the ends of a stream in memory, each way: 64 KiB by default,
     /// 4 KiB at least.
+    ///
+    /// On a Unix datagram socket the replies that peers don't read are charged to it, unix(7): one peer that
+    /// never reads can fill it, and then there are replies for nobody until that peer reads or has gone. They are
+    /// dropped, counted as without room, and logged. A larger one only makes that take longer.
     pub send_buffer: Option<usize>,
 
     /// Connections that may wait to be accepted, listen(2): 1 to 2,147,483,647. Default 4,096; the kernel
@@ -250,7 +254,9 @@ pub struct Config {
     pub deny: Vec<Prefix>,
 
     /// Proxies in front of us, which tell for whom they speak: HAProxy's PROXY protocol, version 1 or 2. Default:
-    /// none. If there are any, streams over TCP are served to these alone. Each must begin with a header,
+    /// none. If there are any, here or as [`unix_proxies`](Config::unix_proxies), accepted streams are served to
+    /// these alone: over TCP only to those within these prefixes, and so to nobody if there are none; over Unix
+    /// sockets only if these have proxies. All others are closed, and counted as denied. Each must begin with a header,
     /// which is taken off; whom it tells is the [peer](crate::Context::peer), and the one whom `allow`,
     /// `deny`, [`connections_per_source`](Config::connections_per_source) and the log mean. Where it tells
     /// none (`UNKNOWN`, `UNSPEC`), that is the proxy's own address; a client of the proxy on a Unix socket
@@ -258,11 +264,13 @@ pub struct Config {
     /// and `deny` don't count. A header that makes no sense or is longer than 4 KiB closes the connection,
     /// and is counted; so does one that takes longer than [`proxy_timeout`](Config::proxy_timeout).
     ///
-    /// Datagrams are not concerned. Single listeners can [do without](crate::Context::set_proxied).
+    /// Neither datagrams nor listeners in memory are concerned. Single listeners can [do without](crate::Context::set_proxied).
     pub proxies: Vec<Prefix>,
 
-    /// The same for listening Unix sockets: whether whoever connects there is a proxy. Default false. Who
-    /// may connect, the permissions of the file say.
+    /// The same for listening Unix sockets: whether whoever connects there is a proxy. Default false: if there
+    /// are no [`proxies`](Config::proxies) either, whoever connects is served without a header, and if there
+    /// are, nobody is there. If true, only those within `proxies` are served over TCP. Who may connect to a Unix
+    /// socket, the permissions of its file say.
     pub unix_proxies: bool,
 
     /// How long the header of a proxy may take, from the accept; at least 1 ms. Default 5 s: a proxy sends it

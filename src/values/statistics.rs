@@ -166,7 +166,7 @@ pub struct Dropped {
     /// By [`Config::datagram_rate`](crate::Config::datagram_rate) or
     /// [`Config::datagram_rate_local`](crate::Config::datagram_rate_local).
     pub rate: u64,
-    /// Longer than 65,535 bytes: cut by the kernel.
+    /// Longer than 65,536 bytes, as Unix datagrams can be: cut by the kernel.
     pub cut: u64,
     /// Answers longer than what they answer, alone or together with those before them.
     pub amplified: u64,

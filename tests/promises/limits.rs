@@ -179,7 +179,7 @@ const NONSENSE: [Nonsense; 17] = [
         "receive_buffer is 1073741824 and must be from 1 to 1073741823",
     ),
     (|it| it.send_buffer = Some(0), "send_buffer is 0 and must be from 1 to 1073741823"),
-    (|it| it.idle_timeout = Some(Duration::ZERO), "idle_timeout is 0ns and must be at least 1ms"),
+    (|it| it.idle_timeout = Some(Duration::ZERO), "idle_timeout is 0 and must be at least 1ms"),
     (|it| it.unix_mode = Some(0o1777), "unix_mode is 0o1777 and must be from 0 to 0o777"),
     (
         |it| it.keep_alive.as_mut().unwrap().idle /= 100,

@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::Duration;
 
 use echoloop::{Config, Stop};
@@ -223,27 +224,62 @@ fn who_tells_nothing_takes_a_place() {
     expect(&mut third, b"192.0.2.7:4711 ");
 }
 
-/// Who listens on a path may have a proxy there too; and TCP goes on as it is.
+/// A server with both ways in: a Unix socket at this path, and TCP.
+fn both(config: Config, path: &Path) -> Server<SocketAddr> {
+    let at = format!("unix://{}", path.display());
+    Server::start(config, move |reactor| {
+        reactor.listen(&endpoint(&at), greeter()).unwrap();
+        listen(reactor, "tcp://127.0.0.1:0", greeter())
+    })
+}
+
+/// Over the Unix socket.
+#[track_caller]
+fn ask_unix(path: &Path, bytes: &[u8]) -> String {
+    let stream = unix(path);
+    let other: UnixStream = stream.try_clone().unwrap();
+    answer(stream, bytes, |_| drop(other.shutdown(Shutdown::Write)))
+}
+
+/// Who listens on a path may have a proxy there too.
 #[test]
 fn unix_sockets_can_be_behind_a_proxy() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("echo.sock");
-    let at = format!("unix://{}", path.display());
-    let config = Config { unix_proxies: true, ..Config::default() };
-    let server = Server::start(config, move |reactor| {
-        reactor.listen(&endpoint(&at), greeter()).unwrap();
-        listen(reactor, "tcp://127.0.0.1:0", Does::echo())
-    });
-    let ask = |bytes: &[u8]| {
-        let stream = unix(&path);
-        let other: UnixStream = stream.try_clone().unwrap();
-        answer(stream, bytes, |_| drop(other.shutdown(Shutdown::Write)))
-    };
-    assert_eq!(ask(&[V1, b"hello"].concat()), "192.0.2.7:4711 hello");
-    assert_eq!(ask(b"PROXY UNKNOWN\r\nhello"), "nobody hello");
-    assert_eq!(ask(b"hello"), "");
-    exchange(&mut tcp(server.made), b"plain");
+    let server = both(Config { unix_proxies: true, ..proxies() }, &path);
+    assert_eq!(ask_unix(&path, &[V1, b"hello"].concat()), "192.0.2.7:4711 hello");
+    assert_eq!(ask_unix(&path, b"PROXY UNKNOWN\r\nhello"), "nobody hello");
+    assert_eq!(ask_unix(&path, b"hello"), "");
+    assert_eq!(ask(server.made, &[V1, b"hello"]), "192.0.2.7:4711 hello");
     assert_eq!(server.statistics().refused.proxy_header, 1);
+}
+
+/// As soon as there is any proxy, no other way in stays open: not TCP when the proxy is on a Unix socket,
+/// and not Unix sockets when it is on TCP, with or without a header.
+#[test]
+fn a_proxy_closes_the_other_ways_in() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("echo.sock");
+
+    let server = both(Config { unix_proxies: true, ..Config::default() }, &path);
+    expect_refusal(tcp(server.made));
+    let mut liar = tcp(server.made);
+    let _ = liar.write_all(V1);
+    expect_refusal(liar);
+    assert_eq!(ask_unix(&path, &[V1, b"hello"].concat()), "192.0.2.7:4711 hello");
+    let statistics = server.until(|statistics| statistics.refused.denied == 2);
+    assert_eq!((statistics.accepted, statistics.refused.proxy_header), (1, 0));
+    drop(server);
+
+    let server = both(proxies(), &path);
+    for bytes in [&b""[..], V1] {
+        let mut stream = unix(&path);
+        let _ = stream.write_all(bytes);
+        assert_eq!(stream.read(&mut [0]).unwrap_or(0), 0, "an end or a reset");
+    }
+    assert_eq!(ask(server.made, &[V1, b"hello"]), "192.0.2.7:4711 hello");
+    let statistics = server.until(|statistics| statistics.refused.denied == 2);
+    assert_eq!((statistics.accepted, statistics.refused.proxy_header), (1, 0));
 }
 
 /// At a stop, who waits in the backlog with its header and its message is served; who has not told yet for whom

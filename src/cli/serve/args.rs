@@ -14,6 +14,9 @@ use crate::cli::units::{count, duration, duration_or_never, size};
 /// streams. Where descriptors are few they have a quarter of them: most listen on one or two endpoints.
 const RESERVED_DESCRIPTORS: u64 = 64;
 
+/// Of few descriptors, those kept back besides for --metrics, times the workers.
+const WATCHERS: u64 = 8;
+
 /// What to serve, where, and within which limits.
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "\
@@ -86,8 +89,9 @@ pub(crate) struct Args {
 /// Everything that [`Config`] can limit.
 #[derive(clap::Args, Clone, Debug)]
 struct Limits {
-    /// Connections at once, all workers together; others wait in the backlog [default: what the
-    /// descriptor limit allows, which is raised to the hard limit]
+    /// Connections at once, all workers together; others wait in the backlog. Each worker has its part,
+    /// rounded up, for those that the kernel gives it. Not more than the descriptor limit allows
+    /// [default: as many as that, which is raised to the hard limit]
     #[arg(long, help_heading = "Connections", value_name = "N", value_parser = positive)]
     connections: Option<u64>,
     /// Connections at once from one IPv4 address or IPv6 /64; more are refused. Each worker counts by
@@ -118,7 +122,8 @@ struct Limits {
     /// Bytes of an unfinished message
     #[arg(long, help_heading = "Memory", value_name = "SIZE", value_parser = size_from::<1>, default_value = "64KiB")]
     input_limit: usize,
-    /// Bytes kept for all clients together, each worker
+    /// Bytes kept for all clients together, each worker. Beyond it, no more than 4 KiB for each direction
+    /// of each connection
     #[arg(long, help_heading = "Memory", value_name = "SIZE", value_parser = size, default_value = "256MiB")]
     buffer_limit: usize,
     /// Bytes of a line that pong answers
@@ -143,8 +148,8 @@ struct Limits {
     #[arg(long, help_heading = "Sockets", value_name = "SIZE", value_parser = size)]
     send_buffer: Option<usize>,
     /// Connections that may wait to be accepted
-    #[arg(long, help_heading = "Sockets", value_name = "N", value_parser = positive, default_value = "4096")]
-    backlog: u64,
+    #[arg(long, help_heading = "Sockets", value_name = "N", value_parser = from_one_to::<{ i32::MAX as u32 }>, default_value = "4096")]
+    backlog: u32,
     /// Let TCP wait a little for more before it sends (no TCP_NODELAY)
     #[arg(long, help_heading = "Sockets")]
     delay: bool,
@@ -155,8 +160,8 @@ struct Limits {
     #[arg(long, help_heading = "Sockets", value_name = "TIME", value_parser = duration, default_value = "15s")]
     keep_alive_interval: Duration,
     /// How often to ask before the peer is taken for lost
-    #[arg(long, help_heading = "Sockets", value_name = "N", value_parser = positive, default_value = "9")]
-    keep_alive_probes: u64,
+    #[arg(long, help_heading = "Sockets", value_name = "N", value_parser = from_one_to::<127>, default_value = "9")]
+    keep_alive_probes: u32,
     /// Datagrams a second for each source beyond this machine, each worker; 0: no limit. The kernel
     /// spreads the ports of a source over the workers
     #[arg(long, help_heading = "Datagrams", value_name = "N", value_parser = count, default_value = "10k")]
@@ -182,10 +187,7 @@ impl Args {
     pub(crate) fn config(&self) -> Config {
         let limits = &self.limits;
         let workers = u64::from(self.workers);
-        let descriptors = raise_descriptor_limit();
-        let reserved = (RESERVED_DESCRIPTORS * workers).min(descriptors / 4);
-        let default = (descriptors - reserved).max(1);
-        let connections = limits.connections.unwrap_or(default).div_ceil(workers);
+        let connections = self.connections(raise_descriptor_limit()).div_ceil(workers);
         Config {
             connections: Some(small(connections)),
             connections_per_source: limits.connections_per_source.map(small),
@@ -203,7 +205,7 @@ impl Args {
             read_buffer: limits.read_buffer,
             receive_buffer: limits.receive_buffer,
             send_buffer: limits.send_buffer,
-            backlog: small(limits.backlog),
+            backlog: limits.backlog,
             nodelay: !limits.delay,
             keep_alive: limits.keep_alive(),
             reuse_port: match (self.share_ports, self.workers) {
@@ -227,6 +229,28 @@ impl Args {
 }
 
 impl Args {
+    /// How many connections there can be, all workers together: what is asked for, if there are descriptors for it.
+    /// Those that are kept back are for us, and for who asks how we are when clients have all others.
+    fn connections(&self, descriptors: u64) -> u64 {
+        let workers = u64::from(self.workers);
+        let watchers = match self.metrics.is_empty() {
+            true => 0,
+            false => (WATCHERS * workers).min(descriptors / 4),
+        };
+        let reserved = (RESERVED_DESCRIPTORS * workers).min(descriptors / 4 + watchers);
+        let most = (descriptors - reserved).max(1);
+        match self.limits.connections {
+            Some(asked) if asked > most => {
+                log::warn!(
+                    "--connections {asked}: there are {descriptors} file descriptors, so at most {most} \
+                     connections are served at once; see ulimit -Hn, LimitNOFILE= of a unit"
+                );
+                most
+            }
+            asked => asked.unwrap_or(most),
+        }
+    }
+
     /// For the reactor that only watches over workers: it obeys the same peers.
     pub(crate) fn control(config: &Config) -> Config {
         let (allow, deny) = (config.allow.clone(), config.deny.clone());
@@ -239,7 +263,7 @@ impl Limits {
         let idle = self.keep_alive;
         let interval = self.keep_alive_interval;
         let is_off = idle.is_zero() || idle == Duration::MAX;
-        (!is_off).then(|| KeepAlive { idle, interval, probes: small(self.keep_alive_probes) })
+        (!is_off).then(|| KeepAlive { idle, interval, probes: self.keep_alive_probes })
     }
 }
 
@@ -290,6 +314,11 @@ fn positive(text: &str) -> Result<u64, String> {
         0 => Err("expected at least 1".to_string()),
         count => Ok(count),
     }
+}
+
+fn from_one_to<const MOST: u32>(text: &str) -> Result<u32, String> {
+    let count = u32::try_from(count(text)?).ok().filter(|count| (1..=MOST).contains(count));
+    count.ok_or_else(|| format!("must be from 1 to {MOST}"))
 }
 
 fn size_from<const LEAST: usize>(text: &str) -> Result<usize, String> {

@@ -1,5 +1,6 @@
 //! Listening on what was asked for.
 
+use std::collections::HashMap;
 use std::error::Error;
 use std::fmt::Display;
 use std::io;
@@ -9,6 +10,7 @@ use std::rc::Rc;
 
 use echoloop::{Address, Context, Echo, Endpoint, Id, Pong, Reactor, Service, ServiceId, describe};
 
+use super::Args;
 use super::counted::{Counted, Counts, Reporter};
 use super::logged::Logged;
 use super::offer::{Bound, Offer, Place, ServiceName};
@@ -41,6 +43,34 @@ pub(super) fn site(place: &Place, passed: &mut Passed) -> Result<Site, Failure> 
             Err(why) => Err(cannot_listen_on(name, &why)),
         },
     }
+}
+
+/// Whether the sockets that were passed can be served as it is asked for. Before anything is: who can't start should
+/// not have begun.
+pub(super) fn check_passed(args: &Args, passed: &mut Passed) -> Result<(), Failure> {
+    let offered = args.offers.iter().map(|offer| (offer.service, &offer.place));
+    let watched = args.metrics.iter().map(|place| (ServiceName::Metrics, place));
+    let mut seen: HashMap<&str, ServiceName> = HashMap::new();
+    for (service, place) in offered.chain(watched) {
+        let Place::Systemd(name) = place else { continue };
+        if let Some(other) = seen.insert(name, service) {
+            let why = format!(
+                "it is named for {other} and {service}, and the kernel would give each some of the \
+                 clients: name it once, or let each have a socket of its own (FileDescriptorName=)"
+            );
+            return Err(cannot_listen_on(name, &why));
+        }
+        if service == ServiceName::Metrics
+            && let Site::Passed(_, sockets) = site(place, passed)?
+            && let Some((_, kind)) = sockets.iter().find(|(_, kind)| kind.is_datagram())
+        {
+            let what = kind.describe();
+            let why =
+                format!("metrics need a stream, and {what} was passed: ListenStream= of the unit");
+            return Err(cannot_listen_on(name, &why));
+        }
+    }
+    Ok(())
 }
 
 fn cannot_listen_on(name: &str, why: &dyn Display) -> Failure {

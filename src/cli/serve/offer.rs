@@ -6,7 +6,7 @@ use std::str::FromStr;
 use echoloop::Endpoint;
 
 use super::systemd::{SCHEME, check_name};
-use crate::cli::endpoint::endpoint;
+use crate::cli::endpoint::endpoint_or;
 
 /// A service and where it is offered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +59,7 @@ impl FromStr for Place {
                 check_name(name).map_err(|why| format!("{text:?}: {why}"))?;
                 Ok(Place::Systemd(name.to_owned()))
             }
-            None => endpoint(text).map(Place::Endpoint),
+            None => endpoint_or(text, "tcp, udp, unix, unixgram or systemd").map(Place::Endpoint),
         }
     }
 }

@@ -13,8 +13,9 @@ use crate::cli::units::duration;
 pub(crate) struct Proxies {
     /// Serve only proxies within this prefix, which must begin each connection with a PROXY header (version
     /// 1 or 2) that names their client: the one whom --allow, --deny, --connections-per-source and the log
-    /// mean. `unix:` stands for whoever connects to our Unix sockets; datagrams are not concerned. May be
-    /// repeated
+    /// mean. `unix:` stands for whoever connects to our Unix sockets. Nobody else is served on a stream, so
+    /// with `unix:` alone TCP is closed to all, and without it Unix sockets are; datagrams and --metrics are
+    /// not concerned. May be repeated
     #[arg(long, value_name = "PREFIX")]
     proxy_protocol: Vec<Proxy>,
     /// How long the PROXY header may take

@@ -2,9 +2,11 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use echoloop::{Reactor, Recording, describe};
+use socket2::SockRef;
 
 use super::listen::Failure;
 
@@ -21,8 +23,17 @@ impl Recorder {
     /// Opens the file, so that one that can't be written is found out now; what is in it stays until there is
     /// something to put in its place.
     pub(super) fn open(path: &Path) -> Result<Recorder, Failure> {
-        let file = OpenOptions::new().write(true).create(true).truncate(false).open(path);
-        let file = file.map_err(|error| about(path, &error))?;
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false);
+        // A pipe that nobody reads from would be waited for, open(2).
+        let file = options.custom_flags(libc::O_NONBLOCK).open(path);
+        let file = file.map_err(|error| match error.raw_os_error() {
+            Some(libc::ENXIO) => {
+                about(path, &io::Error::new(error.kind(), "nobody reads from this pipe"))
+            }
+            _ => about(path, &error),
+        })?;
+        SockRef::from(&file).set_nonblocking(false).map_err(|error| about(path, &error))?;
         Ok(Recorder { path: path.to_owned(), file })
     }
 

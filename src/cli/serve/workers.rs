@@ -15,7 +15,9 @@ use super::Args;
 use super::args::usage;
 use super::counted::Reporter;
 use super::crew::{Crew, Name};
-use super::listen::{Failure, Listening, Site, announce, check_descriptors, listen, site};
+use super::listen::{
+    Failure, Listening, Site, announce, check_descriptors, check_passed, listen, site,
+};
 use super::offer::{Bound, Offer, ServiceName};
 use super::record::{self, Recorder};
 use super::systemd::Passed;
@@ -23,16 +25,16 @@ use super::watch::watch;
 use crate::cli::{self, printer};
 
 /// Serves until it is told to stop.
-pub(crate) fn run(args: Args, passed: Passed) -> cli::Done {
+pub(crate) fn run(args: Args, mut passed: Passed) -> cli::Done {
     let config = args.config();
     if let Err(error) = config.check() {
         usage(&error);
     }
     printer::start_output()?;
-    let done = match args.workers {
+    let done = check_passed(&args, &mut passed).and_then(|()| match args.workers {
         1 => run_one(&args, config, passed),
         _ => run_many(&args, config, passed),
-    };
+    });
     printer::end_block();
     done.map_err(|failure| failure as _)
 }
@@ -118,7 +120,7 @@ fn run_many(args: &Args, mut config: Config, mut passed: Passed) -> Served {
                 }
             }
             Err(error) => {
-                finish(workers, Some(Stop::AtOnce))?;
+                finish(workers, Some(Stop::AtOnce))?; // They have done nothing worth telling.
                 return Err(error);
             }
         }
@@ -135,7 +137,13 @@ fn run_many(args: &Args, mut config: Config, mut passed: Passed) -> Served {
     printer::end_block();
     // If somebody is left, another one has failed, and that is the end for all.
     let failed = left.load(Ordering::Acquire) > 0;
-    let recordings = finish(workers, failed.then_some(Stop::Gracefully))?;
+    let mut recordings = Vec::new();
+    for (number, (statistics, recording)) in
+        finish(workers, failed.then_some(Stop::Gracefully))?.into_iter().enumerate()
+    {
+        conclude(&format!("worker {number}\n"), &statistics);
+        recordings.extend(recording);
+    }
     recorder.map_or(Ok(()), |recorder| recorder.write(&recordings))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -216,19 +224,13 @@ impl Back {
     }
 }
 
-/// Waits for all workers, and shows what each has done. Returns what they have recorded.
-fn finish(workers: Vec<Worker>, stop: Option<Stop>) -> Result<Vec<Recording>, Failure> {
+/// Waits for all workers. Returns what each has done.
+fn finish(workers: Vec<Worker>, stop: Option<Stop>) -> Result<Vec<Done>, Failure> {
     for worker in &workers {
         stop.map(|how| worker.handle.stop(how));
     }
-    let mut recordings = Vec::new();
-    for (number, worker) in workers.into_iter().enumerate() {
-        let served = worker.thread.join().map_err(|_| "a worker has died")?;
-        let (statistics, recording) = served?;
-        conclude(&format!("worker {number}\n"), &statistics);
-        recordings.extend(recording);
-    }
-    Ok(recordings)
+    let join = |worker: Worker| Ok(worker.thread.join().map_err(|_| "a worker has died")??);
+    workers.into_iter().map(join).collect()
 }
 
 fn conclude(title: &str, statistics: &Statistics) {

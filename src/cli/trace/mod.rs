@@ -3,6 +3,7 @@
 pub(crate) mod read;
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -20,7 +21,7 @@ pub(crate) struct Args {
     /// The recording
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Where to write the page; - is the standard output
+    /// Where to write the page, not over the recording; - is the standard output
     #[arg(long, value_name = "OUT")]
     html: PathBuf,
 }
@@ -35,11 +36,20 @@ pub(crate) fn run(args: Args) -> Done {
     let page = page(&trace);
     if args.html == Path::new("-") {
         output::print(page.as_bytes())?;
+    } else if is_same_file(&args.file, &args.html) {
+        let why = "it is the recording itself, expected another file for its page";
+        return Err(about("write", &args.html, why.to_owned()).into());
     } else {
         fs::write(&args.html, page)
             .map_err(|error| about("write", &args.html, echoloop::describe(&error)))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether both are one file that is there, by whatever names.
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    let identity = |path| fs::metadata(path).map(|it| (it.dev(), it.ino())).ok();
+    identity(one).is_some_and(|one| identity(other) == Some(one))
 }
 
 /// The page with the recording in it.

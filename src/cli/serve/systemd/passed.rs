@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use echoloop::{Address, Endpoint};
 use listenfd::ListenFd;
 use rustix::process::{Resource, getrlimit};
+use socket2::SockRef;
 
 /// What stands before the name of such sockets.
 pub(crate) const SCHEME: &str = "systemd://";
@@ -35,6 +36,20 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    pub(crate) fn is_datagram(self) -> bool {
+        matches!(self, Kind::Udp | Kind::UnixDatagram)
+    }
+
+    /// As an error calls it.
+    pub(crate) fn describe(self) -> &'static str {
+        match self {
+            Kind::Tcp => "a TCP socket",
+            Kind::Udp => "a UDP socket",
+            Kind::Unix => "a Unix stream socket",
+            Kind::UnixDatagram => "a Unix datagram socket",
+        }
+    }
+
     /// The endpoint with this address.
     pub(crate) fn endpoint(self, address: Address) -> Option<Endpoint> {
         match (self, address) {
@@ -123,18 +138,27 @@ fn name_or_unknown(name: Option<&str>) -> &str {
 /// Takes a socket as what it is. One that isn't there, or is of another kind, stays where it is.
 fn descriptor(all: &mut ListenFd, index: usize) -> Result<(OwnedFd, Kind), &'static str> {
     if let Ok(Some(socket)) = all.take_tcp_listener(index) {
-        return Ok((socket.into(), Kind::Tcp));
+        return listening(socket.into(), Kind::Tcp);
     }
     if let Ok(Some(socket)) = all.take_udp_socket(index) {
         return Ok((socket.into(), Kind::Udp));
     }
     if let Ok(Some(socket)) = all.take_unix_listener(index) {
-        return Ok((socket.into(), Kind::Unix));
+        return listening(socket.into(), Kind::Unix);
     }
     if let Ok(Some(socket)) = all.take_unix_datagram(index) {
         return Ok((socket.into(), Kind::UnixDatagram));
     }
     Err("what was passed is neither a TCP, a UDP nor a Unix stream or datagram socket")
+}
+
+/// One with a peer is a connection.
+fn listening(socket: OwnedFd, kind: Kind) -> Result<(OwnedFd, Kind), &'static str> {
+    match SockRef::from(&socket).peer_addr() {
+        Ok(_) => Err("it doesn't listen, so it is a connection: Accept=no in the unit, or \
+                      systemd-socket-activate without -a"),
+        Err(_) => Ok((socket, kind)),
+    }
 }
 
 /// Whether systemd could call a socket so: `FileDescriptorName=` of systemd.socket(5).
