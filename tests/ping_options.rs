@@ -280,6 +280,23 @@ fn a_server_is_waited_for() {
     assert_eq!(end(child).code, Some(0));
 }
 
+/// With a deadline it is replies that are counted, and not more than were wanted, also if more come at once.
+#[test]
+fn the_last_reply_that_is_wanted_is_the_last() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("tcp://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut five = [0; 5 * 16];
+        stream.read_exact(&mut five).unwrap();
+        stream.write_all(&five).unwrap();
+        stream.read_to_end(&mut Vec::new()).ok();
+    });
+    let said = ping(&["-c", "2", "-w", "60s", "-W", "60s", "-i", "1ms", "-s", "16", &endpoint]);
+    assert_eq!((said.code, count(&said, ": seq=")), (Some(0), 2), "{said:?}");
+    assert_eq!(count(&said, " 2 received, "), 1, "{said:?}");
+}
+
 /// A host with addresses of both families is asked by the one that is wanted.
 #[test]
 fn a_family_can_be_chosen() {

@@ -74,11 +74,10 @@ pub(crate) fn run(mut wish: Wish) -> Result<(), Failure> {
     };
     let watched = watch.watch(wish.every);
     watch.tally.calm_down();
-    // Of a server that ends, clients tell first and understand less.
-    let is_fault = watched.is_err() || watch.tally.has_failed();
-    let since = Instant::now();
+    // Of a server that has ended, clients tell first and understand less: its sockets close a moment before.
     let mut ended = watch.check_server();
-    while is_fault && ended.is_ok() && since.elapsed() < Duration::from_secs(1) {
+    let asked = Instant::now();
+    while ended.is_ok() && watch.has_failed(&watched) && asked.elapsed() < Duration::from_secs(1) {
         thread::sleep(Duration::from_millis(5));
         ended = watch.check_server();
     }
@@ -141,6 +140,10 @@ impl Watch {
             );
         }
         Ok(())
+    }
+
+    fn has_failed(&self, watched: &Result<(), String>) -> bool {
+        watched.is_err() || self.tally.has_failed()
     }
 
     fn check_server(&mut self) -> Result<(), String> {

@@ -264,6 +264,9 @@ impl Course {
         bytes: usize,
         fault: Option<Fault>,
     ) -> bool {
+        if self.has_all() {
+            return false; // It has been stopped: what else had come by then is not wanted any more.
+        }
         let verdict = self.window.reply(number, Instant::now());
         let tally = &mut self.tally;
         match verdict {
@@ -311,15 +314,19 @@ impl Course {
 
     /// Ends when there is nothing left to wait for, or nobody who reads.
     fn end_if_done(&mut self, cx: &mut Context<'_>) {
+        let is_done = self.has_all() || self.has_sent_all() && self.window.waiting() == 0;
+        if is_done || self.report.is_broken() {
+            cx.stop(Stop::AtOnce);
+        }
+    }
+
+    /// Whether as much has come back as is wanted.
+    fn has_all(&self) -> bool {
         let settled = match self.pace.deadline {
             // An error stands for the reply that will not come, as in ping(8).
             None => self.tally.received + self.tally.errors,
             Some(_) => self.tally.received,
         };
-        let has_all = self.pace.count.is_some_and(|count| settled >= count);
-        let is_done = has_all || self.has_sent_all() && self.window.waiting() == 0;
-        if is_done || self.report.is_broken() {
-            cx.stop(Stop::AtOnce);
-        }
+        self.pace.count.is_some_and(|count| settled >= count)
     }
 }

@@ -82,6 +82,8 @@ impl Carried {
         let count: usize = header.msg_iovlen as _; // Of another type elsewhere, as those below.
         // SAFETY: the caller vouches for it.
         let parts = (0..count).map(|i| unsafe { *header.msg_iov.wrapping_add(i) });
+        // Copied part by part: byte by byte, interpreted, would take minutes.
+        let parts: Vec<_> = parts.map(|part| bytes(part.iov_base.cast(), part.iov_len)).collect();
         let mut sent = Control::new();
         let length: usize = header.msg_controllen as _;
         if length > 0 {
@@ -96,7 +98,7 @@ impl Carried {
             name: bytes(header.msg_name.cast(), header.msg_namelen as usize),
             control,
             control_length,
-            payload: parts.flat_map(|part| bytes(part.iov_base.cast(), part.iov_len)).collect(),
+            payload: parts.concat(),
         }
     }
 

@@ -97,7 +97,7 @@ fn a_slot_holds_what_it_can() {
     for (i, length) in lengths.into_iter().enumerate() {
         let message = inbox.message(i);
         assert_eq!(message.truncated, length > SLOT);
-        assert!(message.bytes.len() == SLOT && message.bytes.iter().all(|&b| b == length as u8));
+        assert!(message.bytes == vec![length as u8; SLOT]);
     }
 }
 
