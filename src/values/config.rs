@@ -264,7 +264,8 @@ pub struct Config {
     /// and `deny` don't count. A header that makes no sense or is longer than 4 KiB closes the connection,
     /// and is counted; so does one that takes longer than [`proxy_timeout`](Config::proxy_timeout).
     ///
-    /// Neither datagrams nor listeners in memory are concerned. Single listeners can [do without](crate::Context::set_proxied).
+    /// Neither datagrams nor listeners in memory are concerned. Single listeners can
+    /// [do without](crate::Context::set_proxied).
     pub proxies: Vec<Prefix>,
 
     /// The same for listening Unix sockets: whether whoever connects there is a proxy. Default false: if there

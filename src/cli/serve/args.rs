@@ -263,7 +263,7 @@ impl Limits {
         let idle = self.keep_alive;
         let interval = self.keep_alive_interval;
         let is_off = idle.is_zero() || idle == Duration::MAX;
-        (!is_off).then(|| KeepAlive { idle, interval, probes: self.keep_alive_probes })
+        (!is_off).then_some(KeepAlive { idle, interval, probes: self.keep_alive_probes })
     }
 }
 

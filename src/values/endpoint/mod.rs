@@ -33,7 +33,8 @@ use super::peer::UnixName;
 /// can have any path as its name, by binding there and putting something else in its place, and what
 /// answers it then has your permissions: with an echo service, it can have any bytes sent to any datagram
 /// socket that you may write to. The permissions of the socket's directory decide who may. And they can
-/// silence it for all others by not reading what they are answered: [`Config::send_buffer`](crate::Config::send_buffer).
+/// silence it for all others by not reading what they are answered:
+/// [`Config::send_buffer`](crate::Config::send_buffer).
 ///
 /// A server that listens on a path holds a lock beside it, an empty file `PATH.lock` that is for its own user only,
 /// and removes both at the end. What a server that was killed has left is taken over; a living server's
