@@ -174,7 +174,7 @@ fn time_pays_debts_off() {
 fn what_is_sparse_is_judged_by_what_was_used_lately() {
     for (messages, is_sparse) in [(1, true), (120, true), (1000, false)] {
         let mut world = World::new(1);
-        for _ in 0..50 {
+        for _ in 0..if cfg!(miri) { 5 } else { 50 } {
             for _ in 0..messages {
                 world.arrive(0, 64);
                 world.turn(1);
