@@ -9,6 +9,7 @@ mod load;
 mod log;
 mod options;
 mod output;
+mod phases;
 mod saved;
 mod schema;
 mod shapes;
