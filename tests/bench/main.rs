@@ -5,6 +5,7 @@
 #[path = "../again/mod.rs"]
 mod again;
 mod datagrams;
+mod ends;
 mod load;
 mod log;
 mod options;
