@@ -14,10 +14,11 @@ use super::hdr::Log;
 use super::live::{Live, Outputs};
 use super::load::Load;
 use super::outcome::Outcome;
+use super::phase::Phase;
 use super::plot::Plot;
 use super::stream::Stream;
 use super::{files, json, limits, process, worker};
-use crate::cli::output;
+use crate::cli::{output, printer};
 
 pub(super) type Failure = Box<dyn std::error::Error>;
 
@@ -36,6 +37,10 @@ pub(super) struct Session {
     stream: Option<Stream>,
     baseline: Option<Baseline>,
     runs: Vec<Value>,
+    /// Whether anything was measured, or could have been.
+    began: bool,
+    /// Why the log or the seconds could not be written.
+    broken: Option<String>,
     status: u8,
 }
 
@@ -84,7 +89,18 @@ impl Session {
             signal_hook::flag::register_conditional_shutdown(signal, 130, stop.clone())?;
             signal_hook::flag::register(signal, stop.clone())?;
         }
-        Ok(Session { args, loads, stop, log, stream, baseline, runs: Vec::new(), status: 0 })
+        Ok(Session {
+            args,
+            loads,
+            stop,
+            log,
+            stream,
+            baseline,
+            runs: Vec::new(),
+            began: false,
+            broken: None,
+            status: 0,
+        })
     }
 
     /// Whether somebody wants it to end.
@@ -107,10 +123,12 @@ impl Session {
         let outcome = worker::run(load, server, &self.stop, |sign| live.watch(sign));
         let failure = live.failure.take();
         drop(live);
-        if let Some(error) = failure {
-            return Err(error.into());
+        if failure.is_some() {
+            // The result is worth no less; what can't be written is told when it has been shown.
+            (self.broken, self.log, self.stream) = (failure, None, None);
         }
         let mut outcome = outcome.map_err(|error| error as Failure)?;
+        self.began |= outcome.reached >= Phase::Measuring;
         outcome.find(&self.args.fail_if);
         let mut run = json::run(&outcome, round);
         if let Some(baseline) = &self.baseline {
@@ -148,19 +166,30 @@ impl Session {
         Ok(output::print(text.as_bytes())?)
     }
 
-    /// Writes the files. The exit status says whether the server was right.
+    /// Writes the files, if there is something to write: what was there before is left if nothing was measured.
+    /// The exit status says whether the server was right.
     pub(super) fn finish(
         self,
         kind: &str,
         more: (&str, Value),
         plot: Option<Plot>,
     ) -> Result<ExitCode, Failure> {
-        if let Some(path) = &self.args.json {
-            files::write(path, &format!("{:#}\n", json::document(kind, self.runs, more)))?;
+        let document = || format!("{:#}\n", json::document(kind, self.runs, more));
+        let document = self.args.json.as_deref().map(|path| (path, document()));
+        let picture = self.args.plot.as_deref().zip(plot.map(|plot| plot.svg()));
+        for (path, text) in document.into_iter().chain(picture) {
+            if self.began || is_dash(path) {
+                files::write(path, &text)?;
+            } else {
+                let path = path.display();
+                printer::complain(&format!(
+                    "echoloop: {path} is not written: nothing was measured\n"
+                ));
+            }
         }
-        if let (Some(path), Some(plot)) = (&self.args.plot, plot) {
-            files::write(path, &plot.svg())?;
+        match self.broken {
+            Some(error) => Err(error.into()),
+            None => Ok(ExitCode::from(self.status)),
         }
-        Ok(ExitCode::from(self.status))
     }
 }
