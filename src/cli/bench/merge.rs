@@ -24,6 +24,7 @@ const TOGETHER: f64 = 0.95;
 pub(super) fn run(args: Merge) -> Done {
     let outputs = || [&args.json, &args.plot].into_iter().flatten();
     let prints = !outputs().any(|path| is_dash(path));
+    files::same(outputs().map(PathBuf::as_path)).unwrap_or_else(|error| super::usage(&error));
     outputs().try_for_each(|path| files::check(path))?;
     if prints {
         files::check("-".as_ref())?;
