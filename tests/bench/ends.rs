@@ -85,3 +85,21 @@ fn two_results_are_not_written_to_one_file() {
     }
     assert_eq!(fs::read_to_string(&name).unwrap(), "old");
 }
+
+/// Quiet: no report, and only what makes the run a failure.
+#[test]
+fn quiet_is_quiet() {
+    let server = Server::start("tcp://127.0.0.1:0");
+    let run = bench(&format!("-q {} -c 1 -z 50ms --warmup 0", server.endpoint));
+    assert_eq!((run.code(), run.out.as_str(), run.err.as_str()), (0, "", ""));
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let run = bench(&format!("-q tcp://{closed} -c 1 -z 50ms --warmup 0"));
+    assert_eq!((run.code(), run.out.as_str()), (1, ""));
+    assert_eq!(run.err, "FAILED: nothing was measured: connection refused.\n");
+    let command =
+        format!("-q {} -c 1 -z 50ms --warmup 0 --fail-if p50>1us --json -", server.endpoint);
+    let run = bench(&command);
+    assert_eq!(run.code(), 3, "{}", run.err);
+    assert_eq!(run.err.lines().count(), 1, "{}", run.err);
+    assert_eq!(run.only()["failed"], false);
+}

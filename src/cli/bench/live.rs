@@ -48,8 +48,8 @@ pub(super) struct Live<'a> {
 }
 
 impl<'a> Live<'a> {
-    pub(super) fn new(load: &Load, label: &str, outputs: Outputs<'a>) -> Live<'a> {
-        let terminal = io::stdout().is_terminal() && io::stderr().is_terminal();
+    pub(super) fn new(load: &Load, label: &str, outputs: Outputs<'a>, quiet: bool) -> Live<'a> {
+        let terminal = !quiet && io::stdout().is_terminal() && io::stderr().is_terminal();
         Live {
             bar: terminal.then(bar),
             load: load.clone(),

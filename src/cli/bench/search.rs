@@ -66,7 +66,7 @@ pub(super) fn run(mut session: Session, goal: Goal) -> Result<ExitCode, Failure>
             break;
         }
         if outcome.has_faults() {
-            session.fail();
+            session.fail("the server's answers are wrong.");
         }
         let trial = Trial::of(&outcome, rate, goal);
         *if trial.held { &mut held } else { &mut failed } = Some(rate);
@@ -89,7 +89,7 @@ pub(super) fn run(mut session: Session, goal: Goal) -> Result<ExitCode, Failure>
     let latency = trials.iter().map(|trial| (trial.rate, trial.latency as f64));
     plot.values(&format!("p{}", goal.percent), answered.collect(), latency.collect());
     if held.is_none() {
-        session.fail();
+        session.fail("no rate that was tried holds the goal.");
     }
     session.finish("find-rate", ("found", found(goal, capacity, held, finished)), Some(plot))
 }

@@ -17,6 +17,7 @@ use super::outcome::Outcome;
 use super::phase::Phase;
 use super::plot::Plot;
 use super::stream::Stream;
+use super::verdict::{self, MARK};
 use super::{files, json, limits, process, worker};
 use crate::cli::{output, printer};
 
@@ -37,6 +38,8 @@ pub(super) struct Session {
     stream: Option<Stream>,
     baseline: Option<Baseline>,
     runs: Vec<Value>,
+    /// Print no report, and only what makes a run a failure.
+    quiet: bool,
     /// Whether anything was measured, or could have been.
     began: bool,
     /// Why the log or the seconds could not be written.
@@ -53,9 +56,16 @@ pub(super) fn status(outcome: &Outcome) -> u8 {
     }
 }
 
+/// Says on standard error what gives a run its exit status.
+pub(super) fn complain(outcome: &Outcome) {
+    for failing in verdict::failures(outcome) {
+        printer::complain(&format!("{failing}\n"));
+    }
+}
+
 impl Session {
     /// Looks whether everything is there that will be needed.
-    pub(super) fn new(args: Args, mut loads: Vec<Load>) -> Result<Session, Failure> {
+    pub(super) fn new(args: Args, mut loads: Vec<Load>, quiet: bool) -> Result<Session, Failure> {
         for load in &mut loads {
             load.endpoint = limits::resolved(&load.endpoint)
                 .map_err(|error| format!("cannot find {}: {error}", load.endpoint))?;
@@ -71,7 +81,7 @@ impl Session {
         }
         // Now, so that a long run doesn't end with a wrong name.
         args.outputs().try_for_each(files::check)?;
-        if !args.outputs().any(is_dash) {
+        if !quiet && !args.outputs().any(is_dash) {
             files::check("-".as_ref())?;
         }
         let log = args.hdr.as_deref().map(Log::new);
@@ -97,6 +107,7 @@ impl Session {
             stream,
             baseline,
             runs: Vec::new(),
+            quiet,
             began: false,
             broken: None,
             status: 0,
@@ -119,7 +130,7 @@ impl Session {
         let server = self.args.watched(endpoint);
         let outputs =
             Outputs { log: self.log.as_mut(), stream: self.stream.as_mut(), run: self.runs.len() };
-        let mut live = Live::new(load, label, outputs);
+        let mut live = Live::new(load, label, outputs, self.quiet);
         let outcome = worker::run(load, server, &self.stop, |sign| live.watch(sign));
         let failure = live.failure.take();
         drop(live);
@@ -147,20 +158,26 @@ impl Session {
 
     /// Lets the exit status say what this run was worth.
     pub(super) fn judge(&mut self, outcome: &Outcome) {
+        if self.quiet {
+            complain(outcome);
+        }
         self.status = match (self.status, status(outcome)) {
             (FAILED, _) | (_, FAILED) => FAILED,
             (ours, theirs) => ours.max(theirs),
         };
     }
 
-    /// Lets the exit status say that something was wrong.
-    pub(super) fn fail(&mut self) {
+    /// Lets the exit status say that something was wrong, which is this.
+    pub(super) fn fail(&mut self, why: &str) {
+        if self.quiet {
+            printer::complain(&format!("{MARK}{why}\n"));
+        }
         self.status = FAILED;
     }
 
     /// Prints the result for people, unless the standard output is for a machine.
     pub(super) fn print(&self, text: &str) -> Result<(), Failure> {
-        if self.args.outputs().any(is_dash) {
+        if self.quiet || self.args.outputs().any(is_dash) {
             return Ok(());
         }
         Ok(output::print(text.as_bytes())?)
