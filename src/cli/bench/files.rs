@@ -28,6 +28,11 @@ pub(super) fn check(path: &Path) -> Result<(), String> {
     fits.map_err(cannot_write(path))
 }
 
+/// Whether there is a file with something in it, which would be lost.
+pub(super) fn has_content(path: &Path) -> bool {
+    !is_dash(path) && fs::metadata(path).is_ok_and(|there| there.is_file() && there.len() > 0)
+}
+
 /// Opens it, to be written from its beginning.
 pub(super) fn create(path: &Path) -> Result<Box<dyn Write>, String> {
     if is_dash(path) {

@@ -153,7 +153,7 @@ fn text(
     let mut table = Table::default();
     table.row(["rate", "answered/s", &format!("p{}", goal.percent), ""]);
     if trials.is_empty() {
-        out.push_str("The search was interrupted before any rate was tried.\n");
+        out.push_str("Interrupted before any rate was tried.\n");
         return out;
     }
     for trial in trials {

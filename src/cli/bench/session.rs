@@ -183,7 +183,7 @@ impl Session {
         Ok(output::print(text.as_bytes())?)
     }
 
-    /// Writes the files, if there is something to write: what was there before is left if nothing was measured.
+    /// Writes the files; but if nothing was measured, an older result is worth more, and left.
     /// The exit status says whether the server was right.
     pub(super) fn finish(
         self,
@@ -195,12 +195,12 @@ impl Session {
         let document = self.args.json.as_deref().map(|path| (path, document()));
         let picture = self.args.plot.as_deref().zip(plot.map(|plot| plot.svg()));
         for (path, text) in document.into_iter().chain(picture) {
-            if self.began || is_dash(path) {
+            if self.began || !files::has_content(path) {
                 files::write(path, &text)?;
             } else {
                 let path = path.display();
                 printer::complain(&format!(
-                    "echoloop: {path} is not written: nothing was measured\n"
+                    "echoloop: {path} is left as it was: nothing was measured\n"
                 ));
             }
         }

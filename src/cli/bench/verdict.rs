@@ -127,9 +127,9 @@ fn open_loop(outcome: &Outcome, rate: Rate) -> Vec<String> {
     if outcome.rate() < rate.mean() * 0.99 {
         let never = outcome.tally.times.unanswered.len();
         sentences.push(format!(
-            "Of {} messages a second, {} were answered within the measured time; {} of all were \
+            "Of {} a second, {} were answered within the measured time; {} of all were \
              answered after its end, {} never.",
-            words::rate(rate.mean()),
+            number_of_rate(rate.mean()),
             words::rate(outcome.rate()),
             count(outcome.drained as f64),
             count(never as f64),
@@ -137,6 +137,12 @@ fn open_loop(outcome: &Outcome, rate: Rate) -> Vec<String> {
     }
     sentences.extend(backlog(outcome, rate));
     sentences
+}
+
+/// `1 message`, `2.50 messages`.
+fn number_of_rate(rate: f64) -> String {
+    let thing = if rate == 1.0 { "message" } else { "messages" };
+    format!("{} {thing}", words::rate(rate))
 }
 
 /// A queue that grew from each quarter to the next, by steps that are no accident. Behind lost datagrams and
