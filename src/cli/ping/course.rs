@@ -4,7 +4,7 @@ use std::io;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use echoloop::{Context, Stop, TimerId, describe};
+use echoloop::{Cause, Context, Stop, TimerId, describe};
 
 use super::args::Args;
 use super::report::{Fault, Reply, Report};
@@ -128,14 +128,15 @@ impl Course {
 
     /// The connection is there no more. With a deadline it is waited for: the next message makes another one, and what
     /// waits for its reply is lost. `false`: this is the end.
-    pub(super) fn disconnected(&mut self, cx: &mut Context<'_>, why: String) -> bool {
+    pub(super) fn disconnected(&mut self, cx: &mut Context<'_>, cause: &Cause) -> bool {
+        let error = format!("{}: {cause}", self.endpoint());
         if self.pace.deadline.is_none() {
-            self.fail(cx, why);
+            self.fail(cx, error);
             return false;
         }
         self.tally.errors += 1;
-        self.report.error(&why);
-        self.unreached = Some(why);
+        self.report.error(&cause.to_string());
+        self.unreached = Some(error);
         // They were set in the name of the connection, and have gone with it.
         for timer in [self.send_timer.take(), self.loss_timer.take()].into_iter().flatten() {
             cx.cancel(timer);

@@ -263,8 +263,7 @@ impl Service for Pinger {
             Cause::Stopped => {}
             Cause::ConnectFailed(error) => self.course.unreached(cx, error),
             _ => {
-                let error = format!("{}: {cause}", self.course.endpoint());
-                if self.course.disconnected(cx, error) {
+                if self.course.disconnected(cx, cause) {
                     (self.socket, self.outgoing) = (None, None);
                 }
             }
