@@ -312,29 +312,6 @@ fn a_server_that_closes_early() {
     assert_eq!(said.errors, format!("echoloop: {endpoint}: {why}\n"));
 }
 
-/// With a deadline a lost connection is made again, and what was lost with it is an error of the summary.
-#[test]
-fn a_deadline_outlives_a_connection() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let endpoint = format!("tcp://{}", listener.local_addr().unwrap());
-    thread::spawn(move || {
-        for (number, stream) in listener.incoming().enumerate() {
-            let mut stream = stream.unwrap();
-            let mut message = [0; 64];
-            while stream.read_exact(&mut message).is_ok() {
-                stream.write_all(&message).unwrap();
-                if number < 2 {
-                    break; // The first two are closed behind a reply.
-                }
-            }
-        }
-    });
-    let (code, json) = ping_json(&["-c", "5", "-w", "60", "-i", "5ms", &endpoint]);
-    assert_eq!(code, Some(0), "{json:#}");
-    assert_counts(&json, &[("received", 5), ("errors", 2), ("wrong", 0), ("unexpected", 0)]);
-    assert!(json["error"].is_null(), "{json:#}");
-}
-
 /// A stream that brings more than it was asked for is wrong; of datagrams that is nobody's fault.
 #[test]
 fn a_surplus_byte_of_a_stream_is_a_failure() {
