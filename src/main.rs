@@ -27,7 +27,7 @@ struct Cli {
     /// Log more: -v who comes and what they say, -vv every step of the loop. RUST_LOG chooses in detail
     #[arg(short, long, action = clap::ArgAction::Count, global = true, display_order = 900)]
     verbose: u8,
-    /// Log errors only, and print no statistics
+    /// Log errors only, and print no statistics; of bench, only why it failed, on standard error
     #[arg(short, long, global = true, conflicts_with = "verbose", display_order = 901)]
     quiet: bool,
 }
@@ -71,7 +71,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::run(*args, passed),
         Command::Connect(args) => connect::run(args),
         Command::Ping(args) => ping::run(args),
-        Command::Bench(args) => bench::run(*args),
+        Command::Bench(args) => bench::run(*args, cli.quiet),
         Command::Trace(args) => trace::run(args),
         Command::Completions(args) => completions::run(&args, &Cli::command()),
     };

@@ -312,6 +312,24 @@ fn a_server_that_closes_early() {
     assert_eq!(said.errors, format!("echoloop: {endpoint}: {why}\n"));
 }
 
+/// A stream that brings more than it was asked for is wrong; of datagrams that is nobody's fault.
+#[test]
+fn a_surplus_byte_of_a_stream_is_a_failure() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("tcp://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut message = [b'X'; 65];
+        while stream.read_exact(&mut message[..64]).is_ok() {
+            stream.write_all(&message).unwrap();
+        }
+    });
+    let (code, json) = ping_json(&["-c", "2", "-i", "5ms", "-W", "60s", &endpoint]);
+    assert_eq!(code, Some(1), "{json:#}");
+    assert_counts(&json, &[("received", 2), ("wrong", 0)]);
+    assert!(json["unexpected"].as_u64() > Some(0), "{json:#}");
+}
+
 #[test]
 fn an_interruption_ends_with_the_summary() {
     let server = Server::start("tcp://127.0.0.1:0", Echo);

@@ -346,3 +346,26 @@ fn options_of_other_pings_are_explained() {
         assert!(said.errors.contains(text), "{arguments:?}: {}", said.errors);
     }
 }
+
+/// With a deadline a lost connection is made again, and what was lost with it is an error of the summary.
+#[test]
+fn a_deadline_outlives_a_connection() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("tcp://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for (number, stream) in listener.incoming().enumerate() {
+            let mut stream = stream.unwrap();
+            let mut message = [0; 64];
+            while stream.read_exact(&mut message).is_ok() {
+                stream.write_all(&message).unwrap();
+                if number < 2 {
+                    break; // The first two are closed behind a reply.
+                }
+            }
+        }
+    });
+    let said = ping(&["-c", "5", "-w", "60", "-i", "5ms", &endpoint]);
+    assert_eq!((said.code, said.errors.as_str()), (Some(0), ""), "{said:?}");
+    assert_eq!(count(&said, ": the server has ended the connection"), 2, "{said:?}");
+    assert_eq!(count(&said, " 5 received, +2 errors, "), 1, "{said:?}");
+}

@@ -5,10 +5,12 @@
 #[path = "../again/mod.rs"]
 mod again;
 mod datagrams;
+mod ends;
 mod load;
 mod log;
 mod options;
 mod output;
+mod phases;
 mod saved;
 mod schema;
 mod shapes;

@@ -64,6 +64,9 @@ impl Churn {
                     None => (0..self.lanes.len()).for_each(|index| self.dial(cx, index)),
                 }
             }
+            Phase::Measuring if changed => {
+                self.pending -= self.lanes.iter_mut().map(Lane::drop_waiting).sum::<u64>();
+            }
             Phase::Over => {
                 (0..self.lanes.len()).for_each(|index| self.give_up(index, now));
                 return self.meter.finish(cx, &standing);
@@ -114,12 +117,12 @@ impl Churn {
 
     /// The message of this connection will have no reply.
     fn unanswered(&mut self, index: usize) {
-        self.meter.tally.errors.unanswered += 1;
-        self.give_up_one(index);
+        let since = self.give_up_one(index);
+        self.meter.unanswered(since);
     }
 
-    /// Nor a right one.
-    fn give_up_one(&mut self, index: usize) {
+    /// Nor a right one. Since when it was waited for.
+    fn give_up_one(&mut self, index: usize) -> u64 {
         let now = self.meter.now();
         let lane = &mut self.lanes[index];
         let since = match (lane.dues.pop_front(), lane.state) {
@@ -130,27 +133,26 @@ impl Churn {
         lane.flying = 0;
         self.pending -= 1;
         self.meter.gave_up([(since, 1)], now);
+        since
     }
 
     /// At the end: nobody waits any longer.
     fn give_up(&mut self, index: usize, now: u64) {
         if self.lanes[index].flying > 0 {
-            self.meter.tally.trouble.silent += 1;
-            self.meter.tally.trouble.owed += 1;
+            let before = self.meter.tally.errors.unanswered;
             self.unanswered(index);
+            let owed = self.meter.tally.errors.unanswered - before;
+            self.meter.tally.trouble.silent += owed;
+            self.meter.tally.trouble.owed += owed;
         }
-        let lane = &mut self.lanes[index];
-        self.meter.tally.errors.unsent += lane.waiting();
-        self.meter.gave_up(lane.give_up(), now);
+        self.meter.abandon(&mut self.lanes[index], now);
     }
 
     fn pace(&mut self, cx: &mut Context<'_>) {
         let now = self.meter.now();
-        while self.meter.is_on()
-            && let Some(pacer) = &mut self.pacer
-            && let Some((index, due)) = pacer.next(now)
+        while let Some(pacer) = &mut self.pacer
+            && let Some((index, due)) = self.meter.next_due(pacer, now)
         {
-            self.meter.recent.late.saturating_record(now - due);
             let lane = &mut self.lanes[index];
             lane.dues.push_back(due);
             self.pending += 1;

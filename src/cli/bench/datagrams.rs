@@ -108,6 +108,9 @@ impl Datagrams {
                     (0..self.lanes.len()).for_each(|index| self.pump(cx, index, now));
                 }
             }
+            Phase::Measuring if changed => {
+                self.pending -= self.lanes.iter_mut().map(Flights::measure).sum::<u64>();
+            }
             Phase::Over => {
                 self.give_up_all(now);
                 return self.meter.finish(cx, &standing);
@@ -155,11 +158,9 @@ impl Datagrams {
     }
 
     fn pace(&mut self, cx: &mut Context<'_>, now: u64) {
-        while self.meter.is_on()
-            && let Some(pacer) = &mut self.pacer
-            && let Some((index, due)) = pacer.next(now)
+        while let Some(pacer) = &mut self.pacer
+            && let Some((index, due)) = self.meter.next_due(pacer, now)
         {
-            self.meter.recent.late.saturating_record(now - due);
             if self.lanes[index].id.is_none() {
                 self.meter.tally.errors.unsent += 1;
                 self.meter.gave_up([(due, 1)], now);
@@ -322,13 +323,13 @@ impl Service for Datagrams {
         let now = self.glance(cx);
         let Some((number, place)) = self.check(index, payload) else { return };
         let lane = &mut self.lanes[index];
-        let errors = &mut self.meter.tally.errors;
+        let (errors, one) = (&mut self.meter.tally.errors, u64::from(lane.is_measured(number)));
         let (sent, due) = match lane.answer(number, place) {
             Ok(times) => times,
-            Err(Unexpected::Late) => return errors.late += 1,
-            Err(Unexpected::Duplicate) => return errors.duplicates += 1,
+            Err(Unexpected::Late) => return errors.late += one,
+            Err(Unexpected::Duplicate) => return errors.duplicates += one,
         };
-        errors.reordered += u64::from(lane.is_out_of_order(number));
+        errors.reordered += if lane.is_out_of_order(number) { one } else { 0 };
         self.pending -= 1;
         let now = if sent < now { now } else { self.look() }; // It has been there and back since.
         if self.pacer.is_some() {

@@ -3,7 +3,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::Access;
 
@@ -28,6 +28,11 @@ pub(super) fn check(path: &Path) -> Result<(), String> {
     fits.map_err(cannot_write(path))
 }
 
+/// Whether there is a file with something in it, which would be lost.
+pub(super) fn has_content(path: &Path) -> bool {
+    !is_dash(path) && fs::metadata(path).is_ok_and(|there| there.is_file() && there.len() > 0)
+}
+
 /// Opens it, to be written from its beginning.
 pub(super) fn create(path: &Path) -> Result<Box<dyn Write>, String> {
     if is_dash(path) {
@@ -48,6 +53,29 @@ pub(super) fn cannot_write(path: &Path) -> impl Fn(io::Error) -> String + '_ {
         true => output::unwritable(&error),
         false => format!("cannot write {}: {}", path.display(), echoloop::describe(&error)),
     }
+}
+
+/// Two of these names that stand for one file, whether it is there yet or not. Devices and pipes are no files.
+pub(super) fn same<'a>(paths: impl Iterator<Item = &'a Path>) -> Result<(), String> {
+    let mut seen: Vec<(PathBuf, &Path)> = Vec::new();
+    for path in paths.filter(|path| !is_dash(path)) {
+        let Some(real) = real(path) else { continue };
+        if let Some((_, before)) = seen.iter().find(|(it, _)| *it == real) {
+            let (one, other) = (before.display(), path.display());
+            return Err(format!("{one} and {other} are the same file: each result needs its own"));
+        }
+        seen.push((real, path));
+    }
+    Ok(())
+}
+
+/// The name of a file without detours.
+fn real(path: &Path) -> Option<PathBuf> {
+    if let Ok(there) = fs::metadata(path) {
+        return path.canonicalize().ok().filter(|_| there.is_file());
+    }
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    Some(parent.unwrap_or(Path::new(".")).canonicalize().ok()?.join(path.file_name()?))
 }
 
 /// Whether this name stands for the standard output.

@@ -43,6 +43,8 @@ pub(super) struct Flights {
     pub(super) window: usize,
     /// The number of the next datagram.
     next: u32,
+    /// The number of the first datagram of the measured time.
+    first: u32,
     /// The highest number that was answered, and one more.
     highest: u32,
     /// Which of the last were answered, a bit each.
@@ -59,10 +61,26 @@ impl Flights {
             free: (0..depth as u16).rev().collect(),
             window,
             next: 0,
+            first: 0,
             highest: 0,
             answered: vec![0; RECORD / 64].into(),
             due: VecDeque::new(),
         }
+    }
+
+    /// From the next datagram on they are measured. What is due and waits for a place is dropped: how many
+    /// those were.
+    pub(super) fn measure(&mut self) -> u64 {
+        self.first = self.next;
+        let waiting = self.due.len() as u64;
+        self.due.clear();
+        waiting
+    }
+
+    /// Whether this one was sent in the measured time.
+    #[inline]
+    pub(super) fn is_measured(&self, number: u32) -> bool {
+        number.wrapping_sub(self.first) < u32::MAX / 2
     }
 
     /// Whether there is a place for another one.

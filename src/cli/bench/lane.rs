@@ -95,6 +95,19 @@ impl Lane {
         (self.dues.len() as u64).saturating_sub(self.flying)
     }
 
+    /// Open loop: messages on their way that were due before this time.
+    pub(super) fn due_before(&self, time: u64) -> u64 {
+        let flying = self.dues.iter().take(self.flying as usize);
+        flying.filter(|due| **due < time).count() as u64
+    }
+
+    /// Open loop: drops what is due and not begun. How many messages that were.
+    pub(super) fn drop_waiting(&mut self) -> u64 {
+        let waiting = self.waiting();
+        self.dues.truncate(self.dues.len() - waiting as usize);
+        waiting
+    }
+
     /// Begins so many messages, of so many bytes altogether.
     #[inline]
     pub(super) fn begin(&mut self, messages: u64, bytes: u64, now: u64) {

@@ -48,8 +48,8 @@ pub(super) struct Live<'a> {
 }
 
 impl<'a> Live<'a> {
-    pub(super) fn new(load: &Load, label: &str, outputs: Outputs<'a>) -> Live<'a> {
-        let terminal = io::stdout().is_terminal() && io::stderr().is_terminal();
+    pub(super) fn new(load: &Load, label: &str, outputs: Outputs<'a>, quiet: bool) -> Live<'a> {
+        let terminal = !quiet && io::stdout().is_terminal() && io::stderr().is_terminal();
         Live {
             bar: terminal.then(bar),
             load: load.clone(),
@@ -102,12 +102,15 @@ impl<'a> Live<'a> {
             let at = |quantile| second.latency.value_at_quantile(quantile);
             self.percentiles = Some((at(0.5), at(0.99)));
         }
+        if self.failure.is_some() {
+            return; // What comes behind a gap would say something else than it seems to.
+        }
         let Outputs { log, stream, run } = &mut self.outputs;
         let logged = log.as_mut().map(|log| log.write(end_of(second), &second.latency));
         let point = Point::from(second);
         let streamed = stream.as_mut().map(|stream| stream.write(*run, &self.load, &point));
         let failures = [logged, streamed].into_iter().flatten().filter_map(Result::err);
-        self.failure = self.failure.take().into_iter().chain(failures).next();
+        self.failure = failures.into_iter().next();
     }
 
     /// How much of it is done.

@@ -21,9 +21,10 @@ use crate::cli::Done;
 const TOGETHER: f64 = 0.95;
 
 /// Puts the results together, and shows and writes them.
-pub(super) fn run(args: Merge) -> Done {
+pub(super) fn run(args: Merge, quiet: bool) -> Done {
     let outputs = || [&args.json, &args.plot].into_iter().flatten();
-    let prints = !outputs().any(|path| is_dash(path));
+    let prints = !quiet && !outputs().any(|path| is_dash(path));
+    files::same(outputs().map(PathBuf::as_path)).unwrap_or_else(|error| super::usage(&error));
     outputs().try_for_each(|path| files::check(path))?;
     if prints {
         files::check("-".as_ref())?;
@@ -45,6 +46,8 @@ pub(super) fn run(args: Merge) -> Done {
 
     if prints {
         files::write("-".as_ref(), &sum.report())?;
+    } else if quiet {
+        session::complain(&sum.outcome);
     }
     if let Some(path) = &args.json {
         files::write(path, &format!("{:#}\n", sum.document()))?;

@@ -1,10 +1,12 @@
 //! The clock, the phases and the counts of one worker: what all kinds of load have in common.
 
+mod fates;
+
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant, SystemTime};
 
-use echoloop::{Cause, Context, Stop};
+use echoloop::{Context, Stop};
 
 use super::load::{Length, Load};
 use super::pacer::Pacer;
@@ -114,71 +116,6 @@ impl Meter {
         self.started.elapsed().as_nanos() as u64
     }
 
-    /// Replies that were right, in a closed loop: so many, after so long.
-    #[inline]
-    pub(super) fn replied(&mut self, latency: u64, replies: u64, now: u64) {
-        self.recent.answered.saturating_record_n(latency, replies);
-        self.count(replies, now);
-    }
-
-    /// The same in an open loop: with the time when it was due, and when it was sent.
-    #[inline]
-    pub(super) fn replied_to(&mut self, due: u64, sent: u64, now: u64) {
-        if self.phase <= Phase::Warming || due >= self.from {
-            self.recent.answered.saturating_record(now.saturating_sub(due));
-            self.recent.uncorrected.saturating_record(now.saturating_sub(sent));
-        }
-        self.count(1, now);
-    }
-
-    #[inline]
-    fn count(&mut self, replies: u64, now: u64) {
-        if self.phase == Phase::Draining {
-            self.drained += replies;
-            return;
-        }
-        self.tally.messages += replies;
-        if self.tally.messages >= self.goal {
-            self.enter(Phase::Draining, now);
-        }
-    }
-
-    /// Messages that will have no reply: since when each was waited for. They have taken as long as that, and
-    /// at least as long as they would have been waited for.
-    pub(super) fn gave_up(&mut self, given_up: impl IntoIterator<Item = (u64, u64)>, now: u64) {
-        for (since, messages) in given_up {
-            if self.load.rate.is_none() || since >= self.from {
-                let age = now.saturating_sub(since).max(nanos(self.load.timeout));
-                self.recent.unanswered.saturating_record_n(age, messages);
-            }
-            if self.goal != u64::MAX {
-                self.goal -= messages.min(self.goal);
-            }
-        }
-    }
-
-    /// A datagram without a reply in time: when it was due, and when it was sent.
-    pub(super) fn lost(&mut self, due: u64, sent: u64, now: u64) {
-        if sent >= self.from {
-            self.tally.errors.lost += 1;
-            self.patience.lost(sent);
-            self.gave_up([(due.max(self.from), 1)], now);
-        } else if self.goal != u64::MAX {
-            self.goal -= 1.min(self.goal);
-        }
-    }
-
-    /// A connection that is not there any more, or never was.
-    pub(super) fn gone(&mut self, cause: &Cause, was_there: bool) {
-        if was_there {
-            let measures = self.phase >= Phase::Measuring;
-            let after = measures.then(|| self.now().saturating_sub(self.from));
-            self.tally.gone(cause, after);
-        } else {
-            self.tally.not_made(cause);
-        }
-    }
-
     /// The schedule of this worker. Workers don't send at the same moments, but in turn.
     pub(super) fn pacer(&self, rate: Rate, now: u64) -> Pacer {
         let part = self.worker as f64 / self.stage.workers as f64;
@@ -222,8 +159,7 @@ impl Meter {
         self.report(self.now(), standing, true);
         self.fold();
         if self.reached < Phase::Measuring {
-            self.tally.messages = 0;
-            self.tally.times.forget_messages();
+            self.tally.forget_messages();
         }
         cx.stop(Stop::AtOnce);
     }
@@ -288,15 +224,11 @@ impl Meter {
     /// From here on everything counts; what was wrong before remains wrong.
     fn measure(&mut self, now: u64) {
         self.fold();
-        let errors = &mut self.tally.errors;
-        (errors.lost, errors.late, errors.unreachable) = (0, 0, 0);
-        (errors.duplicates, errors.reordered) = (0, 0);
-        self.tally.messages = 0;
+        self.tally.forget_messages();
         if self.load.churn {
             self.tally.connects = 0;
             self.tally.times.connect.reset();
         }
-        self.tally.times.forget_messages();
         (self.from, self.patience) = (now, Patience::since(now));
         self.began = Some(SystemTime::now());
         match self.load.length {

@@ -78,14 +78,14 @@ use serde_json::Value;
 use session::Session;
 
 /// Measures, and shows it.
-pub(crate) fn run(mut args: Args) -> Done {
+pub(crate) fn run(mut args: Args, quiet: bool) -> Done {
     if let Some(args::Action::Merge(args)) = args.action.take() {
-        return merge::run(args);
+        return merge::run(args, quiet);
     }
     let loads = args.loads().unwrap_or_else(|error| usage(&error));
     let goal = args.find_rate;
     let several = args.sweep.is_some() || args.endpoints.len() > 1;
-    let session = Session::new(args, loads)?;
+    let session = Session::new(args, loads, quiet)?;
     match goal {
         Some(goal) => search::run(session, goal),
         None if several => compare::run(session),

@@ -204,7 +204,7 @@ impl Outcome {
 
     /// Whether there were any replies in the measured time, or soon after.
     pub(super) fn has_replies(&self) -> bool {
-        !self.tally.times.answered.is_empty()
+        self.tally.messages > 0 || !self.tally.times.answered.is_empty()
     }
 
     /// Whether the server gave wrong answers.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use echoloop::Endpoint;
 
 use super::args::Args;
-use super::files::is_dash;
+use super::files::{self, is_dash};
 use super::flights::DEPTH;
 use super::load::{Length, Load};
 use super::process::Watched;
@@ -67,6 +67,7 @@ impl Args {
         if self.rounds == 0 {
             return Err("--rounds must be at least 1".to_owned());
         }
+        files::same(self.outputs())?;
         if self.outputs().filter(|path| is_dash(path)).count() > 1 {
             return Err("only one result can be written to the standard output".to_owned());
         }

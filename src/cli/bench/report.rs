@@ -21,7 +21,7 @@ pub(super) fn headline(load: &Load, swept: Option<Axis>) -> String {
     let mut text = subject(load, swept);
     let _ = match load.length {
         Length::Time(time) => write!(text, ", {}", duration(time)),
-        Length::Count(messages) => write!(text, ", {} messages", count(messages as f64)),
+        Length::Count(messages) => write!(text, ", {}", number_of(messages, "message")),
     };
     if !load.warmup.is_zero() {
         let _ = write!(text, " after {} of warm-up", duration(load.warmup));

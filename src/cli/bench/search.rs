@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
+use super::load::Load;
 use super::outcome::Outcome;
 use super::plot::Plot;
 use super::report;
@@ -29,6 +30,8 @@ struct Trial {
     /// How late the generator's own schedule ran, at the percentile of the goal, if it is that what made
     /// it fail.
     late: Option<u64>,
+    /// What else did, if it is not the latency that the table shows.
+    why: Option<String>,
 }
 
 /// First a closed loop, which can't be outdone in throughput; then trials below that, each halving what
@@ -40,7 +43,11 @@ pub(super) fn run(mut session: Session, goal: Goal) -> Result<ExitCode, Failure>
         // What can't even be asked for as much as it gives has no rate to be found.
         session.judge(&closed);
         session.print(&report::full(&closed))?;
-        return session.finish("find-rate", ("found", found(goal, 0.0, None)), None);
+        return session.finish(
+            "find-rate",
+            ("found", found(goal, 0.0, None, !closed.stopped)),
+            None,
+        );
     }
     let capacity = closed.rate();
     let mut trials: Vec<Trial> = Vec::new();
@@ -48,7 +55,7 @@ pub(super) fn run(mut session: Session, goal: Goal) -> Result<ExitCode, Failure>
     let mut rate = capacity * 0.7;
     while trials.len() < TRIALS && rate >= capacity / 1000.0 && !session.is_stopped() {
         rate = if rate > 100.0 { rate.round() } else { rate };
-        let load = super::load::Load { rate: Some(Rate::of(rate)), ..load.clone() };
+        let load = Load { rate: Some(Rate::of(rate)), ..load.clone() };
         let label = format!("{}/s  ", words::rate(rate));
         let mut outcome = session.run(0, &load, &label, trials.len() + 1)?;
         if !Trial::of(&outcome, rate, goal).held && !session.is_stopped() {
@@ -59,7 +66,7 @@ pub(super) fn run(mut session: Session, goal: Goal) -> Result<ExitCode, Failure>
             break;
         }
         if outcome.has_faults() {
-            session.fail();
+            session.fail("the server's answers are wrong.");
         }
         let trial = Trial::of(&outcome, rate, goal);
         *if trial.held { &mut held } else { &mut failed } = Some(rate);
@@ -73,7 +80,8 @@ pub(super) fn run(mut session: Session, goal: Goal) -> Result<ExitCode, Failure>
             (None, None) => break,
         };
     }
-    let text = text(&session, capacity, &trials, held, goal);
+    let finished = !session.is_stopped();
+    let text = text(&session.loads[0], capacity, &trials, held, goal, finished);
     session.print(&text)?;
     let mut plot = Plot::sweep(Axis::Rate);
     trials.sort_by(|a, b| a.rate.total_cmp(&b.rate));
@@ -81,17 +89,18 @@ pub(super) fn run(mut session: Session, goal: Goal) -> Result<ExitCode, Failure>
     let latency = trials.iter().map(|trial| (trial.rate, trial.latency as f64));
     plot.values(&format!("p{}", goal.percent), answered.collect(), latency.collect());
     if held.is_none() {
-        session.fail();
+        session.fail("no rate that was tried holds the goal.");
     }
-    session.finish("find-rate", ("found", found(goal, capacity, held)), Some(plot))
+    session.finish("find-rate", ("found", found(goal, capacity, held, finished)), Some(plot))
 }
 
-fn found(goal: Goal, capacity: f64, held: Option<f64>) -> Value {
+fn found(goal: Goal, capacity: f64, held: Option<f64>, finished: bool) -> Value {
     json!({
         "percentile": goal.percent,
         "limit": u64::try_from(goal.limit.as_nanos()).unwrap_or(u64::MAX),
         "closed_loop_messages_per_second": capacity,
         "rate": held,
+        "finished": finished,
     })
 }
 
@@ -104,19 +113,38 @@ impl Trial {
         // It can't be the server's fault if the generator alone was later than the goal allows.
         let late = outcome.tally.times.late.value_at_percentile(goal.percent);
         let late = (!held && u128::from(late) > goal.limit.as_nanos()).then_some(late);
-        Trial { rate, answered, latency, held, late }
+        let why = if outcome.has_faults() {
+            Some("wrong replies".to_owned())
+        } else if outcome.loss() > 0.0 {
+            Some(format!("{} had no reply", words::percent(outcome.loss())))
+        } else if answered < rate * ANSWERED {
+            Some(format!("only {} of it was answered in time", words::percent(answered / rate)))
+        } else {
+            None
+        };
+        Trial { rate, answered, latency, held, late, why: why.filter(|_| !held) }
+    }
+
+    fn verdict(&self) -> String {
+        match (self.late, &self.why) {
+            _ if self.held => "holds".to_owned(),
+            (Some(late), _) => format!("fails: the generator ran late by {}", time(late)),
+            (None, Some(why)) => format!("fails: {why}"),
+            (None, None) => "fails".to_owned(),
+        }
     }
 }
 
 fn text(
-    session: &Session,
+    load: &Load,
     capacity: f64,
     trials: &[Trial],
     held: Option<f64>,
     goal: Goal,
+    finished: bool,
 ) -> String {
     let limit = duration(goal.limit);
-    let mut out = report::headline(&session.loads[0], None).replacen("closed loop", "open loop", 1);
+    let mut out = report::headline(load, None).replacen("closed loop", "open loop", 1);
     out.push_str(&format!(
         "\nLooking for the highest rate with p{} within {limit}. Closed loop: {} a second.\n\n",
         goal.percent,
@@ -129,13 +157,8 @@ fn text(
         return out;
     }
     for trial in trials {
-        let verdict = match trial.late {
-            Some(late) => format!("fails: the generator ran late by {}", time(late)),
-            None if trial.held => "holds".to_owned(),
-            None => "fails".to_owned(),
-        };
         let cells = [words::rate(trial.rate), words::rate(trial.answered), time(trial.latency)];
-        table.row(cells.into_iter().chain([verdict]));
+        table.row(cells.into_iter().chain([trial.verdict()]));
     }
     table.print(&mut out);
     if trials.iter().any(|trial| trial.late.is_some()) {
@@ -148,8 +171,12 @@ fn text(
         Some(rate) => {
             format!("\n{} a second hold p{} <= {limit}.\n", words::rate(rate), goal.percent)
         }
+        None if !finished => String::new(),
         None => format!("\nNo rate that was tried holds p{} <= {limit}.\n", goal.percent),
     });
+    if !finished {
+        out.push_str("\nThe search was interrupted: the rates that were left to try may change its result.\n");
+    }
     out
 }
 
@@ -171,6 +198,21 @@ mod tests {
         outcome.tally.times.late.record_n(4_000_000, 400).unwrap();
         let trial = Trial::of(&outcome, 1000.0, goal);
         assert!(!trial.held && trial.late.is_some());
+    }
+
+    /// Whoever reads the table sees what made a rate fail whose percentile is within the goal.
+    #[test]
+    fn a_failure_has_a_reason() {
+        let goal: Goal = "p50=1ms".parse().unwrap();
+        let mut outcome = with_replies(Some(2000.0), 4000);
+        let of = |outcome: &Outcome, rate| Trial::of(outcome, rate, goal).verdict();
+        assert_eq!(of(&outcome, 1000.0), "holds");
+        assert_eq!(of(&outcome, 2000.0), "fails: only 50.0 % of it was answered in time");
+        outcome.tally.times.unanswered.record_n(1_000_000_000, 1000).unwrap();
+        outcome.latency.record_n(1_000_000_000, 1000).unwrap();
+        assert_eq!(of(&outcome, 2000.0), "fails: 20.0 % had no reply");
+        outcome.tally.errors.wrong = 1;
+        assert_eq!(of(&outcome, 1000.0), "fails: wrong replies");
     }
 
     /// What was never answered has taken longer than any goal.

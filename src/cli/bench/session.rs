@@ -14,10 +14,12 @@ use super::hdr::Log;
 use super::live::{Live, Outputs};
 use super::load::Load;
 use super::outcome::Outcome;
+use super::phase::Phase;
 use super::plot::Plot;
 use super::stream::Stream;
+use super::verdict::{self, MARK};
 use super::{files, json, limits, process, worker};
-use crate::cli::output;
+use crate::cli::{output, printer};
 
 pub(super) type Failure = Box<dyn std::error::Error>;
 
@@ -36,6 +38,12 @@ pub(super) struct Session {
     stream: Option<Stream>,
     baseline: Option<Baseline>,
     runs: Vec<Value>,
+    /// Print no report, and only what makes a run a failure.
+    quiet: bool,
+    /// Whether anything was measured, or could have been.
+    began: bool,
+    /// Why the log or the seconds could not be written.
+    broken: Option<String>,
     status: u8,
 }
 
@@ -48,9 +56,16 @@ pub(super) fn status(outcome: &Outcome) -> u8 {
     }
 }
 
+/// Says on standard error what gives a run its exit status.
+pub(super) fn complain(outcome: &Outcome) {
+    for failing in verdict::failures(outcome) {
+        printer::complain(&format!("{failing}\n"));
+    }
+}
+
 impl Session {
     /// Looks whether everything is there that will be needed.
-    pub(super) fn new(args: Args, mut loads: Vec<Load>) -> Result<Session, Failure> {
+    pub(super) fn new(args: Args, mut loads: Vec<Load>, quiet: bool) -> Result<Session, Failure> {
         for load in &mut loads {
             load.endpoint = limits::resolved(&load.endpoint)
                 .map_err(|error| format!("cannot find {}: {error}", load.endpoint))?;
@@ -66,7 +81,7 @@ impl Session {
         }
         // Now, so that a long run doesn't end with a wrong name.
         args.outputs().try_for_each(files::check)?;
-        if !args.outputs().any(is_dash) {
+        if !quiet && !args.outputs().any(is_dash) {
             files::check("-".as_ref())?;
         }
         let log = args.hdr.as_deref().map(Log::new);
@@ -84,7 +99,19 @@ impl Session {
             signal_hook::flag::register_conditional_shutdown(signal, 130, stop.clone())?;
             signal_hook::flag::register(signal, stop.clone())?;
         }
-        Ok(Session { args, loads, stop, log, stream, baseline, runs: Vec::new(), status: 0 })
+        Ok(Session {
+            args,
+            loads,
+            stop,
+            log,
+            stream,
+            baseline,
+            runs: Vec::new(),
+            quiet,
+            began: false,
+            broken: None,
+            status: 0,
+        })
     }
 
     /// Whether somebody wants it to end.
@@ -103,14 +130,16 @@ impl Session {
         let server = self.args.watched(endpoint);
         let outputs =
             Outputs { log: self.log.as_mut(), stream: self.stream.as_mut(), run: self.runs.len() };
-        let mut live = Live::new(load, label, outputs);
+        let mut live = Live::new(load, label, outputs, self.quiet);
         let outcome = worker::run(load, server, &self.stop, |sign| live.watch(sign));
         let failure = live.failure.take();
         drop(live);
-        if let Some(error) = failure {
-            return Err(error.into());
+        if failure.is_some() {
+            // The result is worth no less; what can't be written is told when it has been shown.
+            (self.broken, self.log, self.stream) = (failure, None, None);
         }
         let mut outcome = outcome.map_err(|error| error as Failure)?;
+        self.began |= outcome.reached >= Phase::Measuring;
         outcome.find(&self.args.fail_if);
         let mut run = json::run(&outcome, round);
         if let Some(baseline) = &self.baseline {
@@ -129,38 +158,55 @@ impl Session {
 
     /// Lets the exit status say what this run was worth.
     pub(super) fn judge(&mut self, outcome: &Outcome) {
+        if self.quiet {
+            complain(outcome);
+        }
         self.status = match (self.status, status(outcome)) {
             (FAILED, _) | (_, FAILED) => FAILED,
             (ours, theirs) => ours.max(theirs),
         };
     }
 
-    /// Lets the exit status say that something was wrong.
-    pub(super) fn fail(&mut self) {
+    /// Lets the exit status say that something was wrong, which is this.
+    pub(super) fn fail(&mut self, why: &str) {
+        if self.quiet {
+            printer::complain(&format!("{MARK}{why}\n"));
+        }
         self.status = FAILED;
     }
 
     /// Prints the result for people, unless the standard output is for a machine.
     pub(super) fn print(&self, text: &str) -> Result<(), Failure> {
-        if self.args.outputs().any(is_dash) {
+        if self.quiet || self.args.outputs().any(is_dash) {
             return Ok(());
         }
         Ok(output::print(text.as_bytes())?)
     }
 
-    /// Writes the files. The exit status says whether the server was right.
+    /// Writes the files; but if nothing was measured, an older result is worth more, and left.
+    /// The exit status says whether the server was right.
     pub(super) fn finish(
         self,
         kind: &str,
         more: (&str, Value),
         plot: Option<Plot>,
     ) -> Result<ExitCode, Failure> {
-        if let Some(path) = &self.args.json {
-            files::write(path, &format!("{:#}\n", json::document(kind, self.runs, more)))?;
+        let document = || format!("{:#}\n", json::document(kind, self.runs, more));
+        let document = self.args.json.as_deref().map(|path| (path, document()));
+        let picture = self.args.plot.as_deref().zip(plot.map(|plot| plot.svg()));
+        for (path, text) in document.into_iter().chain(picture) {
+            if self.began || !files::has_content(path) {
+                files::write(path, &text)?;
+            } else {
+                let path = path.display();
+                printer::complain(&format!(
+                    "echoloop: {path} is left as it was: nothing was measured\n"
+                ));
+            }
         }
-        if let (Some(path), Some(plot)) = (&self.args.plot, plot) {
-            files::write(path, &plot.svg())?;
+        match self.broken {
+            Some(error) => Err(error.into()),
+            None => Ok(ExitCode::from(self.status)),
         }
-        Ok(ExitCode::from(self.status))
     }
 }

@@ -105,6 +105,9 @@ impl Streams {
             Phase::Warming | Phase::Measuring if changed && self.pacer.is_none() => {
                 self.begin(cx, now);
             }
+            Phase::Measuring if changed => {
+                self.pending -= self.lanes.iter_mut().map(Lane::drop_waiting).sum::<u64>();
+            }
             Phase::Over => {
                 self.give_up(now);
                 return self.meter.finish(cx, &standing);
@@ -130,24 +133,19 @@ impl Streams {
     /// What is still on its way at the end will not be waited for.
     fn give_up(&mut self, now: u64) {
         for lane in &mut self.lanes {
-            let (flying, waiting) = (lane.flying, lane.waiting());
-            if flying + waiting > 0 {
+            let (sent, unsent) = self.meter.abandon(lane, now);
+            if sent + unsent > 0 {
                 self.meter.tally.trouble.silent += 1;
-                self.meter.tally.trouble.owed += flying;
+                self.meter.tally.trouble.owed += sent;
             }
-            self.meter.tally.errors.unanswered += flying;
-            self.meter.tally.errors.unsent += waiting;
-            self.meter.gave_up(lane.give_up(), now);
         }
     }
 
     /// Takes what is due from the schedule.
     fn pace(&mut self, cx: &mut Context<'_>, now: u64) {
-        while self.meter.is_on()
-            && let Some(pacer) = &mut self.pacer
-            && let Some((index, due)) = pacer.next(now)
+        while let Some(pacer) = &mut self.pacer
+            && let Some((index, due)) = self.meter.next_due(pacer, now)
         {
-            self.meter.recent.late.saturating_record(now - due);
             let lane = &mut self.lanes[index];
             if lane.state != State::Open {
                 self.meter.tally.errors.unsent += 1;
@@ -346,12 +344,9 @@ impl Service for Streams {
         }
         let lane = &mut self.lanes[index];
         let state = std::mem::replace(&mut lane.state, State::Gone);
-        let (flying, waiting) = (lane.flying, lane.waiting());
-        self.pending -= flying + waiting;
-        self.meter.tally.errors.unanswered += flying;
-        self.meter.tally.errors.unsent += waiting;
-        let given_up = lane.give_up();
-        self.meter.gave_up(given_up, self.meter.now());
+        self.pending -= lane.flying + lane.waiting();
+        let now = self.meter.now();
+        self.meter.abandon(lane, now);
         let was_there = !matches!(state, State::Dialling(_));
         *if was_there { &mut self.open } else { &mut self.dialling } -= 1;
         if state != State::Condemned {

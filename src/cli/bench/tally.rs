@@ -256,6 +256,17 @@ impl Tally {
         self.first_error = self.first_error.take().or(other.first_error);
     }
 
+    /// Forgets what became of messages so far: it wasn't measured. What was wrong remains wrong.
+    pub(super) fn forget_messages(&mut self) {
+        self.messages = 0;
+        self.times.forget_messages();
+        let errors = &mut self.errors;
+        (errors.unanswered, errors.unsent) = (0, 0);
+        (errors.lost, errors.late, errors.unreachable) = (0, 0, 0);
+        (errors.duplicates, errors.reordered) = (0, 0);
+        (self.trouble.silent, self.trouble.owed) = (0, 0);
+    }
+
     /// A connection that could not be made.
     pub(super) fn not_made(&mut self, cause: &Cause) {
         self.trouble.not_made += 1;

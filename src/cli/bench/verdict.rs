@@ -1,7 +1,7 @@
 //! What a result is worth, in plain words. Only what was measured is said, with the numbers that it was
 //! seen by.
 
-use super::failing::{troubles, unsent};
+use super::failing::{Failing, troubles, unsent};
 use super::outcome::Outcome;
 use super::phase::Phase;
 use super::values::Rate;
@@ -33,8 +33,7 @@ pub(super) fn sentences(outcome: &Outcome) -> Vec<String> {
     }
     for trouble in troubles {
         let failed = trouble.always || !outcome.load.allow_losses;
-        let mark = if failed && trouble.kind != "interrupted" { MARK } else { "" };
-        sentences.push(format!("{mark}{}", trouble.words));
+        sentences.push(if failed { marked(&trouble) } else { trouble.words });
     }
     if outcome.tally.errors.no_ports > 0 {
         sentences.push(
@@ -72,6 +71,18 @@ pub(super) fn sentences(outcome: &Outcome) -> Vec<String> {
         ));
     }
     sentences
+}
+
+/// Of that only what gives the run its exit status.
+pub(super) fn failures(outcome: &Outcome) -> Vec<String> {
+    let held = outcome.findings.iter().filter(|finding| finding.holds());
+    let failings = outcome.failings();
+    failings.iter().map(marked).chain(held.map(ToString::to_string)).collect()
+}
+
+fn marked(failing: &Failing) -> String {
+    let mark = if failing.kind == "interrupted" { "" } else { MARK };
+    format!("{mark}{}", failing.words)
 }
 
 /// Whether the generator had to wait for its processor so long that it matters.
@@ -116,9 +127,9 @@ fn open_loop(outcome: &Outcome, rate: Rate) -> Vec<String> {
     if outcome.rate() < rate.mean() * 0.99 {
         let never = outcome.tally.times.unanswered.len();
         sentences.push(format!(
-            "Of {} messages a second, {} were answered within the measured time; {} of all were \
+            "Of {} a second, {} were answered within the measured time; {} of all were \
              answered after its end, {} never.",
-            words::rate(rate.mean()),
+            number_of_rate(rate.mean()),
             words::rate(outcome.rate()),
             count(outcome.drained as f64),
             count(never as f64),
@@ -126,6 +137,12 @@ fn open_loop(outcome: &Outcome, rate: Rate) -> Vec<String> {
     }
     sentences.extend(backlog(outcome, rate));
     sentences
+}
+
+/// `1 message`, `2.50 messages`.
+fn number_of_rate(rate: f64) -> String {
+    let thing = if rate == 1.0 { "message" } else { "messages" };
+    format!("{} {thing}", words::rate(rate))
 }
 
 /// A queue that grew from each quarter to the next, by steps that are no accident. Behind lost datagrams and

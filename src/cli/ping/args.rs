@@ -40,7 +40,8 @@ pub(crate) struct Args {
     /// How long a reply may take before its message counts as lost. A later one counts all the same.
     #[arg(short = 'W', long, value_name = "TIME", default_value = "1s", value_parser = some_time)]
     pub(super) timeout: Duration,
-    /// End after this time, whatever has been sent, lost or refused by then.
+    /// End after this time, whatever has been sent, lost or refused by then. A connection that is lost before is
+    /// made again by the next message; without a deadline it is the end.
     #[arg(short = 'w', long, value_name = "TIME", value_parser = some_time)]
     pub(super) deadline: Option<Duration>,
     /// Send as soon as the last reply has come, or after 10 ms. A terminal shows a dot for each message
@@ -91,7 +92,7 @@ Examples:
   echoloop ping --tcp-connect -c 1 -w 30 tcp://127.0.0.1:5432    wait until something listens
 
 Exit status: 0 replies came; 1 none did, or with both -c and -w fewer than so many, or one was \
-wrong, or the connection could not be made or was lost; 2 another error: the command line makes no \
+wrong, or a stream brought bytes that nobody had asked for, or there was no connection at the end; 2 another error: the command line makes no \
 sense, the host has no address, the output can't be written.";
 
 fn at_least_one(text: &str) -> Result<u64, String> {

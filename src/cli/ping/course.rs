@@ -4,7 +4,7 @@ use std::io;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use echoloop::{Context, Stop, TimerId, describe};
+use echoloop::{Cause, Context, Stop, TimerId, describe};
 
 use super::args::Args;
 use super::report::{Fault, Reply, Report};
@@ -53,6 +53,8 @@ pub(super) struct Course {
     unreached: Option<String>,
     is_interrupted: bool,
     has_begun: bool,
+    /// A stream has brought more than it was asked for.
+    has_surplus: bool,
 }
 
 /// What a timer has said.
@@ -83,6 +85,7 @@ impl Course {
             unreached: None,
             is_interrupted: false,
             has_begun: false,
+            has_surplus: false,
         }
     }
 
@@ -123,6 +126,26 @@ impl Course {
         self.set_timers(cx, true);
     }
 
+    /// The connection is there no more. With a deadline it is waited for: the next message makes another one, and what
+    /// waits for its reply is lost. `false`: this is the end.
+    pub(super) fn disconnected(&mut self, cx: &mut Context<'_>, cause: &Cause) -> bool {
+        let error = format!("{}: {cause}", self.endpoint());
+        if self.pace.deadline.is_none() {
+            self.fail(cx, error);
+            return false;
+        }
+        self.tally.errors += 1;
+        self.report.error(&cause.to_string());
+        self.unreached = Some(error);
+        // They were set in the name of the connection, and have gone with it.
+        for timer in [self.send_timer.take(), self.loss_timer.take()].into_iter().flatten() {
+            cx.cancel(timer);
+        }
+        self.skip_overdue();
+        self.set_timers(cx, true);
+        true
+    }
+
     /// Somebody has had enough.
     pub(super) fn interrupt(&mut self) {
         self.is_interrupted = true;
@@ -161,7 +184,8 @@ impl Course {
         }
         let wanted = self.pace.deadline.and(self.pace.count).unwrap_or(1);
         let enough = self.tally.received >= wanted;
-        let good = enough && self.tally.wrong == 0 && self.error.is_none();
+        let right = self.tally.wrong == 0 && !self.has_surplus;
+        let good = enough && right && self.error.is_none();
         if good { ExitCode::SUCCESS } else { ExitCode::from(1) }
     }
 }
@@ -280,6 +304,8 @@ impl Course {
             Verdict::Unexpected => tally.unexpected += 1,
         }
         tally.wrong += u64::from(fault.is_some());
+        // A datagram may be anybody's, and come at any time; what a stream brings is the server's word.
+        self.has_surplus |= number >= self.window.next() && !self.report.endpoint().is_datagram();
         self.report.reply(&Reply { number, bytes, verdict, fault });
         self.end_if_done(cx);
         let is_last = number.checked_add(1) == Some(self.window.next());

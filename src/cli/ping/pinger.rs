@@ -73,7 +73,7 @@ impl Pinger {
 
     fn connected(&mut self, cx: &mut Context<'_>) {
         self.socket = Some(cx.id());
-        self.incoming.number = self.course.next_number();
+        self.incoming = Incoming { number: self.course.next_number(), ..Incoming::default() };
         if !self.is_datagram {
             self.course.tally.connect = Some(self.dialled.elapsed());
         }
@@ -263,8 +263,9 @@ impl Service for Pinger {
             Cause::Stopped => {}
             Cause::ConnectFailed(error) => self.course.unreached(cx, error),
             _ => {
-                let error = format!("{}: {cause}", self.course.endpoint());
-                self.course.fail(cx, error);
+                if self.course.disconnected(cx, cause) {
+                    (self.socket, self.outgoing) = (None, None);
+                }
             }
         }
     }

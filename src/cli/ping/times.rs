@@ -70,7 +70,7 @@ impl Times {
     /// The time that so many percent stay within; never more than the longest.
     fn percentile(&self, percent: f64) -> f64 {
         let time = self.histogram.value_at_percentile(percent) as f64 / 1e6;
-        rounded(time.clamp(self.min, self.max))
+        time.clamp(self.min, self.max)
     }
 
     /// What it has been lately.
@@ -101,7 +101,7 @@ impl Times {
             "mdev": rounded(self.deviation()), "ewma": rounded(self.moving),
         });
         for p in PERCENTILES {
-            times[format!("p{p}")] = json!(self.percentile(p));
+            times[format!("p{p}")] = json!(rounded(self.percentile(p)));
         }
         times
     }
@@ -127,6 +127,19 @@ pub(super) fn rounded(value: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The only one there is has one value, however it is asked for.
+    #[test]
+    fn one_time_is_all_percentiles() {
+        let mut times = Times::default();
+        let time = Duration::from_nanos(1_007_500);
+        times.add(time);
+        let shown = format!("{:.3}", milliseconds(time));
+        assert_eq!(
+            times.percentiles(),
+            format!("p50/p90/p99/p99.9 = {} ms", [&shown[..]; 4].join("/"))
+        );
+    }
 
     #[test]
     fn what_it_has_been_lately_follows_slowly() {
