@@ -154,6 +154,25 @@ fn a_whisper_waits_for_one_flood_however_many_there_are() {
     expect(&mut whisper, &[b'w'; 2 * FLOODS]);
 }
 
+/// Where there are floods only, none is counted among those that use little.
+#[test]
+fn floods_alone_are_no_sparse_sources() {
+    let gos = Arc::new(AtomicUsize::new(0));
+    let mut reactor = reactor(Config { read_budget: 1024, ..small_shares() });
+    let address = listen(&mut reactor, "tcp://127.0.0.1:0", hard_worker(&gos));
+    let floods = [tcp(address), tcp(address)];
+    settle(&mut reactor, 2);
+    for mut flood in &floods {
+        flood.write_all(b"flood").unwrap();
+    }
+    turn_until(&mut reactor, |_| gos.load(Ordering::Relaxed) >= 8);
+    let (sparse, busy) = (reactor.statistics().sparse_waits, reactor.statistics().busy_waits);
+    turn_until(&mut reactor, |_| gos.load(Ordering::Relaxed) >= 16);
+    let statistics = reactor.statistics();
+    assert_eq!(statistics.sparse_waits.count(), sparse.count());
+    assert!(statistics.busy_waits.count() >= busy.count() + 8);
+}
+
 /// Nor does any flood wait for longer than it takes the others to have their gos, one in a turn.
 #[test]
 fn floods_go_round_also_beside_whispers() {
