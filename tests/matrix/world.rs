@@ -179,8 +179,13 @@ impl World {
                 self.handle.stop(Stop::Gracefully).unwrap();
             }
             Moment::Asked => {
-                self.handle.stop(Stop::Gracefully).unwrap();
-                self.by_handle();
+                // In one command, since two may be run in different turns.
+                let (probe, stage) = (self.probe, Shared::clone(&self.stage));
+                let asked = move |cx: &mut Context<'_>| {
+                    cx.stop(Stop::Gracefully);
+                    stage.perform(&mut cx.as_service(probe));
+                };
+                self.handle.run(asked).unwrap();
             }
             Moment::Stopping => {
                 self.handle.stop(Stop::Gracefully).unwrap();
