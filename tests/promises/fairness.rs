@@ -24,7 +24,7 @@ fn small_shares() -> Config {
 
 /// Everything that is open has been accepted and has come to rest.
 #[track_caller]
-fn settle(reactor: &mut Reactor, open: u64) {
+pub(crate) fn settle(reactor: &mut Reactor, open: u64) {
     turn_until(reactor, |reactor| reactor.statistics().open == open);
     turn_until_quiet(reactor);
 }
@@ -105,7 +105,7 @@ fn a_whisper_waits_for_one_share_of_datagrams() {
 }
 
 /// A service that works for a millisecond whenever it is shown something, and never comes to an end. Counts.
-fn hard_worker(count: &Arc<AtomicUsize>) -> Does {
+pub(crate) fn hard_worker(count: &Arc<AtomicUsize>) -> Does {
     let count = Arc::clone(count);
     Does::new().received(move |cx, _| {
         count.fetch_add(1, Ordering::Relaxed);
@@ -119,7 +119,7 @@ fn hard_worker(count: &Arc<AtomicUsize>) -> Does {
 /// lasts for longer than a slice, and one in the turn before, if loopback took that to bring it. But when the
 /// processor was taken from us meanwhile, those that use much have a fifth of that time.
 #[track_caller]
-fn most_are_short(waits: &[usize]) {
+pub(crate) fn most_are_short(waits: &[usize]) {
     let long = waits.iter().filter(|wait| **wait > 2).count();
     assert!(long <= waits.len() / 4, "{waits:?}");
 }
@@ -235,106 +235,6 @@ fn a_flood_that_paused_comes_after_a_whisper() {
     turn_until(&mut reactor, |reactor| reactor.statistics().bytes_in == 120_002);
     let order = order.lock().unwrap();
     assert!(order.len() == 2 && order[1] == id && order[0] != id, "{order:?}");
-}
-
-/// A whisper, and how many slow calls of others there were before each was heard.
-struct Whisper {
-    reactor: Reactor,
-    client: std::net::TcpStream,
-    calls: Arc<AtomicUsize>,
-}
-
-impl Whisper {
-    /// With the budgets that everybody has.
-    fn new() -> Whisper {
-        let mut reactor = reactor(Config::default());
-        let address = listen(&mut reactor, "tcp://127.0.0.1:0", Echo);
-        let client = tcp(address);
-        settle(&mut reactor, 1);
-        Whisper { reactor, client, calls: Arc::default() }
-    }
-
-    /// Whispers so often, each time after that has been done. But for the first times, when nobody knows yet how
-    /// slow the others are, few of their calls come before it.
-    #[track_caller]
-    fn is_heard(&mut self, times: usize, mut before: impl FnMut()) {
-        let mut waits = Vec::new();
-        for _ in 0..times {
-            before();
-            let calls = self.calls.load(Ordering::Relaxed);
-            self.client.write_all(b"w").unwrap();
-            let heard = self.reactor.statistics().bytes_out + 1;
-            turn_until(&mut self.reactor, |reactor| reactor.statistics().bytes_out >= heard);
-            waits.push(self.calls.load(Ordering::Relaxed) - calls);
-        }
-        most_are_short(&waits[times / 2..]);
-    }
-}
-
-/// A go ends with its slice, however much of its budget is left, and however little a call moves.
-#[test]
-fn a_whisper_does_not_wait_for_a_whole_go_of_slow_calls() {
-    let mut whisper = Whisper::new();
-    let slow = hard_worker(&whisper.calls);
-    let address = listen(&mut whisper.reactor, "tcp://127.0.0.1:0", slow);
-    let floods = [tcp(address), tcp(address)];
-    settle(&mut whisper.reactor, 3);
-    for mut flood in &floods {
-        flood.write_all(b"flood").unwrap();
-    }
-    whisper.is_heard(20, || {});
-}
-
-/// Whoever has the loop compute for long is no whisper, though it sends a byte at a time.
-#[test]
-fn a_whisper_does_not_wait_for_all_who_have_much_computed() {
-    let mut whisper = Whisper::new();
-    let calls = Arc::clone(&whisper.calls);
-    let slow = Does::new().received(move |_, input| {
-        calls.fetch_add(1, Ordering::Relaxed);
-        thread::sleep(Duration::from_millis(1));
-        input.len()
-    });
-    let address = listen(&mut whisper.reactor, "tcp://127.0.0.1:0", slow);
-    let clients: Vec<_> = (0..40).map(|_| tcp(address)).collect();
-    settle(&mut whisper.reactor, 41);
-    whisper.is_heard(20, || {
-        for mut client in &clients {
-            client.write_all(b"1").unwrap();
-        }
-    });
-}
-
-/// The same with datagrams, although they come in batches.
-#[test]
-fn a_whisper_does_not_wait_for_a_batch_of_slow_datagrams() {
-    let mut whisper = Whisper::new();
-    let calls = Arc::clone(&whisper.calls);
-    let slow = Does::new().datagram(move |_, _, _| {
-        calls.fetch_add(1, Ordering::Relaxed);
-        thread::sleep(Duration::from_millis(1));
-    });
-    let address = listen(&mut whisper.reactor, "udp://127.0.0.1:0", slow);
-    let flood = udp("127.0.0.1:0", Some(address));
-    whisper.is_heard(30, || {
-        for _ in 0..10 {
-            flood.send(b"flood").unwrap();
-        }
-    });
-}
-
-/// And with connections whose service is slow to open them.
-#[test]
-fn a_whisper_does_not_wait_for_a_rush_that_is_slowly_opened() {
-    let mut whisper = Whisper::new();
-    let calls = Arc::clone(&whisper.calls);
-    let slow = Does::new().opened(move |_| {
-        calls.fetch_add(1, Ordering::Relaxed);
-        thread::sleep(Duration::from_millis(1));
-    });
-    let address = listen(&mut whisper.reactor, "tcp://127.0.0.1:0", slow);
-    let mut rush = Vec::new();
-    whisper.is_heard(20, || rush.extend((0..10).map(|_| tcp(address))));
 }
 
 /// One of a crowd works, for much longer than a slice.

@@ -31,6 +31,7 @@ mod services;
 mod sessions;
 #[cfg(feature = "signals")]
 mod signals;
+mod slowness;
 mod stopping;
 mod stopping_edges;
 mod streams;
