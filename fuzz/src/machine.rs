@@ -174,15 +174,15 @@ impl Life {
             8 => kernel.room += 40 * dice.below(256),
             9 => kernel.interrupts = dice.byte() % 4,
             10 => kernel.piece = dice.below(100),
-            11 => kernel.has_ended = dice.byte() % 4 == 0,
-            12 if dice.byte() % 8 == 0 => {
+            11 => kernel.has_ended = dice.byte().is_multiple_of(4),
+            12 if dice.byte().is_multiple_of(8) => {
                 kernel.fault = Some(ErrorKind::ConnectionReset);
                 kernel.has_ended = true;
             }
-            12 if dice.byte() % 8 == 0 => kernel.write_fault = Some(ErrorKind::BrokenPipe),
-            13 if dice.byte() % 8 == 0 => {
+            12 if dice.byte().is_multiple_of(8) => kernel.write_fault = Some(ErrorKind::BrokenPipe),
+            13 if dice.byte().is_multiple_of(8) => {
                 drop(kernel);
-                self.machine.hang_up(dice.byte() % 2 == 0);
+                self.machine.hang_up(dice.byte().is_multiple_of(2));
                 return self.event(dice);
             }
             14 => {
@@ -203,8 +203,8 @@ impl Life {
             3 => self.machine.pause(),
             4 => drop(self.send(dice.below(3000))),
             5 => self.send_all(dice.below(3000)),
-            6 if dice.byte() % 4 == 0 => self.machine.finish(),
-            7 if dice.byte() % 4 == 0 => {
+            6 if dice.byte().is_multiple_of(4) => self.machine.finish(),
+            7 if dice.byte().is_multiple_of(4) => {
                 self.service.has_closed = true;
                 self.machine.close();
             }
@@ -254,7 +254,7 @@ impl Life {
         assert!(!bytes.is_empty() && !self.service.has_ended && !self.service.has_closed);
         self.is_next(bytes);
         let choice = dice.below(8);
-        let part = if choice % 2 == 0 { bytes.len() } else { dice.below(bytes.len() + 1) };
+        let part = if choice.is_multiple_of(2) { bytes.len() } else { dice.below(bytes.len() + 1) };
         let taken = match choice {
             // An echo, of all or of a part.
             0..=3 => self.send(part),

@@ -24,7 +24,7 @@ pub fn results(input: &[u8]) {
     while !dice.is_empty() {
         let which = usize::from(both % 2 == 1 && dice.byte() % 2 == 1);
         change(&mut documents[which], &mut dice);
-        if both % 4 == 0 {
+        if both.is_multiple_of(4) {
             documents[1] = documents[0].clone();
         }
     }
@@ -58,7 +58,7 @@ fn change(value: &mut Value, dice: &mut Dice<'_>) {
 fn other(leaf: &Value, dice: &mut Dice<'_>) -> Value {
     match dice.below(16) {
         0 => Value::Null,
-        1 => (dice.byte() % 2 == 0).into(),
+        1 => (dice.byte().is_multiple_of(2)).into(),
         2 => u64::MAX.into(),
         3 => (1_u64 << (dice.byte() % 64)).into(),
         4 => (-1).into(),
