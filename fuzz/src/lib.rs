@@ -39,8 +39,11 @@ pub use program::{request, results, trace, units};
 pub use proxy::proxy;
 pub use worlds::worlds;
 
+/// What is done with some bytes.
+pub type Target = fn(&[u8]);
+
 /// Each target by its name.
-pub const TARGETS: [(&str, fn(&[u8])); 12] = [
+pub const TARGETS: [(&str, Target); 12] = [
     ("control", control),
     ("endpoints", endpoints),
     ("frames", frames),

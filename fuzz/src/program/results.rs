@@ -144,7 +144,7 @@ fn compare(texts: &[&str]) {
         if baseline.check(&run["settings"]).is_ok() {
             assert!(
                 baseline.json(run).is_object()
-                    && baseline.text(&[run.clone()], None).contains("ratio")
+                    && baseline.text(std::slice::from_ref(run), None).contains("ratio")
             );
         } else {
             assert!(baseline.json(run).is_null());

@@ -43,7 +43,7 @@ pub fn units(input: &[u8]) {
     agrees(text, size(text).map(|size| billionths(size as u64)), exact(text, SIZES), true);
     agrees(text, duration(text).map(nanos), exact(text, TIMES), false);
     let or_never = duration_or_never(text);
-    match text.to_ascii_lowercase() == "never" {
+    match text.eq_ignore_ascii_case("never") {
         true => assert_eq!(or_never, Ok(Duration::MAX)),
         false => assert_eq!(or_never, duration(text)),
     }
