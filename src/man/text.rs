@@ -136,7 +136,7 @@ const SERVE: &[Section] = &[
         title: "PROXY PROTOCOL",
         blocks: &[Text(
             "With --proxy-protocol, connections are taken from these proxies alone, over TCP (a prefix) and over \
-             Unix sockets (unix:): where none is named, nobody gets in. Each must begin \
+             Unix sockets (unix:): where none is named, no client gets in. Each must begin \
              with a header of the PROXY protocol, version 1 or 2 (HAProxy: send-proxy, send-proxy-v2; nginx: \
              proxy_protocol on). The client that it names is the peer for --allow, --deny, \
              --connections-per-source and the log. Where it names none (UNKNOWN, UNSPEC) the proxy's own \

@@ -25,8 +25,8 @@ pub(super) fn bind(endpoint: &Endpoint, config: &Config) -> io::Result<Bound> {
     Err(failure)
 }
 
-/// A socket that is to be [`ReusePort::First`] is bound like one that shares with nobody, so that the kernel
-/// itself says whether somebody is there: to look first would be a race. It asks for the option of those that
+/// A socket that is to be [`ReusePort::First`] is bound like one that shares with no other, so that the kernel
+/// itself says whether another is there: to look first would be a race. It asks for the option of those that
 /// are there when the next one is bound, and so it can be set afterwards.
 fn bind_internet(address: SocketAddr, kind: Type, config: &Config) -> io::Result<Socket> {
     let socket = internet_socket(address, kind, config)?;

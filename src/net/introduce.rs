@@ -71,7 +71,7 @@ impl Context<'_> {
 
 impl Core {
     /// Whether one more connection from there may be served, and if so, whether it is a proxy's, which tells
-    /// first for whom. Counts it, if that is limited. Where any proxy is named, nobody else gets in, whatever
+    /// first for whom. Counts it, if that is limited. Where any proxy is named, no other peer gets in, whatever
     /// the socket: a way past the proxies would be one past all that goes by what they tell.
     pub(super) fn let_in(&mut self, listener: Id, socket: &StreamSocket) -> Result<bool, Refusal> {
         let is_direct = self.table.listener(listener).is_some_and(|it| it.is_direct);
@@ -164,7 +164,9 @@ impl Core {
         }
         match client {
             Client::Proxy => log::debug!("{id} is the word of {} itself", name(proxy)),
-            Client::Unknown => log::debug!("{id} is from somebody, by way of {}", name(proxy)),
+            Client::Unknown => {
+                log::debug!("{id} is from an unknown client, by way of {}", name(proxy))
+            }
             Client::Ip(client) => log::debug!("{id} is from {client}, by way of {}", name(proxy)),
             Client::Unix(client) => log::debug!("{id} is from {client}, by way of {}", name(proxy)),
         }

@@ -205,7 +205,7 @@ fn take_over(path: &Path, address: &SockAddr, socket: &Socket) -> io::Result<()>
         }
         _ => return Err(in_use("another server answers there")),
     }
-    log::info!("{path:?}: nobody answers there, taking it over");
+    log::info!("{path:?}: no server answers there, taking it over");
     fs::remove_file(path)?;
     socket.bind(address)
 }

@@ -221,7 +221,7 @@ pub struct Config {
     /// 4 KiB at least.
     ///
     /// On a Unix datagram socket the replies that peers don't read are charged to it, unix(7): one peer that
-    /// never reads can fill it, and then there are replies for nobody until that peer reads or has gone. They are
+    /// never reads can fill it, and then there are replies for no peer until that one reads or has gone. They are
     /// dropped, counted as without room, and logged. A larger one only makes that take longer.
     pub send_buffer: Option<usize>,
 
@@ -255,7 +255,7 @@ pub struct Config {
 
     /// Proxies in front of us, which tell for whom they speak: HAProxy's PROXY protocol, version 1 or 2. Default:
     /// none. If there are any, here or as [`unix_proxies`](Config::unix_proxies), accepted streams are served to
-    /// these alone: over TCP only to those within these prefixes, and so to nobody if there are none; over Unix
+    /// these alone: over TCP only to those within these prefixes, and so to no client if there are none; over Unix
     /// sockets only if these have proxies. All others are closed, and counted as denied. Each must begin with a header,
     /// which is taken off; whom it tells is the [peer](crate::Context::peer), and the one whom `allow`,
     /// `deny`, [`connections_per_source`](Config::connections_per_source) and the log mean. Where it tells
@@ -270,7 +270,7 @@ pub struct Config {
 
     /// The same for listening Unix sockets: whether whoever connects there is a proxy. Default false: if there
     /// are no [`proxies`](Config::proxies) either, whoever connects is served without a header, and if there
-    /// are, nobody is there. If true, only those within `proxies` are served over TCP. Who may connect to a Unix
+    /// are, no client is served there. If true, only those within `proxies` are served over TCP. Who may connect to a Unix
     /// socket, the permissions of its file say.
     pub unix_proxies: bool,
 

@@ -1,4 +1,4 @@
-//! How a name that somebody else has chosen is shown.
+//! How a name that a peer has chosen is shown.
 
 use std::fmt::{self, Write};
 

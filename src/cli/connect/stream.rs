@@ -10,7 +10,7 @@ use super::screen::Screen;
 use super::text::{Crlf, LeaveLine};
 use super::{Args, Ending, READ, Talk, cannot, greet};
 
-/// How long somebody who leaves waits for a peer that takes nothing, or doesn't say goodbye.
+/// How long a user who leaves waits for a peer that takes nothing, or doesn't say goodbye.
 const LEAVE: Duration = Duration::from_secs(1);
 
 /// How long a peer that has ended its own direction may take nothing of what was typed before.
@@ -38,7 +38,7 @@ pub(super) struct Stream {
     crlf: Option<Crlf>,
     to_socket: Vec<u8>,
     input_over: bool,
-    /// Where somebody is waited for who connects to us.
+    /// Where a client is waited for.
     listener: Option<Id>,
     /// How long to wait for an answer after the end of input, and when the last one came.
     wait: Option<Duration>,
@@ -180,7 +180,7 @@ impl Stream {
                 cx.source(listener).close(); // Nobody else may come.
                 match cx.peer() {
                     Some(peer) => format!("{peer} has connected"),
-                    None => "somebody has connected".to_string(),
+                    None => "a client has connected".to_string(),
                 }
             }
             None => format!("connected to {}", self.endpoint),

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use libc::{c_int, c_ulong};
 
-/// Reads from a Unix stream. The flag tells that the read has stopped behind descriptors that somebody passed
+/// Reads from a Unix stream. The flag tells that the read has stopped behind descriptors that the peer passed
 /// along, unix(7), with perhaps more bytes in line. The descriptors themselves are closed by the kernel.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn read_unix(stream: &impl AsFd, buffer: &mut [u8]) -> io::Result<(usize, bool)> {
